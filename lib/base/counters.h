@@ -1,0 +1,26 @@
+/*
+ * counters.h: atomic counters per client network in memory that all workers of
+ * a service share (a sealed memfd made by master). Fixed size, no lock: a
+ * slot is found by hash, and the least used of a few is taken over when full.
+ */
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+#define COUNTERS_SIZE (1u << 20)	/* bytes of the memfd */
+
+enum counter { COUNT_CONNECTIONS, COUNT_CONNECTION_RATE, COUNT_MESSAGE_RATE, COUNT_RCPT_RATE, COUNT_AUTH_FAILURES, COUNT_KINDS };
+
+struct counters;
+struct counters *counters_map(int fd);		/* NULL with errno; fd < 0: private memory (one worker) */
+
+/* key: the client's network (IPv4 /32, IPv6 /64 bytes). Returns the value after the change. */
+uint32_t counters_add(struct counters *c, struct span key, enum counter kind, int32_t by);
+/* Rates: events in the current and the last window of `window_s` seconds, weighted. */
+uint32_t counters_rate(struct counters *c, struct span key, enum counter kind, uint32_t window_s, bool count_one);
+
+#endif

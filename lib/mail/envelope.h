@@ -1,0 +1,19 @@
+/* envelope.h: flags of a message, as they travel in MAIL, DELIVER and the queue file. */
+#ifndef MAIL_ENVELOPE_H
+#define MAIL_ENVELOPE_H
+
+enum mail_flag {
+	MAIL_8BITMIME = 1 << 0,
+	MAIL_SMTPUTF8 = 1 << 1,
+	MAIL_BINARY = 1 << 2,		/* BODY=BINARYMIME */
+	MAIL_REQUIRETLS = 1 << 3,
+	MAIL_RET_FULL = 1 << 4,		/* RFC 3461 RET= */
+	MAIL_RET_HDRS = 1 << 5,
+	MAIL_SUBMISSION = 1 << 6,	/* add missing Date, Message-ID, From (RFC 6409) */
+	MAIL_BARE_LF_REJECT = 1 << 7,	/* smtpd_forbid_bare_newline = reject */
+	MAIL_INTERNAL = 1 << 8,		/* made by us: a report */
+};
+
+#define ADDRESS_MAX 320			/* local part 64, @, domain 255 (RFC 5321 4.5.3.1) */
+
+#endif

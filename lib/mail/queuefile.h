@@ -1,0 +1,82 @@
+/*
+ * queuefile.h: the one reader and writer of queue files.
+ *
+ *   offset 0      the message, exactly as it will be delivered: LF line ends,
+ *                 Received header first
+ *   body_len      records: u8 type, u32 length, value (little endian)
+ *   end - 40      footer: "MRPT" u8 version(1) u8[3] 0, u64 body_len,
+ *                 u64 trailer_len, u32 recipients, u32 crc32c of the records
+ *                 with every state byte as '.', u32 crc32c of the 32 bytes before,
+ *                 "END\n"
+ *
+ * Records: 'S' sender, 'T' arrival (u64 microseconds), 'F' flags (u32),
+ *   'E' envid, 'C' client ("name [addr]"), 'L' login, 'I' session id,
+ *   'R' recipient: u8 state, u16 address length, address, u16 ORCPT length,
+ *       ORCPT, u8 NOTIFY length, NOTIFY
+ *   'H' header line added after the body was written
+ * State of a recipient: '.' to do, 'D' done (delivered, or its failure has
+ * been reported). One byte, written in place: it can not be torn.
+ *
+ * A file without a valid footer is not a message.
+ */
+#ifndef MAIL_QUEUEFILE_H
+#define MAIL_QUEUEFILE_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+#define QUEUE_ID_LEN 16			/* characters; sorts by time */
+#define QUEUE_FOOTER_LEN 40
+#define QUEUE_RECORDS_MAX (64u << 20)
+
+/*
+ * Queue ids: base 62 in ASCII order: 9 characters microseconds since 1970,
+ * 3 instance (random, kept per spool), 4 process id. Unique over restarts and
+ * hosts: a process never uses one microsecond twice, whatever the wall clock does.
+ */
+void queue_id_make(char out[QUEUE_ID_LEN + 1], uint32_t instance);
+bool queue_id_valid(struct span id);
+char queue_id_hash(struct span id);	/* the directory below queue/: one of 62 characters */
+#define QUEUE_HASHES "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+struct queue_envelope {
+	struct span sender, envid, client, login, session;
+	uint64_t arrival_us;
+	uint32_t flags;
+};
+
+/* ---- writing: append the trailer (records and footer) that follows `body_len` bytes of message ---- */
+struct queue_trailer {
+	struct buf b;
+	uint32_t rcpts;
+};
+void queue_trailer_init(struct queue_trailer *t);
+void queue_trailer_envelope(struct queue_trailer *t, const struct queue_envelope *e);
+void queue_trailer_rcpt(struct queue_trailer *t, struct span addr, struct span orcpt, struct span notify);
+void queue_trailer_header(struct queue_trailer *t, struct span line);
+bool queue_trailer_end(struct queue_trailer *t, uint64_t body_len) CHECKED;	/* false: too large. Then write t->b at body_len */
+void queue_trailer_fini(struct queue_trailer *t);
+
+/* ---- reading: every length is checked; the file is taken to be hostile ---- */
+struct queue_rcpt {
+	struct span addr, orcpt, notify;
+	char state;
+	off_t state_at;			/* file offset of the state byte */
+};
+struct queue_file {
+	struct buf records;
+	uint64_t body_len;
+	uint32_t rcpts;
+	struct queue_envelope env;	/* spans into records */
+};
+enum queue_read { QUEUE_READ_OK, QUEUE_READ_NOT_A_MESSAGE, QUEUE_READ_ERROR };
+/* One or two preads. On anything but OK: a sentence in err, q is empty. check: verify the checksum too. */
+enum queue_read queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err);
+void queue_file_fini(struct queue_file *q);
+/* *at = 0 to begin; false at the end. number counts from 0. */
+bool queue_file_rcpt(const struct queue_file *q, size_t *at, struct queue_rcpt *r);
+bool queue_file_header(const struct queue_file *q, size_t *at, struct span *line);
+bool queue_file_mark(int fd, const struct queue_rcpt *r, char state) CHECKED;	/* pwrite of one byte; no sync */
+
+#endif

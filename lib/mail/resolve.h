@@ -1,0 +1,67 @@
+/*
+ * resolve.h: address -> (class, transport, next hop): a pure function over
+ * maps, the same in smtpd (may this recipient be taken?) and qmgr (where does
+ * it go?). Blocks only on page faults of mmapped tables.
+ */
+#ifndef MAIL_RESOLVE_H
+#define MAIL_RESOLVE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+
+enum address_class {
+	CLASS_LOCAL,		/* mydestination: a system user or alias */
+	CLASS_VIRTUAL,		/* virtual_mailbox_domains: a user of the users table */
+	CLASS_ALIAS,		/* virtual_alias_domains: only ever an alias */
+	CLASS_RELAY,		/* relay_domains */
+	CLASS_REMOTE,		/* anything else */
+};
+
+enum resolve_status {
+	RESOLVE_OK,
+	RESOLVE_UNKNOWN,	/* one of our domains, but no such recipient: 550 5.1.1 */
+	RESOLVE_RETRY,		/* a table could not be read: 451 */
+	RESOLVE_BAD,		/* not an address, or expansion too deep or wide: text tells */
+};
+
+/* One final destination. */
+struct resolved {
+	enum address_class cls;
+	struct span address;	/* after alias expansion */
+	const char *transport;	/* "local" (system user), "virtual", "smtp", "error", "discard" */
+	struct span nexthop;	/* smtp: host, [host], [host]:port; error: text */
+	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
+};
+
+#define RESOLVE_MAX 1000	/* addresses that one recipient may expand to */
+#define RESOLVE_DEPTH 10
+
+struct resolver;
+
+/* The parameters of the same names, as text; lib/service/resolver.h fills it from `par`. */
+struct resolve_spec {
+	const char *mydestination, *virtual_mailbox_domains, *virtual_alias_domains, *relay_domains;
+	const char *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
+	const char *users;		/* spec of the compiled users table: "cdb:/.../users" */
+	const char *system_users;	/* spec of the compiled table of system users */
+	const char *relayhost, *recipient_delimiter, *myorigin;
+};
+
+/* In open(). NULL and a sentence in err on a mistake. Keeps the spec's strings. */
+struct resolver *resolver_new(const struct resolve_spec *spec, struct buf *err);
+void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at the start of a session or message */
+
+/* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */
+enum resolve_status resolve_check(struct resolver *r, struct span address, enum address_class *cls);
+
+/*
+ * For qmgr: expand aliases and choose transports. out (from the arena) has *n
+ * entries, without duplicates. An address with nothing to expand gives itself.
+ */
+enum resolve_status resolve_expand(struct resolver *r, struct arena *a, struct span address,
+    struct resolved **out, size_t *n, struct buf *text);
+
+/* Is the domain one of ours (anything but CLASS_REMOTE)? */
+enum address_class resolve_domain(struct resolver *r, struct span domain);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * users.h: the users table. Text (conf/users, root only):
+ *
+ *   address:verifier:uid:gid:home:
+ *
+ *   address    user@domain, lower case
+ *   verifier   parts joined by '|': a crypt(3) string, and SCRAM verifiers as
+ *              "SCRAM-SHA-256$4096,salt$storedkey,serverkey" (RFC 5803 with ',' for ':');
+ *              "!" in front: login is disabled
+ *   uid gid    empty: the virtual-mail user
+ *   home       directory below virtual_mailbox_base that holds Maildir; empty: DOMAIN/USER
+ *
+ * Compiled to users.cdb (address -> "uid:gid:home", world-readable) and
+ * secrets.cdb (address -> verifier, readable by root only: auth gets it from master).
+ */
+#ifndef MAIL_USERS_H
+#define MAIL_USERS_H
+
+#include "base/buf.h"
+
+struct user_record {
+	struct span address, verifier, uid, gid, home;
+};
+
+/* One line of the text. false and a sentence in err when it is malformed. */
+bool user_parse_line(struct span line, struct user_record *u, struct buf *err);
+void user_format_line(struct buf *out, const struct user_record *u);
+
+/* value of users.cdb to the mailbox directory ("bench.test/u1"); false when malformed. No "..", no leading "/". */
+bool user_mailbox(struct span address, struct span value, struct buf *mailbox);
+
+#endif

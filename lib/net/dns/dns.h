@@ -1,0 +1,46 @@
+/*
+ * dns.h: names to addresses, by libunbound's event interface on base/loop.h.
+ * Answers arrive by callback, possibly before the asking call returns.
+ */
+#ifndef NET_DNS_H
+#define NET_DNS_H
+
+#include <sys/socket.h>
+
+#include "base/buf.h"
+
+enum dns_status {
+	DNS_OK,
+	DNS_NONE,		/* NXDOMAIN or no such record: a permanent answer */
+	DNS_FAIL,		/* SERVFAIL, time-out, bogus, malformed: try later */
+};
+
+#define DNS_NAME_MAX 256
+#define DNS_ANSWERS_MAX 100	/* records looked at in one answer */
+
+struct dns_mx {
+	uint16_t preference;
+	char host[DNS_NAME_MAX];	/* without the final dot; "" is the null MX (RFC 7505) */
+};
+
+struct dns_query;
+
+/* In open(), before the jail. servers: words "address" or "address@port"; empty: full recursion. */
+void dns_init(const char *servers);
+
+/* MX sorted by preference, equal ones shuffled. */
+typedef void dns_mx_done(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_t n);
+/* A and AAAA; port is left 0. family AF_UNSPEC asks both. */
+typedef void dns_addr_done(void *ctx, enum dns_status st, bool secure, const struct sockaddr_storage *sa, size_t n);
+/* first PTR name whose A/AAAA contains the address, else DNS_NONE */
+typedef void dns_ptr_done(void *ctx, enum dns_status st, const char *name);
+
+struct dns_query *dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx);
+struct dns_query *dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done, void *ctx);
+struct dns_query *dns_ptr(const struct sockaddr_storage *sa, uint32_t timeout_ms, dns_ptr_done *done, void *ctx);
+void dns_cancel(struct dns_query *q);		/* done is not called any more; NULL is fine */
+
+/* The parser, for tests and fuzzing: raw packets are hostile. */
+bool dns_parse_mx(struct span packet, struct dns_mx *mx, size_t *n);
+
+#endif

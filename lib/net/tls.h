@@ -1,0 +1,37 @@
+/*
+ * tls.h: TLS contexts. lib/net/tls.c and conn.c are the only users of
+ * openssl/ssl.h. A server never holds a private key: certificates come from
+ * keyd and every signature is asked of keyd (lib/net/tlskey.c, an OpenSSL 3
+ * provider).
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include "base/buf.h"
+
+struct tls_server;
+struct tls_client;
+
+/*
+ * How a signature is made: blocking, at most 2 s. key: handle from keyd. false
+ * makes the handshake fail. The function is given by the daemon (it owns the
+ * link to keyd).
+ */
+typedef bool tls_signer(void *ctx, uint32_t key, const char *scheme, const char *digest,
+    struct span tbs, struct buf *signature);
+
+void tls_init(void);			/* before the jail: loads providers and error strings */
+
+struct tls_server *tls_server_new(tls_signer *sign, void *ctx);
+/* Replace all certificates at once: begin, add each, commit. A chain that does not parse is refused (false, err). */
+void tls_server_begin(struct tls_server *t);
+bool tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct span pem_chain, struct buf *err) CHECKED;
+void tls_server_commit(struct tls_server *t, struct span ticket_keys);
+bool tls_server_ready(const struct tls_server *t);	/* has at least one certificate */
+/* ALPN names accepted ("smtp", "imap", "pop3"); a client that offers only others gets no_application_protocol */
+void tls_server_alpn(struct tls_server *t, const char *name);
+
+/* Opportunistic: no certificate check (verification comes with DANE and MTA-STS). */
+struct tls_client *tls_client_new(void);
+
+#endif

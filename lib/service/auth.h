@@ -1,0 +1,16 @@
+/* auth.h: what auth answers (AUTH_DONE.result). */
+#ifndef SERVICE_AUTH_H
+#define SERVICE_AUTH_H
+
+enum auth_result {
+	AUTH_OK,
+	AUTH_FAILED,		/* unknown user or wrong password: never told apart */
+	AUTH_MALFORMED,		/* not what the mechanism expects */
+	AUTH_UNSUPPORTED,	/* no such mechanism here */
+	AUTH_UNAVAILABLE,	/* try again later */
+};
+
+/* Mechanisms that auth serves, in the order of preference. */
+#define AUTH_MECHS "PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1"
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * service.h: the spine of every daemon. main() is one `const struct service`
+ * and one call of service_main().
+ *
+ *   exec as the final uid -> parameters -> open() -> jail -> start() -> serve
+ *
+ * Descriptors at exec: 0 link to master, 1 main.cf as master read it (a sealed
+ * memfd), 2 log; further ones are named on the command line by master:
+ *   NAME -n SERVICE -c CONFDIR -d RUNDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD]
+ * -l: a listener and the role of those who come in on it; -a: an accepted
+ * link (the process was SPAWNed for it).
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/jail.h"
+#include "base/map.h"
+#include "service/params.h"
+#include "service/roles.h"
+
+enum service_model {
+	SERVICE_BLOCKING,	/* one link at a time, from accept to close, in serve() */
+	SERVICE_EVENT,		/* accept() for each link; everything else by the loop */
+};
+
+/* Where the daemon's chroot is. */
+enum service_root {
+	ROOT_RUN,		/* run/<name>: nothing but the sockets of those it may speak to */
+	ROOT_QUEUE,		/* queue_directory */
+	ROOT_INCOMING,		/* queue_directory/incoming */
+	ROOT_MAIL,		/* virtual_mailbox_base, or the home directory of a system user */
+};
+
+struct service {
+	const char *name;
+	unsigned role;			/* our own R_* */
+	enum service_model model;
+	unsigned scope;			/* which parameters it may see (SCOPE_*) */
+	enum service_root root;
+	bool write_below;		/* the root may be written */
+	unsigned sys;			/* JAIL_* */
+	uint16_t tcp_connect[4];
+	bool stays;			/* one instance for ever: gets PARAMS on reload instead of RETIRE */
+
+	void (*open)(void);		/* before the jail: maps, libraries, links. May die. */
+	void (*start)(void);		/* inside the jail, before the first client */
+	void (*serve)(int fd, unsigned role);			/* BLOCKING; fd is closed after it */
+	void (*accept)(int fd, unsigned role, const struct sockaddr_storage *peer);	/* EVENT; owns fd; non-blocking for R_INET */
+	void (*reloaded)(void);		/* new parameters are in `par` (only when stays) */
+	void (*retire)(void);		/* EVENT: told to finish; call service_done() when the last client is gone */
+};
+
+int service_main(const struct service *svc, int argc, char **argv);
+
+/* ---- what a daemon may ask of its spine ---- */
+const char *service_name(void);			/* the name in master.cf: "submission", ... (-n) */
+int service_connect(const char *server);	/* link to SERVER's socket in our run directory; -1 with errno */
+int service_open_file(const char *path);	/* by master: only files that the configuration names; -1 with errno */
+bool service_spawn(uint32_t token, const char *service, struct span user, struct span mailbox, struct span login, int sock) CHECKED;
+						/* the answer comes to service_on_spawned, or use service_spawn_wait */
+bool service_spawn_wait(const char *service, struct span user, struct span mailbox, struct span login, int sock, struct buf *err) CHECKED;
+void service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text));
+void service_on_fork(void (*f)(struct span mailbox, struct span login, int sock));	/* zygotes */
+
+void service_clients(int change);		/* +1, -1: kept as the STATUS that master sees */
+void service_full(bool full);			/* EVENT: stop and resume accepting (connection limit) */
+void service_retire(void);			/* after max_use, or when asked: finish and exit */
+bool service_retiring(void);
+void service_done(void) NORETURN;		/* exit 0 */
+int service_counters_fd(void);			/* -1: none */
+
+/* Before the jail: maps of a parameter; dies (EX_CONFIG) on a mistake. */
+struct maps *service_maps(const char *spec);
+
+/* Debug builds: MERPATI_MISBEHAVE=open|connect|exec|kill makes the daemon try that once inside its jail. */
+
+#endif
