@@ -84,10 +84,16 @@ struct conf;
 struct conf *conf_new(const char *confdir);	/* confdir: absolute; $config_directory */
 void conf_free(struct conf *c);
 
-/* Errors are appended to `err`, one line each: "main.cf:12: ...". Returns how many. */
+/* Errors are appended to `err`, one line each: "main.cf:12: ...". Returns how many; lines with "warning:" do not count. */
 int conf_read_text(struct conf *c, const char *file, struct span text, struct buf *err);
 int conf_option(struct conf *c, const char *where, struct span name_value, struct buf *err);	/* "name=value" */
 int conf_apply(const struct conf *c, struct params *out, struct buf *err);	/* check all, fill *out (strings live until conf_free) */
+/*
+ * Names that no row has and no $name refers to. `others`: further text that may
+ * refer to names (the options of master.cf). Only master and check ask this: a
+ * daemon sees just its own options.
+ */
+int conf_check_names(const struct conf *c, const char *others, struct buf *err);
 int conf_check_files(const struct conf *c, struct buf *err);	/* files and maps exist and open; only where the file system is seen */
 
 /* For postconf: the raw setting (NULL: default), and the expanded value of a name. */
@@ -95,7 +101,6 @@ const char *conf_raw(const struct conf *c, const char *name);
 bool conf_value(const struct conf *c, const char *name, struct buf *out);
 /* Every file that a setting names (maps, certificates): what master may open for a daemon. */
 void conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx);
-/* Unknown parameters that were given (for warnings), and names defined by the operator for $expansion. */
 
 /* Word and number syntax shared with master.cf. */
 bool param_time(struct span s, uint32_t *out) CHECKED;

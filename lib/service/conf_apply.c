@@ -1,0 +1,222 @@
+/* conf_apply.c: settings to a struct params: expand, check, store; every mistake is told with its place. */
+#include <stdlib.h>
+
+#include "service/conf_private.h"
+#include "base/banned.h"
+
+void
+conf_place(const struct conf *c, const char *name, struct buf *out)
+{
+	const struct setting *s = conf_find(c, span_str(name));
+
+	if (!s)
+		buf_addf(out, "default of %s: ", name);
+	else if (s->line)
+		buf_addf(out, "%s:%u: ", s->file, s->line);
+	else
+		buf_addf(out, "%s: ", s->file);
+}
+
+/* /a/b/../c to /a/c: by text only, the places need not exist yet */
+static struct span
+normalize_path(struct span in, char *out)
+{
+	size_t n = 0;
+	struct span part;
+
+	while (span_cut(&in, '/', &part)) {
+		if (part.n == 0 || span_is(part, "."))
+			continue;
+		if (span_is(part, "..")) {
+			while (n && out[--n] != '/')
+				;
+			continue;
+		}
+		out[n++] = '/';
+		memcpy(out + n, part.p, part.n);
+		n += part.n;
+	}
+	if (n == 0)
+		out[n++] = '/';
+	return span_of(out, n);
+}
+
+struct store {
+	const struct param_row *row;
+	struct span value;
+	char *to;			/* field of struct params */
+	struct arena *arena;
+	struct buf *why;
+};
+
+static bool
+store_text(struct store *s)
+{
+	char *copy = arena_try(s->arena, s->value.n + 2);
+
+	if (!copy) {
+		buf_adds(s->why, "all values together are too long");
+		return false;
+	}
+	if (s->value.n && s->value.p[0] == '/' && (s->row->type == PT_STR || s->row->type == PT_FILE))
+		copy[normalize_path(s->value, copy).n] = '\0';
+	else
+		memcpy(copy, s->value.p, s->value.n);
+	*(const char **)(void *)s->to = copy;
+	return true;
+}
+
+static bool
+store_enum(struct store *s)
+{
+	struct span rest = span_str(s->row->min), word;
+
+	while (span_word(&rest, " ", &word))
+		if (span_eq(word, s->value))
+			return store_text(s);
+	buf_addf(s->why, "\"%.*s\" is not one of: %s", SPAN_FMT(s->value), s->row->min);
+	return false;
+}
+
+static bool
+store_bool(struct store *s)
+{
+	bool yes = span_is_nocase(s->value, "yes");
+
+	if (!yes && !span_is_nocase(s->value, "no")) {
+		buf_addf(s->why, "\"%.*s\" is neither yes nor no", SPAN_FMT(s->value));
+		return false;
+	}
+	*(bool *)s->to = yes;
+	return true;
+}
+
+static bool
+parse_number(const struct param_row *row, struct span v, uint64_t *out)
+{
+	uint32_t t;
+
+	if (row->type == PT_SIZE)
+		return param_size(v, out);
+	if (row->type == PT_TIME) {
+		if (!param_time(v, &t))
+			return false;
+		*out = t;
+		return true;
+	}
+	return span_u64(v, 0, UINT32_MAX, out);
+}
+
+static bool
+store_number(struct store *s)
+{
+	static const char *const what[] = { [PT_INT] = "a number", [PT_TIME] = "a time such as 30s, 5m, 4h, 2d",
+		[PT_SIZE] = "a size such as 4096, 50M" };
+	uint64_t v, min, max;
+
+	if (!parse_number(s->row, s->value, &v)) {
+		buf_addf(s->why, "\"%.*s\" is not %s", SPAN_FMT(s->value), what[s->row->type]);
+		return false;
+	}
+	if (!parse_number(s->row, span_str(s->row->min), &min) || !parse_number(s->row, span_str(s->row->max), &max) ||
+	    v < min || v > max) {
+		buf_addf(s->why, "\"%.*s\" is not between %s and %s", SPAN_FMT(s->value), s->row->min, s->row->max);
+		return false;
+	}
+	if (s->row->type == PT_SIZE)
+		*(uint64_t *)(void *)s->to = v;
+	else
+		*(uint32_t *)(void *)s->to = (uint32_t)v;
+	return true;
+}
+
+static bool (*const store_as[])(struct store *) = {
+	[PT_STR] = store_text, [PT_LIST] = store_text, [PT_MAPS] = store_text, [PT_FILE] = store_text,
+	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
+	[PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
+};
+
+static bool
+apply_row(const struct conf *c, const struct param_row *row, struct params *out, struct buf *why)
+{
+	struct store s = { .row = row, .to = (char *)out + row->offset,
+		.arena = &((struct conf *)(uintptr_t)c)->arena, .why = why };
+	struct buf value;
+	bool ok;
+
+	buf_init(&value, CONF_LINE_MAX);
+	ok = conf_value(c, row->name, &value);
+	if (!ok)
+		conf_expand(c, span_str(conf_raw(c, row->name)), 0, &value, why);
+	s.value = span_trim(buf_span(&value));
+	ok = ok && store_as[row->type](&s);
+	buf_fini(&value);
+	return ok;
+}
+
+int
+conf_apply(const struct conf *c, struct params *out, struct buf *err)
+{
+	struct buf why;
+	int errors = 0;
+
+	memset(out, 0, sizeof(*out));
+	buf_init(&why, CONF_LINE_MAX);
+	for (size_t i = 0; i < param_count; i++) {
+		buf_reset(&why);
+		if (apply_row(c, &param_rows[i], out, &why))
+			continue;
+		errors++;
+		conf_place(c, param_rows[i].name, err);
+		buf_addf(err, "%s: %s\n", param_rows[i].name, why.p);
+	}
+	buf_fini(&why);
+	return errors;
+}
+
+/* Does any value, or the text `others` (the options of master.cf), refer to $name? */
+static bool
+is_referred_to(const struct conf *c, const char *name, const char *others)
+{
+	struct buf ref;
+	bool found;
+
+	buf_init(&ref, 128);
+	buf_addf(&ref, "$%s", name);
+	found = strstr(others, ref.p) != NULL;
+	for (size_t i = 0; i < c->count && !found; i++)
+		found = strstr(c->settings[i].value, ref.p) != NULL;
+	buf_reset(&ref);
+	buf_addf(&ref, "${%s", name);
+	found = found || strstr(others, ref.p) != NULL;
+	for (size_t i = 0; i < c->count && !found; i++)
+		found = strstr(c->settings[i].value, ref.p) != NULL;
+	buf_fini(&ref);
+	return found;
+}
+
+int
+conf_check_names(const struct conf *c, const char *others, struct buf *err)
+{
+	int errors = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct setting *s = &c->settings[i];
+		const char *near;
+
+		if (param_find(span_str(s->name)) || is_referred_to(c, s->name, others))
+			continue;
+		errors++;
+		near = param_suggest(span_str(s->name));
+		if (s->line)
+			buf_addf(err, "%s:%u: ", s->file, s->line);
+		else
+			buf_addf(err, "%s: ", s->file);
+		buf_addf(err, "unknown parameter %s", s->name);
+		if (near)
+			buf_addf(err, "; did you mean %s?\n", near);
+		else
+			buf_adds(err, "; postconf lists the ones there are\n");
+	}
+	return errors;
+}

@@ -1,0 +1,111 @@
+/* conf_files.c: the files that settings name: do they exist and open? For programs that see the file system. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/map.h"
+#include "service/conf_private.h"
+#include "base/banned.h"
+
+struct file_walk {
+	void (*f)(void *ctx, const char *path);
+	void *ctx;
+};
+
+static void
+each_word_file(struct span list, const struct file_walk *w)
+{
+	struct span word;
+
+	while (span_word(&list, ", \t\r\n", &word)) {
+		struct buf path;
+
+		buf_init(&path, 4096);
+		buf_addspan(&path, word);
+		if (word.p[0] == '/' && !path.over)
+			w->f(w->ctx, path.p);
+		buf_fini(&path);
+	}
+}
+
+static bool
+names_files(const struct param_row *row)
+{
+	return row->type == PT_FILE || (row->type == PT_LIST && span_ends_nocase(span_str(row->name), "_files"));
+}
+
+void
+conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx)
+{
+	const struct file_walk w = { f, ctx };
+	struct buf value, err;
+
+	buf_init(&value, CONF_LINE_MAX);
+	buf_init(&err, CONF_LINE_MAX);
+	for (size_t i = 0; i < param_count; i++) {
+		const struct param_row *row = &param_rows[i];
+
+		buf_reset(&value);
+		if (!conf_value(c, row->name, &value))
+			continue;
+		if (row->type == PT_MAPS)
+			maps_check(span_trim(buf_span(&value)), f, ctx, &err);
+		else if (names_files(row))
+			each_word_file(buf_span(&value), &w);
+	}
+	buf_fini(&err);
+	buf_fini(&value);
+}
+
+struct missing {
+	const struct conf *c;
+	const char *name;
+	struct buf *err;
+	int errors;
+};
+
+static void
+must_open(void *ctx, const char *path)
+{
+	struct missing *m = ctx;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0) {
+		close(fd);
+		return;
+	}
+	m->errors++;
+	conf_place(m->c, m->name, m->err);
+	buf_addf(m->err, "%s: %s: %s%s\n", m->name, path, strerror(errno),
+	    errno == ENOENT && span_ends_nocase(span_str(path), ".cdb") ? "; make it with postmap(1)" : "");
+}
+
+int
+conf_check_files(const struct conf *c, struct buf *err)
+{
+	struct missing m = { .c = c, .err = err };
+	const struct file_walk w = { must_open, &m };
+	struct buf value, why;
+
+	buf_init(&value, CONF_LINE_MAX);
+	buf_init(&why, CONF_LINE_MAX);
+	for (size_t i = 0; i < param_count; i++) {
+		const struct param_row *row = &param_rows[i];
+
+		buf_reset(&value);
+		buf_reset(&why);
+		m.name = row->name;
+		if (!conf_value(c, row->name, &value))
+			continue;		/* conf_apply has told it */
+		if (names_files(row))
+			each_word_file(buf_span(&value), &w);
+		if (row->type != PT_MAPS || maps_check(span_trim(buf_span(&value)), must_open, &m, &why))
+			continue;
+		m.errors++;
+		conf_place(c, row->name, err);
+		buf_addf(err, "%s: %s\n", row->name, why.p);
+	}
+	buf_fini(&why);
+	buf_fini(&value);
+	return m.errors;
+}
