@@ -1,0 +1,234 @@
+/*
+ * mailstore.h: a user's mail. The one interface that local, imap-session and
+ * pop3-session use; nobody else builds a path inside a mailbox.
+ *
+ * Truth is the Maildir (Maildir++ folders): UID, sizes and flags are in the
+ * file names, so that any other tool can read it and the index can always be
+ * dropped. Everything blocks on the local disk. Every path is relative to the
+ * process' root. File names, index and folder files were written by whoever
+ * owns the mailbox: they are checked, never trusted.
+ *
+ * Content is immutable and kept with LF line ends.
+ */
+#ifndef MAIL_STORE_MAILSTORE_H
+#define MAIL_STORE_MAILSTORE_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+
+#define MAILSTORE_NAME_MAX 200		/* bytes of a folder's name */
+#define MAILSTORE_DEPTH_MAX 20		/* levels */
+#define MAILSTORE_FOLDERS_MAX 10000	/* of one user */
+#define MAILSTORE_KEYWORDS 26		/* of one folder: letters a to z in file names */
+#define MAILSTORE_KEYWORD_MAX 100	/* bytes of one */
+#define MAILSTORE_SEPARATOR '.'
+
+enum store_result {
+	STORE_OK,
+	STORE_NOTFOUND,		/* no such folder */
+	STORE_EXISTS,
+	STORE_BADNAME,		/* a folder name that is never allowed */
+	STORE_LIMIT,		/* too many folders, keywords, levels */
+	STORE_DENIED,		/* EACCES, EPERM, EROFS, a symbolic link in the way */
+	STORE_FULL,		/* ENOSPC, EDQUOT */
+	STORE_GONE,		/* the message was expunged meanwhile */
+	STORE_BUSY,		/* locked by another session */
+	STORE_ERROR,		/* the disk failed */
+};
+const char *store_result_text(enum store_result r);	/* for a client: no path, no errno */
+
+enum mail_message_flag {
+	MFLAG_SEEN = 1 << 0,
+	MFLAG_ANSWERED = 1 << 1,
+	MFLAG_FLAGGED = 1 << 2,
+	MFLAG_DELETED = 1 << 3,
+	MFLAG_DRAFT = 1 << 4,
+	MFLAG_FORWARDED = 1 << 5,	/* keyword $Forwarded */
+	MFLAG_ALL = (1 << 6) - 1,
+	MFLAG_RECENT = 1 << 6,		/* this session is the first to see it; never set by a caller */
+	MFLAG_GONE = 1 << 7,		/* expunged, but still in the snapshot (see mailfolder_refresh) */
+};
+
+struct mail_id { uint8_t b[16]; };	/* identity of a message: the same for ever and in every copy of the index */
+
+struct mail_message {
+	uint32_t uid;
+	uint32_t keywords;	/* bit n: mailfolder_keyword_name(f, n) */
+	uint8_t flags;		/* MFLAG_* */
+	uint64_t size;		/* bytes as stored (LF) */
+	uint64_t crlf_size;	/* bytes as sent: RFC822.SIZE */
+	int64_t date;		/* internal date, seconds since 1970 */
+	uint64_t modseq;
+	struct mail_id id;
+	char *name;		/* the driver's own: not for callers */
+	uint8_t place;
+};
+
+/* ---- a user's store ---- */
+struct mailstore;
+
+/* Once, before the jail (reads the boot id). Without it the index is not kept over a restart of the system. */
+void mailstore_init(void);
+
+/*
+ * path: the Maildir, relative to the root ("Maildir"). Created (0700) with its
+ * parents when `create`. Opens nothing that lasts. NULL: *r tells.
+ */
+struct mailstore *mailstore_new(const char *path, bool create, enum store_result *r);
+void mailstore_free(struct mailstore *ms);
+const char *mailstore_cause(const struct mailstore *ms);	/* of the last failure, for the log */
+
+/* Give up what is open beside the folder (index, locks) for a long idle time; comes back by itself. */
+void mailstore_release(struct mailstore *ms);
+
+/* "INBOX" in any case, or UTF-8 with '.' between the levels. STORE_BADNAME for what must not be (row 108). */
+enum store_result mailstore_name_check(struct span name);
+
+/*
+ * f is called for each folder, INBOX first, then by name. Levels that exist
+ * only as a prefix of others are not listed. Subscriptions may name folders
+ * that do not exist (RFC 9051 6.3.7).
+ */
+enum store_result mailstore_list(struct mailstore *ms, void (*f)(void *ctx, struct span name), void *ctx);
+enum store_result mailstore_list_subscribed(struct mailstore *ms, void (*f)(void *ctx, struct span name), void *ctx);
+enum store_result mailstore_subscribe(struct mailstore *ms, struct span name, bool on);
+
+enum store_result mailstore_exists(struct mailstore *ms, struct span name);	/* STORE_OK or STORE_NOTFOUND */
+enum store_result mailstore_create(struct mailstore *ms, struct span name);
+enum store_result mailstore_delete(struct mailstore *ms, struct span name);	/* with its mail; children stay. INBOX: STORE_DENIED */
+enum store_result mailstore_rename(struct mailstore *ms, struct span from, struct span to);
+			/* with children; INBOX: its mail moves into the new folder (RFC 9051 6.3.6) */
+
+struct mailstore_status {
+	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;
+	uint64_t size, highestmodseq;
+};
+/* Without selecting: nothing is renamed, \Recent stays. */
+enum store_result mailstore_status(struct mailstore *ms, struct span name, struct mailstore_status *st);
+
+/* ---- a selected folder: a snapshot that changes only in mailfolder_refresh ---- */
+struct mailfolder;
+
+enum {
+	MAILFOLDER_READONLY = 1 << 0,	/* EXAMINE: \Recent is left for others */
+	MAILFOLDER_PLAIN = 1 << 1,	/* POP3: no UIDs are given (0), nothing is moved out of new/; only messages, read, expunge */
+};
+struct mailfolder *mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store_result *r);
+void mailfolder_close(struct mailfolder *f);
+const char *mailfolder_name(const struct mailfolder *f);
+
+/* By ascending UID; index + 1 is the message sequence number. Valid until the next call that is not const. */
+size_t mailfolder_count(const struct mailfolder *f);
+const struct mail_message *mailfolder_messages(const struct mailfolder *f);
+size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
+uint32_t mailfolder_uidvalidity(const struct mailfolder *f);
+uint32_t mailfolder_uidnext(const struct mailfolder *f);
+uint64_t mailfolder_highestmodseq(const struct mailfolder *f);
+
+/*
+ * What others did meanwhile. Two stats when nothing changed. Without `expunge`
+ * (FETCH, STORE, SEARCH: RFC 9051 7.5.1) gone messages stay with MFLAG_GONE
+ * and are reported by a later call. `expunged` has descending old indexes,
+ * so that each is right when reported in that order.
+ */
+struct mailfolder_changes {
+	struct mail_expunged { uint32_t index, uid; } *expunged;
+	size_t nexpunged;
+	uint32_t *changed;		/* new indexes whose flags or keywords changed by others, ascending */
+	size_t nchanged;
+	uint32_t arrived;		/* messages that are new at the end */
+};
+enum store_result mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes *ch);
+					/* ch is borrowed until the next refresh */
+
+/*
+ * Readable when the folder may have changed (inotify; the jail needs
+ * JAIL_INOTIFY). -1: cannot; then poll by mailfolder_refresh. Owned by the folder.
+ * Call mailfolder_refresh when readable: it drains the descriptor.
+ */
+int mailfolder_watch(struct mailfolder *f);
+
+/* ---- keywords: names of the folder's 26 letters ---- */
+const char *mailfolder_keyword_name(const struct mailfolder *f, unsigned n);	/* NULL: letter not in use */
+int mailfolder_keyword(struct mailfolder *f, struct span name, bool create);	/* -1: unknown, or (create) no letter is free */
+
+/* ---- content ---- */
+struct mailtext {
+	struct span text;		/* the whole message, or its head; LF line ends */
+	struct buf own;
+	void *map;
+	size_t map_len;
+};
+void mailtext_init(struct mailtext *t);		/* reusable for many messages */
+void mailtext_fini(struct mailtext *t);
+/* text is valid until the next call with the same t. STORE_GONE: removed by others. */
+enum store_result mailfolder_read(struct mailfolder *f, size_t index, struct mailtext *t);
+/* Only up to and with the empty line behind the header (at most `max` bytes of it): cheap for large messages. */
+enum store_result mailfolder_read_head(struct mailfolder *f, size_t index, size_t max, struct mailtext *t);
+
+/* ---- changes ---- */
+enum mailflag_op { MAILFLAG_SET, MAILFLAG_ADD, MAILFLAG_REMOVE };
+/*
+ * All n messages; those that are gone are skipped. The snapshot shows the new
+ * flags at once. *modseq (may be NULL): that of the change. Messages whose modseq
+ * is above `unchangedsince` are left alone and their index is put in failed[]
+ * (room for n; may be NULL when unchangedsince is UINT64_MAX).
+ */
+enum store_result mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum mailflag_op op,
+    uint8_t flags, uint32_t keywords, uint64_t unchangedsince, uint32_t *failed, size_t *nfailed);
+
+/* Remove from the disk; they become MFLAG_GONE, and the next refresh with `expunge` reports them. */
+enum store_result mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n);
+
+/*
+ * COPY, MOVE (RFC 6851) into another folder, by hard link where possible, with flags,
+ * keywords and date. All or nothing for COPY. uids[n]: the new UIDs, 0 for a message
+ * that was gone. *uidvalidity: of the target. Durable on return.
+ */
+enum store_result mailfolder_copy(struct mailfolder *f, const uint32_t *index, size_t n, struct span to, bool move,
+    uint32_t *uids, uint32_t *uidvalidity);
+
+/* ---- append: streaming; the message exists and is durable when commit returns STORE_OK ---- */
+struct mailappend;
+struct mailappend *mailappend_begin(struct mailstore *ms, struct span folder, enum store_result *r);
+enum store_result mailappend_write(struct mailappend *a, struct span bytes);	/* CRLF or LF; kept as LF. Errors stick */
+struct mailappend_how {
+	uint8_t flags;
+	struct span *keywords;		/* names */
+	size_t nkeywords;
+	int64_t date;			/* 0: now */
+};
+enum store_result mailappend_commit(struct mailappend *a, const struct mailappend_how *how, uint32_t *uidvalidity, uint32_t *uid);
+void mailappend_abort(struct mailappend *a);	/* leaves nothing; commit and abort both free a */
+
+/* ---- cache of computed strings: never needed, may forget at any time ---- */
+/* kinds are the caller's numbers; a version belongs inside the value. The span is borrowed until the next call. */
+bool mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span *value);
+void mailstore_cache_put(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span value);
+
+/* Drop the index below the Maildir `path` (it is rebuilt by use), or fill it for all folders now. */
+enum store_result mailstore_index_drop(const char *path);
+enum store_result mailstore_index_rebuild(const char *path);
+
+/* ---- one reader of the whole maildrop at a time (POP3, RFC 1939 4) ---- */
+enum store_result mailstore_lock(struct mailstore *ms);	/* STORE_BUSY: another has it. Until mailstore_free or the end of the process */
+
+/* ---- delivery, for local ---- */
+struct mail_delivery {
+	const char *path;		/* the Maildir; created when missing and `create` */
+	bool create;
+	struct span queue_id;		/* with `rcpt` and `arrival` the file's name: a repeated delivery finds itself */
+	uint32_t rcpt;
+	int64_t arrival;		/* seconds: becomes the internal date */
+	const char *host;
+	struct span head;		/* header lines to put in front, LF ends */
+	struct span body;
+	uint64_t body_lines;		/* LFs in body */
+	bool maybe_repeated;		/* look into cur/ too */
+};
+/* Durable in new/ on STORE_OK. STORE_EXISTS: it was delivered before. Otherwise errno and `cause` tell. */
+enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *cause);
+
+#endif
