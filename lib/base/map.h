@@ -41,12 +41,35 @@ enum map_answer maps_find(struct maps *m, struct span key, struct buf *out);
 bool maps_check(struct span spec, void (*on_file)(void *ctx, const char *path), void *ctx, struct buf *err);
 
 /*
- * Build PATH.cdb from text lines "key value" (continued by leading blank, '#'
- * comments), replaced by rename. False and "file:line: sentence" in err.
+ * Text of a table: logical lines, continued by lines that begin with a blank;
+ * empty lines and lines that begin with '#' are skipped.
+ *   MAP_TEXT_PLAIN    key value
+ *   MAP_TEXT_ALIASES  name: value    (the name may be quoted)
+ * f returns false to stop. A mistake comes as an empty key (nothing to
+ * continue, or no name) or an empty value. False when f stopped the walk.
  */
-bool map_build(const char *text_path, const char *cdb_path, unsigned mode, struct buf *err) CHECKED;
+enum map_syntax { MAP_TEXT_PLAIN, MAP_TEXT_ALIASES };
+bool map_text_each(struct span text, enum map_syntax syntax,
+    bool (*f)(void *ctx, unsigned line, struct span key, struct span value), void *ctx);
 
-/* Walk a text map: f returns false to stop. */
-bool map_text_each(struct span text, bool (*f)(void *ctx, unsigned line, struct span key, struct span value), void *ctx);
+/*
+ * Build cdb_path from the text, replaced by rename and fsynced. False on any
+ * mistake, and "file:line: sentence" lines in err; the old table then stays.
+ * True with err not empty: warnings (a key given twice: the first is kept).
+ */
+bool map_build(const char *text_path, const char *cdb_path, enum map_syntax syntax, unsigned mode, struct buf *err) CHECKED;
+
+/* A table built entry by entry, in memory until it is written. */
+struct map_maker;
+enum map_added { MAP_ADDED, MAP_TWICE, MAP_TOO_LONG };
+struct map_maker *map_maker_new(void);
+void map_maker_free(struct map_maker *m);
+enum map_added map_maker_add(struct map_maker *m, struct span key, struct span value);	/* keys are folded */
+bool map_maker_write(struct map_maker *m, const char *cdb_path, unsigned mode) CHECKED;	/* once; false with errno */
+
+/* Keys longer than this are in no table; values and text files have bounds too. */
+#define MAP_KEY_MAX 1000
+#define MAP_VALUE_MAX (1u << 20)
+#define MAP_TEXT_MAX (1u << 30)
 
 #endif

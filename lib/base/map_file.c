@@ -1,0 +1,127 @@
+/*
+ * map_file.c: hash: and cdb:. The files are written by root's commands, but a
+ * damaged one must not bring a daemon down: tinycdb checks every offset against
+ * the size of the file as long as keys are shorter than its 2 KiB header.
+ */
+#include "base/map_kinds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/banned.h"
+
+_Static_assert(MAP_KEY_MAX < 2048, "tinycdb subtracts the key's length from the end of the data");
+
+static int
+open_here(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+static map_opener *opener = open_here;
+
+void
+map_set_opener(map_opener *f)
+{
+	opener = f ? f : open_here;
+}
+
+void
+map_file_close(struct map *m)
+{
+	if (!m->open)
+		return;
+	close(cdb_fileno(&m->cdb));
+	cdb_free(&m->cdb);
+	m->open = false;
+}
+
+/* Takes the file at m->path as the table; the one in use stays when that fails. */
+static bool
+file_load(struct map *m)
+{
+	struct cdb fresh;
+	struct stat st;
+	int fd = opener(m->path), err;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		goto fail;
+	}
+	if (cdb_init(&fresh, fd) < 0)
+		goto fail;
+	map_file_close(m);
+	m->cdb = fresh;
+	m->open = true;
+	return true;
+fail:
+	err = errno;
+	close(fd);
+	errno = err;
+	return false;
+}
+
+bool
+map_file_path(struct map *m, struct span arg, struct buf *err)
+{
+	if (arg.n == 0 || arg.n > PATH_MAX - 5 || memchr(arg.p, '\0', arg.n)) {
+		buf_addf(err, "%s: needs the path of a table", m->kind->type);
+		return false;
+	}
+	m->path = x_alloc(arg.n + 5);
+	snprintf(m->path, arg.n + 5, "%.*s.cdb", (int)arg.n, arg.p);
+	return true;
+}
+
+bool
+map_file_open(struct map *m, struct span arg, struct buf *err)
+{
+	if (!map_file_path(m, arg, err))
+		return false;
+	if (file_load(m))
+		return true;
+	if (errno == ENOENT)
+		buf_addf(err, "%s does not exist; run: postmap %.*s", m->path, SPAN_FMT(arg));
+	else
+		buf_addf(err, "%s cannot be used: %s", m->path, errno == EPROTO ? "it is not a cdb file" : strerror(errno));
+	return false;
+}
+
+enum map_answer
+map_file_find(const struct map *m, struct span key, struct buf *out)
+{
+	struct cdb c = m->cdb;		/* a look-up leaves its position in there */
+	const void *value;
+	int r = cdb_find(&c, key.p, (unsigned)key.n);
+
+	if (r == 0)
+		return MAP_NONE;
+	if (r < 0 || cdb_datalen(&c) > MAP_VALUE_MAX || !(value = cdb_getdata(&c)))
+		return MAP_FAILED;
+	buf_add(out, value, cdb_datalen(&c));
+	return MAP_FOUND;
+}
+
+bool
+map_file_refresh(struct map *m)
+{
+	struct stat st;
+
+	if (fstat(cdb_fileno(&m->cdb), &st) == 0 && st.st_nlink > 0)
+		return false;
+	if (file_load(m)) {
+		m->stale_told = false;
+		return true;
+	}
+	if (!m->stale_told)
+		log_warn(NULL, "%s: %s; the old table stays in use", m->path, strerror(errno));
+	m->stale_told = true;
+	return false;
+}
