@@ -113,7 +113,7 @@ void msg_list_add(struct buf *list, struct span s);
 bool msg_list_next(struct span *list, struct span *s);	/* false: at the end, or malformed (then *list is emptied) */
 uint32_t msg_list_count(struct span list);
 
-/* `last` of MAIL and MORE */
+/* `last` of MAIL and PART */
 enum { MAIL_MORE = 0, MAIL_END = 1, MAIL_ABORT = 2 };
 /* `kind` of BOUNCE */
 enum { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_DELIVERED, BOUNCE_DOUBLE };

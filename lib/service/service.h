@@ -6,9 +6,11 @@
  *
  * Descriptors at exec: 0 link to master, 1 main.cf as master read it (a sealed
  * memfd), 2 log; further ones are named on the command line by master:
- *   NAME -n SERVICE -c CONFDIR -d RUNDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD]
- * -l: a listener and the role of those who come in on it; -a: an accepted
- * link (the process was SPAWNed for it).
+ *   NAME -n SERVICE -c CONFDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD]
+ *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN]
+ * -l: a listener and the role (a number) of those who come in on it; -a: an
+ * accepted link (the process was SPAWNed for it); -k: kept warm, max_idle does
+ * not end it; -H: chroot of ROOT_MAIL instead of virtual_mailbox_base.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -18,6 +20,7 @@
 #include "base/buf.h"
 #include "base/jail.h"
 #include "base/map.h"
+#include "service/message.h"
 #include "service/params.h"
 #include "service/roles.h"
 
@@ -47,7 +50,7 @@ struct service {
 
 	void (*open)(void);		/* before the jail: maps, libraries, links. May die. */
 	void (*start)(void);		/* inside the jail, before the first client */
-	void (*serve)(int fd, unsigned role);			/* BLOCKING; fd is closed after it */
+	void (*serve)(int fd, unsigned role);			/* BLOCKING; fd is closed after it; read the link by service_recv */
 	void (*accept)(int fd, unsigned role, const struct sockaddr_storage *peer);	/* EVENT; owns fd; non-blocking for R_INET */
 	void (*reloaded)(void);		/* new parameters are in `par` (only when stays) */
 	void (*retire)(void);		/* EVENT: told to finish; call service_done() when the last client is gone */
@@ -56,6 +59,13 @@ struct service {
 int service_main(const struct service *svc, int argc, char **argv);
 
 /* ---- what a daemon may ask of its spine ---- */
+
+/*
+ * BLOCKING: the next message of a link. Waits; MSG_END also when the process
+ * shall retire or, unless it is kept, has waited max_idle.
+ */
+enum msg_result service_recv(int fd, unsigned from, unsigned to, struct msg *out);
+
 const char *service_name(void);			/* the name in master.cf: "submission", ... (-n) */
 int service_connect(const char *server);	/* link to SERVER's socket in our run directory; -1 with errno */
 int service_open_file(const char *path);	/* by master: only files that the configuration names; -1 with errno */
@@ -71,6 +81,8 @@ void service_retire(void);			/* after max_use, or when asked: finish and exit */
 bool service_retiring(void);
 void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
+const char *service_login(void);		/* -u, "" when none: a session's user */
+const char *service_mailbox(void);		/* -m, "" when none */
 
 /* Before the jail: maps of a parameter; dies (EX_CONFIG) on a mistake. */
 struct maps *service_maps(const char *spec);

@@ -1,0 +1,162 @@
+/*
+ * jail_seccomp.c: the groups of system calls. What is in no group of a process
+ * ends it (SIGSYS); a few calls that libraries try and can do without get an errno.
+ */
+#include "base/jail.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/jail_private.h"
+#include "base/banned.h"
+
+#define GROUP_MAX 64
+
+static const struct {
+	unsigned flag;			/* 0: every jail */
+	int calls[GROUP_MAX];		/* ended by -1 */
+} groups[] = {
+	{ JAIL_BASE, { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
+		SCMP_SYS(pwrite64), SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(poll), SCMP_SYS(ppoll),
+		SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(futex),
+		SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(clock_nanosleep),
+		SCMP_SYS(nanosleep), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
+		SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+		SCMP_SYS(exit_group), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(shutdown), SCMP_SYS(fcntl), -1 } },
+	{ JAIL_SOCKET, { SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
+		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), -1 } },
+	{ JAIL_INET, { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl), -1 } },
+	{ JAIL_UNIX, { SCMP_SYS(connect), -1 } },
+	{ JAIL_READ, { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(lstat),
+		SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
+		SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(sendfile),
+		SCMP_SYS(fadvise64), SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(getcwd), SCMP_SYS(openat2), -1 } },
+	{ JAIL_WRITE, { SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat),
+		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fsync),
+		SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(ftruncate), SCMP_SYS(truncate), SCMP_SYS(fallocate),
+		SCMP_SYS(utimensat), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chmod), SCMP_SYS(umask),
+		SCMP_SYS(copy_file_range), SCMP_SYS(flock), SCMP_SYS(msync), SCMP_SYS(pwritev), -1 } },
+	{ JAIL_FORK, { SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4),
+		SCMP_SYS(waitid), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(seccomp), -1 } },
+	{ JAIL_LANDLOCK, { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
+		SCMP_SYS(landlock_restrict_self), SCMP_SYS(prctl), -1 } },
+	{ JAIL_INOTIFY, { SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch), -1 } },
+	{ JAIL_FLOCK, { SCMP_SYS(flock), -1 } },
+};
+
+/* Libraries try these and live without them. openat is only here when JAIL_READ does not allow it. */
+static const int refused[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(access),
+	SCMP_SYS(readlink), SCMP_SYS(ioctl), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_yield), SCMP_SYS(prlimit64), SCMP_SYS(getppid), SCMP_SYS(umask), SCMP_SYS(prctl), SCMP_SYS(socket) };
+
+static bool
+in_groups(unsigned sys, int call)
+{
+	for (size_t g = 0; g < NELEMS(groups); g++) {
+		if (groups[g].flag && !(sys & groups[g].flag))
+			continue;
+		for (size_t i = 0; groups[g].calls[i] != -1; i++)
+			if (groups[g].calls[i] == call)
+				return true;
+	}
+	return false;
+}
+
+static int
+add_groups(scmp_filter_ctx f, unsigned sys)
+{
+	int r = 0;
+
+	for (size_t g = 0; g < NELEMS(groups); g++) {
+		if (groups[g].flag && !(sys & groups[g].flag))
+			continue;
+		for (size_t i = 0; r == 0 && groups[g].calls[i] != -1; i++)
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, groups[g].calls[i], 0);
+	}
+	return r;
+}
+
+/* socket() by family; everything else of it gets EACCES (LMDB, libc and libunbound look around) */
+static int
+add_socket(scmp_filter_ctx f, unsigned sys)
+{
+	static const struct { unsigned flag; int family; } allowed[] = {
+		{ JAIL_UNIX, AF_UNIX }, { JAIL_INET, AF_INET }, { JAIL_INET, AF_INET6 },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < NELEMS(allowed); i++)
+		if (sys & allowed[i].flag)
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)allowed[i].family));
+	return r;
+}
+
+/* Signals to ourselves only: abort(), raise(). */
+static int
+add_signals(scmp_filter_ctx f)
+{
+	scmp_datum_t self = (scmp_datum_t)getpid();
+	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+
+	return r ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+}
+
+static int
+add_refused(scmp_filter_ctx f, unsigned sys)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < NELEMS(refused); i++) {
+		if (in_groups(sys, refused[i]) || (refused[i] == SCMP_SYS(socket) && (sys & (JAIL_UNIX | JAIL_INET))))
+			continue;
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
+		if (r == -EEXIST)	/* a group with other flags allows it */
+			r = 0;
+	}
+	return r;
+}
+
+#ifdef MERPATI_SANITIZE
+/* What the sanitizers' runtime needs to write a report. */
+static int
+add_sanitizer(scmp_filter_ctx f)
+{
+	static const int calls[] = { SCMP_SYS(mprotect), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getppid),
+		SCMP_SYS(readlink), SCMP_SYS(sigaltstack), SCMP_SYS(munlock), SCMP_SYS(ioctl) };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < NELEMS(calls); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+#endif
+
+bool
+jail_seccomp(unsigned sys)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r;
+
+	if (!f)
+		return false;
+	r = add_groups(f, sys);
+#ifdef MERPATI_SANITIZE
+	r = r ? r : add_sanitizer(f);
+#endif
+	r = r ? r : add_socket(f, sys);
+	r = r ? r : add_signals(f);
+	r = r ? r : add_refused(f, sys);
+	r = r ? r : seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);	/* a binary tree of compares */
+	r = r ? r : seccomp_load(f);
+	seccomp_release(f);
+	if (r)
+		errno = -r;
+	return r == 0;
+}

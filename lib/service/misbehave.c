@@ -1,0 +1,72 @@
+/* misbehave.c: proof that the walls hold: does what a captured daemon would try first. */
+#include "service/misbehave.h"
+
+#ifdef MERPATI_MISBEHAVE
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "base/log.h"
+#include "base/banned.h"
+
+static int
+try_open(void)
+{
+	return open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static int
+try_connect(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd < 0 ? -1 : connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+}
+
+static int
+try_exec(void)
+{
+	char *argv[] = { (char[]){ "/bin/true" }, NULL };
+
+	return execve(argv[0], argv, argv + 1);
+}
+
+static int
+try_kill(void)
+{
+	return kill(getppid() > 1 ? getppid() : 1, SIGCONT);
+}
+
+static const struct {
+	const char *name;
+	int (*f)(void);
+} actions[] = { { "open", try_open }, { "connect", try_connect }, { "exec", try_exec }, { "kill", try_kill } };
+
+void
+misbehave(const char *daemon)
+{
+	const char *want = getenv("MERPATI_MISBEHAVE");
+	size_t n = strlen(daemon);
+
+	if (!want || strncmp(want, daemon, n) != 0 || want[n] != ':')
+		return;
+	for (size_t i = 0; i < NELEMS(actions); i++) {
+		if (strcmp(want + n + 1, actions[i].name) != 0)
+			continue;
+		log_warn(NULL, "misbehaving on request: %s", actions[i].name);
+		if (actions[i].f() < 0)
+			log_warn(NULL, "misbehaving: %s was refused: %s", actions[i].name, strerror(errno));
+		else
+			log_error(NULL, "misbehaving: %s SUCCEEDED", actions[i].name);
+	}
+}
+
+#endif

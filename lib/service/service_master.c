@@ -1,0 +1,236 @@
+/* service_master.c: a daemon's link to master: status up, orders and files down. Master is trusted. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/die.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "service/service_private.h"
+#include "base/banned.h"
+
+#define MASTER_WAIT_MS 10000	/* an answer of master takes longer only when it is gone */
+
+static struct watch link_watch;
+static void (*spawned)(uint32_t token, uint32_t error, struct span text);
+static void (*forked)(struct span mailbox, struct span login, int sock);
+
+/* What one of our own questions is waiting for. */
+static struct {
+	bool waiting, done;
+	enum msg_kind kind;
+	int fd;
+	uint32_t error;
+	struct buf *text;
+} answer = { .fd = -1 };
+
+void
+service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text))
+{
+	spawned = f;
+}
+
+void
+service_on_fork(void (*f)(struct span mailbox, struct span login, int sock))
+{
+	forked = f;
+}
+
+static void
+send_to_master(enum msg_kind kind, const void *m)
+{
+	while (!msg_send(MASTER_FD, kind, m)) {
+		struct pollfd p = { .fd = MASTER_FD, .events = POLLOUT };
+
+		if (errno != EAGAIN)
+			return;			/* master is gone: reading the link tells us */
+		poll(&p, 1, 1000);
+	}
+}
+
+void
+master_tell(void)
+{
+	bool accepting = !service.full && !service.retiring;
+	struct msg_STATUS m = { .clients = service.clients, .accepting = accepting, .retiring = service.retiring };
+
+	service.told_clients = service.clients;
+	service.told_accepting = accepting;
+	send_to_master(MSG_STATUS, &m);
+}
+
+/* ---- orders, by kind ---- */
+
+static void
+on_retire(struct msg *m)
+{
+	(void)m;
+	service_begin_retiring();
+}
+
+static void
+on_params(struct msg *m)
+{
+	if (m->PARAMS.fd < 0)
+		return;
+	service_read_params(m->PARAMS.fd);
+	close_fd(&m->PARAMS.fd);
+	if (service.svc->reloaded)
+		service.svc->reloaded();
+	log_info(NULL, "parameters have been read again");
+}
+
+static void
+on_file(struct msg *m)
+{
+	if (answer.waiting && answer.kind == MSG_FILE) {
+		answer.fd = m->FILE.fd;
+		answer.error = m->FILE.error;
+		answer.done = true;
+	} else {
+		close_fd(&m->FILE.fd);
+	}
+}
+
+static void
+on_spawned(struct msg *m)
+{
+	if (answer.waiting && answer.kind == MSG_SPAWNED) {
+		answer.error = m->SPAWNED.error;
+		if (answer.text)
+			buf_addspan(answer.text, m->SPAWNED.text);
+		answer.done = true;
+	} else if (spawned) {
+		spawned(m->SPAWNED.token, m->SPAWNED.error, m->SPAWNED.text);
+	}
+}
+
+static void
+on_fork(struct msg *m)
+{
+	if (forked)
+		forked(m->FORK.mailbox, m->FORK.login, m->FORK.sock);
+	else
+		close_fd(&m->FORK.sock);
+}
+
+static const struct order {
+	enum msg_kind kind;
+	void (*act)(struct msg *m);
+} orders[] = {
+	{ MSG_RETIRE, on_retire },
+	{ MSG_PARAMS, on_params },
+	{ MSG_FILE, on_file },
+	{ MSG_SPAWNED, on_spawned },
+	{ MSG_FORK, on_fork },
+};
+
+static void
+master_is_gone(void)
+{
+	if (service.svc->stays)		/* a second one on the same spool would deliver twice */
+		_exit(0);
+	watch_stop(&link_watch);
+	service_begin_retiring();
+}
+
+static bool
+take_one(void)
+{
+	struct msg m;
+	enum msg_result r = msg_recv(MASTER_FD, R_MASTER, service.svc->role, &m);
+
+	if (r == MSG_AGAIN)
+		return false;
+	if (r != MSG_OK) {
+		master_is_gone();
+		return false;
+	}
+	for (size_t i = 0; i < NELEMS(orders); i++)
+		if (orders[i].kind == m.kind)
+			orders[i].act(&m);
+	return true;
+}
+
+void
+master_link_take(void)
+{
+	take_one();
+}
+
+static void
+link_ready(void *ctx, int events)
+{
+	(void)ctx;
+	(void)events;
+	take_one();
+}
+
+void
+master_link_start(void)
+{
+	set_nonblocking(MASTER_FD, true);
+	watch_start(&link_watch, MASTER_FD, LOOP_READ, link_ready, NULL);
+}
+
+/* ---- questions ---- */
+
+/* Orders that arrive meanwhile are carried out; false when master does not answer. */
+static bool
+wait_for_answer(enum msg_kind kind, struct buf *text)
+{
+	answer.waiting = true;
+	answer.done = false;
+	answer.kind = kind;
+	answer.fd = -1;
+	answer.error = ETIMEDOUT;
+	answer.text = text;
+	while (!answer.done) {
+		struct pollfd p = { .fd = MASTER_FD, .events = POLLIN };
+		int r = poll(&p, 1, MASTER_WAIT_MS);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0 || (!take_one() && service.retiring))
+			break;
+	}
+	answer.waiting = false;
+	return answer.done;
+}
+
+int
+master_open_file(const char *path)
+{
+	struct msg_OPEN_FILE m = { .path = span_str(path) };
+
+	send_to_master(MSG_OPEN_FILE, &m);
+	if (wait_for_answer(MSG_FILE, NULL) && answer.error == 0 && answer.fd >= 0)
+		return answer.fd;
+	close_fd(&answer.fd);
+	errno = (int)answer.error;
+	return -1;
+}
+
+bool
+service_spawn(uint32_t token, const char *name, struct span user, struct span mailbox, struct span login, int sock)
+{
+	struct msg_SPAWN m = { .token = token, .service = span_str(name), .user = user, .mailbox = mailbox,
+		.login = login, .sock = sock };
+
+	return msg_send(MASTER_FD, MSG_SPAWN, &m);
+}
+
+bool
+service_spawn_wait(const char *name, struct span user, struct span mailbox, struct span login, int sock, struct buf *err)
+{
+	struct msg_SPAWN m = { .service = span_str(name), .user = user, .mailbox = mailbox, .login = login, .sock = sock };
+
+	send_to_master(MSG_SPAWN, &m);
+	if (!wait_for_answer(MSG_SPAWNED, err)) {
+		buf_adds(err, "master does not answer");
+		return false;
+	}
+	return answer.error == 0;
+}

@@ -1,0 +1,30 @@
+/* service_private.h: shared by service.c and service_master.c only. */
+#ifndef SERVICE_SERVICE_PRIVATE_H
+#define SERVICE_SERVICE_PRIVATE_H
+
+#include "service/service.h"
+
+#define MASTER_FD 0
+#define CONF_FD 1
+
+struct service_state {
+	const struct service *svc;
+	const char *name, *confdir, *home, *login, *mailbox;
+	bool keep;			/* max_idle does not end it */
+	bool retiring;
+	bool full;
+	uint32_t clients, told_clients;
+	bool told_accepting;
+	int counters_fd;
+};
+extern struct service_state service;
+
+void service_read_params(int fd);		/* main.cf text of fd into `par`; dies on a mistake */
+void service_begin_retiring(void);		/* close listeners; exit when the last client is gone */
+
+void master_link_start(void);			/* EVENT: watch fd 0 */
+void master_link_take(void);			/* read what is there, act on it */
+void master_tell(void);				/* STATUS, when it has changed */
+int master_open_file(const char *path);
+
+#endif
