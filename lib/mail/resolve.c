@@ -1,0 +1,367 @@
+/*
+ * resolve.c: which class an address belongs to and whether it exists. The
+ * address is a stranger's, the tables are the operator's.
+ */
+#include "mail/resolve.h"
+
+#include <stdlib.h>
+
+#include "mail/envelope.h"
+#include "mail/resolve_tables.h"
+#include "mail/users.h"
+
+#include "base/banned.h"
+
+#define PARENTS_MAX 128		/* labels of a domain */
+
+/* ---- lists of domains ---- */
+
+static int
+compare_nocase(struct span a, struct span b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+
+	for (size_t i = 0; i < n; i++) {
+		int d = (unsigned char)ascii_lower(a.p[i]) - (unsigned char)ascii_lower(b.p[i]);
+
+		if (d != 0)
+			return d;
+	}
+	return a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int
+compare_domains(const void *a, const void *b)
+{
+	return compare_nocase(*(const struct span *)a, *(const struct span *)b);
+}
+
+static void
+domain_list_init(struct domain_list *l, const char *text)
+{
+	struct span rest = span_str(text), word;
+	size_t cap = 0;
+
+	*l = (struct domain_list){ 0 };
+	while (span_word(&rest, ", \t\r\n", &word)) {
+		if (l->n == cap) {
+			cap = cap ? cap * 2 : 8;
+			l->v = x_realloc(l->v, cap * sizeof(*l->v));
+		}
+		l->v[l->n++] = word;
+	}
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(*l->v), compare_domains);
+}
+
+static bool
+domain_list_has(const struct domain_list *l, struct span domain)
+{
+	return l->n > 0 && bsearch(&domain, l->v, l->n, sizeof(*l->v), compare_domains);
+}
+
+/* The domain or one of its parents, as Postfix matches relay_domains. */
+static bool
+domain_list_has_parent(const struct domain_list *l, struct span domain)
+{
+	for (int i = 0; l->n > 0 && i < PARENTS_MAX; i++) {
+		ssize_t dot;
+
+		if (domain_list_has(l, domain))
+			return true;
+		dot = span_find(domain, '.');
+		if (dot < 0)
+			return false;
+		domain = span_skip(domain, (size_t)dot + 1);
+	}
+	return false;
+}
+
+/* ---- the resolver ---- */
+
+static bool
+open_maps(struct maps **out, const char *name, const char *spec, struct buf *err)
+{
+	*out = maps_open(span_str(spec), err);
+	if (*out)
+		return true;
+	buf_addf(err, " (%s)", name);
+	return false;
+}
+
+void
+resolver_free(struct resolver *r)
+{
+	struct maps *const maps[] = { r->virtual_mailbox_maps, r->virtual_alias_maps, r->alias_maps,
+		r->relay_recipient_maps, r->transport_maps, r->users, r->system_users };
+	struct domain_list *const lists[] = { &r->mydestination, &r->virtual_mailbox_domains,
+		&r->virtual_alias_domains, &r->relay_domains };
+
+	for (size_t i = 0; i < NELEMS(maps); i++)
+		if (maps[i])
+			maps_free(maps[i]);
+	for (size_t i = 0; i < NELEMS(lists); i++)
+		free(lists[i]->v);
+	buf_fini(&r->key);
+	buf_fini(&r->value);
+	free(r);
+}
+
+struct resolver *
+resolver_new(const struct resolve_spec *spec, struct buf *err)
+{
+	struct resolver *r = x_new(struct resolver);
+
+	domain_list_init(&r->mydestination, spec->mydestination);
+	domain_list_init(&r->virtual_mailbox_domains, spec->virtual_mailbox_domains);
+	domain_list_init(&r->virtual_alias_domains, spec->virtual_alias_domains);
+	domain_list_init(&r->relay_domains, spec->relay_domains);
+	r->relayhost = span_trim(span_str(spec->relayhost));
+	r->delimiters = span_str(spec->recipient_delimiter);
+	r->myorigin = span_trim(span_str(spec->myorigin));
+	buf_init(&r->key, RESOLVE_KEY_MAX);
+	buf_init(&r->value, RESOLVE_VALUE_MAX);
+	if (open_maps(&r->virtual_mailbox_maps, "virtual_mailbox_maps", spec->virtual_mailbox_maps, err) &&
+	    open_maps(&r->virtual_alias_maps, "virtual_alias_maps", spec->virtual_alias_maps, err) &&
+	    open_maps(&r->alias_maps, "alias_maps", spec->alias_maps, err) &&
+	    open_maps(&r->relay_recipient_maps, "relay_recipient_maps", spec->relay_recipient_maps, err) &&
+	    open_maps(&r->transport_maps, "transport_maps", spec->transport_maps, err) &&
+	    open_maps(&r->users, "users", spec->users, err) &&
+	    open_maps(&r->system_users, "system users", spec->system_users, err))
+		return r;
+	resolver_free(r);
+	return NULL;
+}
+
+void
+resolver_refresh(struct resolver *r)
+{
+	maps_refresh(r->virtual_mailbox_maps);
+	maps_refresh(r->virtual_alias_maps);
+	maps_refresh(r->alias_maps);
+	maps_refresh(r->relay_recipient_maps);
+	maps_refresh(r->transport_maps);
+	maps_refresh(r->users);
+	maps_refresh(r->system_users);
+}
+
+enum address_class
+resolve_domain(struct resolver *r, struct span domain)
+{
+	if (domain_list_has(&r->mydestination, domain))
+		return CLASS_LOCAL;
+	if (domain_list_has(&r->virtual_alias_domains, domain))
+		return CLASS_ALIAS;
+	if (domain_list_has(&r->virtual_mailbox_domains, domain))
+		return CLASS_VIRTUAL;
+	if (domain_list_has_parent(&r->relay_domains, domain))
+		return CLASS_RELAY;
+	return CLASS_REMOTE;
+}
+
+/* ---- keys ---- */
+
+/* user+tag: the part before the first delimiter that is not the first character. */
+static struct span
+without_extension(const struct resolver *r, struct span local)
+{
+	if (r->delimiters.n == 0 || (local.n > 0 && local.p[0] == '"'))
+		return local;
+	for (size_t i = 1; i < local.n; i++)
+		if (span_find(r->delimiters, local.p[i]) >= 0)
+			return span_sub(local, 0, i);
+	return local;
+}
+
+bool
+resolve_split(const struct resolver *r, struct span address, struct address_parts *p)
+{
+	ssize_t at = span_rfind(address, '@');
+
+	*p = (struct address_parts){ .whole = address };
+	if (at <= 0 || (size_t)at + 1 == address.n || address.n > ADDRESS_MAX)
+		return false;
+	p->local = span_sub(address, 0, (size_t)at);
+	p->domain = span_skip(address, (size_t)at + 1);
+	p->base = without_extension(r, p->local);
+	return true;
+}
+
+static enum map_answer
+find_key(struct resolver *r, struct maps *m, struct span a, const char *at, struct span b)
+{
+	buf_reset(&r->key);
+	buf_reset(&r->value);
+	buf_addspan(&r->key, a);
+	buf_adds(&r->key, at);
+	buf_addspan(&r->key, b);
+	if (r->key.over)
+		return MAP_NONE;
+	for (size_t i = 0; i < r->key.len; i++)
+		r->key.p[i] = ascii_lower(r->key.p[i]);
+	return maps_find(m, buf_span(&r->key), &r->value);
+}
+
+static enum map_answer
+find_user(struct resolver *r, struct maps *m, const struct address_parts *p, const char *at, struct span domain)
+{
+	enum map_answer ans = find_key(r, m, p->local, at, domain);
+
+	if (ans == MAP_NONE && p->base.n != p->local.n)
+		ans = find_key(r, m, p->base, at, domain);
+	return ans;
+}
+
+static enum map_answer
+find_domain(struct resolver *r, struct maps *m, struct span domain)
+{
+	enum map_answer ans = find_key(r, m, domain, "", SPAN_NONE);
+
+	for (int i = 0; ans == MAP_NONE && i < PARENTS_MAX; i++) {
+		ssize_t dot = span_find(span_skip(domain, 1), '.');
+
+		if (dot < 0)
+			break;
+		domain = span_skip(domain, (size_t)dot + 1);
+		ans = find_key(r, m, domain, "", SPAN_NONE);
+	}
+	return ans == MAP_NONE ? find_key(r, m, SPAN("*"), "", SPAN_NONE) : ans;
+}
+
+enum map_answer
+resolve_find(struct resolver *r, struct maps *m, const struct address_parts *p, unsigned keys)
+{
+	enum map_answer ans = MAP_NONE;
+
+	if (maps_empty(m))
+		return MAP_NONE;
+	if (keys & KEY_ADDRESS)
+		ans = find_user(r, m, p, "@", p->domain);
+	if (ans == MAP_NONE && keys & KEY_USER)
+		ans = find_user(r, m, p, "", SPAN_NONE);
+	if (ans == MAP_NONE && keys & KEY_CATCHALL)
+		ans = find_key(r, m, SPAN_NONE, "@", p->domain);
+	if (ans == MAP_NONE && keys & KEY_DOMAIN)
+		ans = find_domain(r, m, p->domain);
+	return ans;
+}
+
+/* ---- who is there ---- */
+
+enum map_answer
+resolve_find_virtual_alias(struct resolver *r, const struct address_parts *p, enum address_class cls)
+{
+	unsigned keys = KEY_ADDRESS | KEY_CATCHALL;
+
+	if (cls == CLASS_LOCAL)
+		keys |= KEY_USER;
+	return resolve_find(r, r->virtual_alias_maps, p, keys);
+}
+
+enum map_answer
+resolve_find_system_user(struct resolver *r, const struct address_parts *p)
+{
+	return resolve_find(r, r->system_users, p, KEY_USER);
+}
+
+enum map_answer
+resolve_find_mailbox(struct resolver *r, const struct address_parts *p)
+{
+	enum map_answer ans = resolve_find(r, r->users, p, KEY_ADDRESS);
+	struct span value;
+
+	if (ans == MAP_FOUND) {
+		struct buf dir;
+
+		buf_init(&dir, RESOLVE_KEY_MAX * 4);
+		if (!user_mailbox(buf_span(&r->key), buf_span(&r->value), &dir))
+			ans = MAP_FAILED;
+		buf_reset(&r->value);
+		buf_addspan(&r->value, buf_span(&dir));
+		buf_fini(&dir);
+		return ans;
+	}
+	if (ans == MAP_NONE)
+		ans = resolve_find(r, r->virtual_mailbox_maps, p, KEY_ADDRESS | KEY_CATCHALL);
+	if (ans != MAP_FOUND)
+		return ans;
+	/* The directory is the operator's word, but it must stay below its base. */
+	value = span_trim(buf_span(&r->value));
+	if (value.n > 0 && value.p[value.n - 1] == '/')
+		value.n--;
+	buf_truncate(&r->value, (size_t)(value.p - r->value.p) + value.n);
+	buf_consume(&r->value, (size_t)(value.p - r->value.p));
+	if (value.n == 0 || r->value.p[0] == '/' || strstr(buf_cstr(&r->value), ".."))
+		return MAP_FAILED;
+	return MAP_FOUND;
+}
+
+enum map_answer
+resolve_find_postmaster(struct resolver *r, const struct address_parts *p)
+{
+	static const struct address_parts postmaster = {
+		.local = { "postmaster", 10 }, .base = { "postmaster", 10 }, .domain = { "", 0 } };
+
+	if (!span_is_nocase(p->base, "postmaster"))	/* RFC 5321 4.5.1 */
+		return MAP_NONE;
+	return resolve_find(r, r->alias_maps, &postmaster, KEY_USER);
+}
+
+static enum map_answer
+find_local(struct resolver *r, const struct address_parts *p)
+{
+	enum map_answer ans = resolve_find(r, r->alias_maps, p, KEY_USER);
+
+	return ans == MAP_NONE ? resolve_find_system_user(r, p) : ans;
+}
+
+static enum map_answer
+find_relay(struct resolver *r, const struct address_parts *p)
+{
+	if (maps_empty(r->relay_recipient_maps))
+		return MAP_FOUND;
+	return resolve_find(r, r->relay_recipient_maps, p, KEY_ADDRESS | KEY_CATCHALL);
+}
+
+static enum map_answer
+find_nobody(struct resolver *r, const struct address_parts *p)
+{
+	(void)r;
+	(void)p;
+	return MAP_NONE;
+}
+
+static enum map_answer
+find_anybody(struct resolver *r, const struct address_parts *p)
+{
+	(void)r;
+	(void)p;
+	return MAP_FOUND;
+}
+
+enum resolve_status
+resolve_check(struct resolver *r, struct span address, enum address_class *cls)
+{
+	static enum map_answer (*const find[])(struct resolver *, const struct address_parts *) = {
+		[CLASS_LOCAL] = find_local,
+		[CLASS_VIRTUAL] = resolve_find_mailbox,
+		[CLASS_ALIAS] = find_nobody,
+		[CLASS_RELAY] = find_relay,
+		[CLASS_REMOTE] = find_anybody,
+	};
+	static const enum resolve_status status[] = {
+		[MAP_FOUND] = RESOLVE_OK, [MAP_NONE] = RESOLVE_UNKNOWN, [MAP_FAILED] = RESOLVE_RETRY };
+	struct address_parts p;
+	enum map_answer ans;
+
+	*cls = CLASS_REMOTE;
+	if (!resolve_split(r, address, &p))
+		return RESOLVE_BAD;
+	*cls = resolve_domain(r, p.domain);
+	ans = resolve_find_virtual_alias(r, &p, *cls);
+	if (ans == MAP_NONE)
+		ans = find[*cls](r, &p);
+	if (ans == MAP_NONE && *cls != CLASS_RELAY)
+		ans = resolve_find_postmaster(r, &p);
+	return status[ans];
+}

@@ -1,0 +1,72 @@
+/* resolver.c: fills resolve_spec from the parameters. */
+#include "service/resolver.h"
+
+#include <unistd.h>
+
+#include "base/die.h"
+#include "base/log.h"
+#include "service/params.h"
+
+#include "base/banned.h"
+
+#define SPEC_MAX 4200
+
+/* "cdb:PATH", or "" when nobody has compiled the table yet: then it has no entries. */
+static const char *
+compiled_table(const char *what, struct span path)
+{
+	struct buf file, spec;
+	const char *out = "";
+
+	buf_init(&file, SPEC_MAX);
+	buf_init(&spec, SPEC_MAX);
+	buf_addspan(&file, path);
+	buf_adds(&file, ".cdb");
+	buf_adds(&spec, "cdb:");
+	buf_addspan(&spec, path);
+	if (access(buf_cstr(&file), F_OK) == 0)
+		out = x_strdup(buf_cstr(&spec));
+	else
+		log_warn(NULL, "%s is missing: no %s are known", buf_cstr(&file), what);
+	buf_fini(&file);
+	buf_fini(&spec);
+	return out;
+}
+
+struct resolver *
+resolver_open(void)
+{
+	struct resolve_spec spec = {
+		.mydestination = par.mydestination,
+		.virtual_mailbox_domains = par.virtual_mailbox_domains,
+		.virtual_alias_domains = par.virtual_alias_domains,
+		.relay_domains = par.relay_domains,
+		.virtual_mailbox_maps = par.virtual_mailbox_maps,
+		.virtual_alias_maps = par.virtual_alias_maps,
+		.alias_maps = par.alias_maps,
+		.relay_recipient_maps = par.relay_recipient_maps,
+		.transport_maps = par.transport_maps,
+		.relayhost = par.relayhost,
+		.recipient_delimiter = par.recipient_delimiter,
+		.myorigin = par.myorigin,
+		.users = "",
+		.system_users = "",
+	};
+	struct buf path, err;
+	struct resolver *r;
+
+	buf_init(&path, SPEC_MAX);
+	buf_init(&err, SPEC_MAX);
+	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0)
+		spec.users = compiled_table("virtual users", span_str(par.users_file));
+	if (span_trim(span_str(par.mydestination)).n > 0) {
+		buf_addf(&path, "%s/system-users", par.config_directory);
+		spec.system_users = compiled_table("system users", buf_span(&path));
+	}
+	r = resolver_new(&spec, &err);
+	if (!r)
+		die_config("%s", buf_cstr(&err));
+	buf_fini(&path);
+	buf_fini(&err);
+	return r;
+}
