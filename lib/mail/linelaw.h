@@ -1,13 +1,17 @@
 /*
  * linelaw.h: the law of lines: CRLF text from the wire, cut anywhere, becomes
- * LF text as it is stored. No allocation a line, no look back; linear.
+ * LF text as it is stored. No allocation a line, no look back; linear. Hostile
+ * bytes.
  *
  *   CRLF        line end
  *   LF alone    a line end, counted in `bare_lf` (the caller may refuse the message)
- *   CR alone    a blank, in header and body: it can make no new header (RFC 5321 2.3.8)
+ *   CR alone    a blank, in header and body: it can make no new field (RFC 5321 2.3.8)
  *   NUL, 8-bit  kept
  *
- * A line in the header that is no field ends it: a blank line goes in front.
+ * In the header: a line that is no field ends it, a blank line goes in front;
+ * "From " as the first line becomes X-Mailbox-Line; Return-Path, Bcc,
+ * Resent-Bcc and Content-Length are left out; a field longer than header_limit
+ * is cut there.
  */
 #ifndef MAIL_LINELAW_H
 #define MAIL_LINELAW_H
@@ -16,43 +20,43 @@
 
 enum linelaw_where { LINELAW_HEADER, LINELAW_BODY };
 
-/* What is noted of chosen fields while they pass. */
+/* Fields of which the presence is noted. */
 enum {
 	LINELAW_HAS_DATE = 1 << 0,
 	LINELAW_HAS_MESSAGE_ID = 1 << 1,
 	LINELAW_HAS_FROM = 1 << 2,
 };
 
-#define LINELAW_NAME_MAX 32		/* of a field's name, as much as is looked at */
+#define LINELAW_NAME_MAX 128		/* a longer name is no name */
 #define LINELAW_MESSAGE_ID_MAX 256
+#define LINELAW_GROWTH 256		/* a feed adds at most so much to what it was given */
 
 struct linelaw {
-	enum linelaw_where where;
-	bool drop_return_path;		/* set by the caller: Return-Path fields are left out */
+	size_t header_limit;		/* set by the caller; 0: none */
 	/* results */
+	enum linelaw_where where;
+	size_t header_end;		/* set when where becomes BODY: offset in that call's `out` of the blank line */
 	unsigned has;			/* LINELAW_HAS_* */
 	unsigned hops;			/* Received fields */
 	uint64_t bare_lf, bare_cr, nul;
 	bool eight_bit;
+	bool cut;			/* some field was longer than header_limit */
 	size_t longest;			/* line, without its end */
-	size_t header_field;		/* bytes of the present header field, and of the longest one */
-	size_t header_longest;
-	char message_id[LINELAW_MESSAGE_ID_MAX];	/* "<...>" printable; "" when there was none or it was too long */
+	char message_id[LINELAW_MESSAGE_ID_MAX];	/* "<...>", printable; "" when there was none, or a too long one */
 	/* state */
 	bool cr;			/* a CR is pending */
-	bool at_start;			/* at the start of a line */
+	bool at_start;			/* at the start of a header line */
 	bool in_field;			/* a field has begun: a blank continues it */
-	bool dropping;
-	bool naming;			/* still collecting the name at the start of a header line */
+	bool naming;			/* collecting the name at the start of a header line */
+	bool dropping;			/* this field is not kept, or not further */
 	bool reading_id;
-	size_t line, name_len, id_len;
+	size_t line, field, name_len, id_len;
 	char name[LINELAW_NAME_MAX];
 };
 
-void linelaw_init(struct linelaw *l);
-/* Appends to *out at most in.n + LINELAW_NAME_MAX + 2 bytes. */
+void linelaw_init(struct linelaw *l, size_t header_limit);
 void linelaw_feed(struct linelaw *l, struct span in, struct buf *out);
-/* The end of the message: a line end is added when the last line has none. */
+/* The end of the message: the last line and the header get their ends when they have none. */
 void linelaw_end(struct linelaw *l, struct buf *out);
 
 #endif

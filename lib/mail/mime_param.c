@@ -1,0 +1,106 @@
+/* mime_param.c: parameters of MIME header fields (RFC 2045 5.1), as lenient as mail demands. Hostile text. */
+#include "mail/mime.h"
+
+#include "mail/header.h"
+#include "base/banned.h"
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void
+add_char(struct buf *b, char c)
+{
+	if (c == '\r' || c == '\n')
+		return;
+	buf_addc(b, (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c);
+}
+
+/* At the opening quote; returns the length of the quoted string, with its quotes (the end may be missing). */
+static size_t
+take_quoted(struct span s, struct buf *value)
+{
+	size_t i = 1;
+
+	for (; i < s.n && s.p[i] != '"'; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.n)
+			i++;
+		add_char(value, s.p[i]);
+	}
+	return i < s.n ? i + 1 : i;
+}
+
+static size_t
+take_plain(struct span s, struct buf *value)
+{
+	size_t i = 0;
+
+	for (; i < s.n && s.p[i] != ';' && !is_blank(s.p[i]); i++)
+		add_char(value, s.p[i]);
+	return i;
+}
+
+/* Over whatever is left of a parameter to the next semicolon that is not quoted. */
+static struct span
+to_semicolon(struct span s)
+{
+	bool quoted = false;
+	size_t i = 0;
+
+	for (; i < s.n && (quoted || s.p[i] != ';'); i++) {
+		if (s.p[i] == '"')
+			quoted = !quoted;
+		else if (s.p[i] == '\\' && quoted)
+			i++;
+	}
+	return span_skip(s, i);
+}
+
+static struct span
+take_name(struct span *s)
+{
+	size_t n = 0;
+	struct span name;
+
+	while (n < s->n && !is_blank(s->p[n]) && !(s->p[n] && strchr("=;()\"", s->p[n])))
+		n++;
+	name = span_sub(*s, 0, n);
+	*s = header_skip_cfws(span_skip(*s, n));
+	return name;
+}
+
+bool
+mime_param_next(struct span *rest, struct span *name, struct buf *value)
+{
+	struct span s = *rest;
+
+	for (;;) {
+		buf_reset(value);
+		s = to_semicolon(s);
+		if (s.n == 0)
+			break;
+		s = header_skip_cfws(span_skip(s, 1));
+		*name = take_name(&s);
+		if (name->n == 0 || s.n == 0 || s.p[0] != '=')
+			continue;
+		s = header_skip_cfws(span_skip(s, 1));
+		s = span_skip(s, s.n && s.p[0] == '"' ? take_quoted(s, value) : take_plain(s, value));
+		*rest = s;
+		return true;
+	}
+	*rest = SPAN_NONE;
+	return false;
+}
+
+bool
+mime_param(struct span params, const char *name, struct buf *value)
+{
+	struct span found;
+
+	while (mime_param_next(&params, &found, value))
+		if (span_is_nocase(found, name))
+			return true;
+	return false;
+}
