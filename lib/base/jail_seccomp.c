@@ -5,6 +5,7 @@
 #include "base/jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static const struct {
 };
 
 /* Libraries try these and live without them. openat is only here when JAIL_READ does not allow it. */
-static const int refused[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(access),
+static const int refused[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(access),
 	SCMP_SYS(readlink), SCMP_SYS(ioctl), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_yield), SCMP_SYS(prlimit64), SCMP_SYS(getppid), SCMP_SYS(umask), SCMP_SYS(prctl), SCMP_SYS(socket) };
 
@@ -96,6 +97,19 @@ add_socket(scmp_filter_ctx f, unsigned sys)
 		if (sys & allowed[i].flag)
 			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)allowed[i].family));
 	return r;
+}
+
+/* fstat(3) of an open descriptor is newfstatat(fd, "", AT_EMPTY_PATH); of a path it is refused without JAIL_READ. */
+static int
+add_fstat(scmp_filter_ctx f, unsigned sys)
+{
+	int r;
+
+	if (in_groups(sys, SCMP_SYS(newfstatat)))
+		return 0;
+	r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+	return r ? r : seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), 1,
+	    SCMP_A3(SCMP_CMP_NE, AT_EMPTY_PATH));
 }
 
 /* Signals to ourselves only: abort(), raise(). */
@@ -151,6 +165,7 @@ jail_seccomp(unsigned sys)
 	r = r ? r : add_sanitizer(f);
 #endif
 	r = r ? r : add_socket(f, sys);
+	r = r ? r : add_fstat(f, sys);
 	r = r ? r : add_signals(f);
 	r = r ? r : add_refused(f, sys);
 	r = r ? r : seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);	/* a binary tree of compares */
