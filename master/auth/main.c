@@ -1,0 +1,349 @@
+/*
+ * auth: says whether a login is true, and asks master for the session of who
+ * is in. The only process that reads password verifiers and the only one with
+ * libsasl2. Its input comes from smtpd, imapd and pop3d, and through them from
+ * strangers.
+ */
+#include "accounts.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "proven.h"
+#include "sasl.h"
+#include "service/auth.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+#define EXCHANGES_MAX 256	/* of one link */
+#define EXCHANGE_MS 60000	/* an older one may be dropped for a new one */
+#define STEPS_MAX 8		/* messages of the client in one exchange */
+#define MESSAGE_MAX 6144	/* bytes of one message of the client */
+#define MECH_MAX 32
+
+struct front {
+	unsigned role;
+	const char *service;		/* name in the log and for libsasl2 */
+	const char *session;		/* what master spawns; NULL: nothing */
+};
+
+static const struct front fronts[] = {
+	{ R_SMTPD, "smtp", NULL },
+	{ R_IMAPD, "imap", "imap" },
+	{ R_POP3D, "pop3", "pop3" },
+};
+
+struct exchange {
+	bool open;
+	uint32_t number;		/* the front's handle */
+	uint64_t since;
+	unsigned steps;
+	char mech[MECH_MAX];
+	char client[64];
+	int sock;
+	struct saslx sasl;
+};
+
+static struct exchange exchanges[EXCHANGES_MAX];
+static const struct front *front;
+static int link_fd;
+static bool link_lost, crowd_told;
+
+static const char *const result_names[] = {
+	[AUTH_OK] = "ok",
+	[AUTH_FAILED] = "failed",
+	[AUTH_MALFORMED] = "malformed",
+	[AUTH_UNSUPPORTED] = "unsupported",
+	[AUTH_UNAVAILABLE] = "unavailable",
+};
+
+static const char *const result_texts[] = {
+	[AUTH_OK] = "",
+	[AUTH_FAILED] = "Authentication failed",
+	[AUTH_MALFORMED] = "Malformed authentication data",
+	[AUTH_UNSUPPORTED] = "Authentication mechanism not supported",
+	[AUTH_UNAVAILABLE] = "Temporary authentication failure",
+};
+
+/* ---- exchanges ---- */
+
+static struct exchange *
+exchange_find(uint32_t number)
+{
+	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+		if (exchanges[i].open && exchanges[i].number == number)
+			return &exchanges[i];
+	return NULL;
+}
+
+static void
+exchange_close(struct exchange *x)
+{
+	saslx_close(&x->sasl);
+	close_fd(&x->sock);
+	explicit_bzero(x, sizeof(*x));
+	x->sock = -1;
+}
+
+static struct exchange *
+exchange_place(void)
+{
+	struct exchange *oldest = &exchanges[0];
+
+	for (size_t i = 0; i < EXCHANGES_MAX; i++) {
+		if (!exchanges[i].open)
+			return &exchanges[i];
+		if (exchanges[i].since < oldest->since)
+			oldest = &exchanges[i];
+	}
+	if (clock_mono_ms() - oldest->since < EXCHANGE_MS)
+		return NULL;
+	exchange_close(oldest);
+	return oldest;
+}
+
+/* ---- answers ---- */
+
+static void
+answer_done(uint32_t number, enum auth_result result, struct span user)
+{
+	struct msg_AUTH_DONE m = { .exch = number, .result = result, .user = user, .data = SPAN_NONE,
+		.text = span_str(result_texts[result]) };
+
+	if (!msg_send(link_fd, MSG_AUTH_DONE, &m))
+		link_lost = true;
+}
+
+static void
+log_login(const struct exchange *x, enum auth_result result)
+{
+	struct logline l;
+
+	logline_begin(&l, result == AUTH_UNAVAILABLE ? LOG_WARN_ : LOG_INFO_, NULL);
+	logline_addr(&l, "login", span_str(x->sasl.login));
+	logline_str(&l, "method", span_str(x->mech));
+	logline_str(&l, "service", span_str(front->service));
+	logline_str(&l, "client", span_str(x->client));
+	logline_str(&l, "result", span_str(result_names[result]));
+	logline_end(&l);
+}
+
+/* The session of who is in; false: not now. */
+static bool
+spawn_session(const struct exchange *x)
+{
+	struct span login = span_str(x->sasl.login);
+	struct buf mailbox, err;
+	bool ok = false;
+
+	buf_init(&mailbox, 2048);
+	buf_init(&err, 1024);
+	if (x->sock < 0)
+		log_warn(NULL, "%s sent no descriptor for the session", front->service);
+	else if (account_mailbox(login, &mailbox) != MAP_FOUND)
+		log_warn(NULL, "no mailbox for <%s>: users.cdb and secrets.cdb differ", x->sasl.login);
+	else if (!service_spawn_wait(front->session, SPAN_NONE, buf_span(&mailbox), login, x->sock, &err))
+		log_warn(NULL, "no %s session for <%s>: %s", front->session, x->sasl.login, buf_cstr(&err));
+	else
+		ok = true;
+	buf_fini(&mailbox);
+	buf_fini(&err);
+	return ok;
+}
+
+static void
+exchange_done(struct exchange *x, enum auth_result result)
+{
+	if (result == AUTH_OK && front->session && !spawn_session(x))
+		result = AUTH_UNAVAILABLE;
+	log_login(x, result);
+	answer_done(x->number, result, result == AUTH_OK ? span_str(x->sasl.login) : SPAN_NONE);
+	exchange_close(x);
+}
+
+static void
+exchange_turn(struct exchange *x, enum saslx_turn turn, enum auth_result result, struct span data)
+{
+	struct msg_AUTH_MORE m = { .exch = x->number, .data = data };
+
+	if (turn == SASLX_DONE) {
+		exchange_done(x, result);
+	} else if (++x->steps >= STEPS_MAX) {
+		exchange_done(x, AUTH_MALFORMED);
+	} else if (!msg_send(link_fd, MSG_AUTH_MORE, &m)) {
+		link_lost = true;
+	}
+}
+
+/* ---- messages of the front ---- */
+
+static void
+copy_text(char *to, size_t size, struct span from)
+{
+	size_t n = from.n < size - 1 ? from.n : size - 1;
+
+	memcpy(to, from.p, n);
+	to[n] = 0;
+}
+
+/*
+ * What the client sent, out of the buffer of msg_recv(): while an account is
+ * looked up, messages of master arrive in there.
+ */
+static struct span
+keep(struct span s)
+{
+	static char kept[MESSAGE_MAX + 1];
+
+	explicit_bzero(kept, sizeof(kept));
+	memcpy(kept, s.p, s.n < MESSAGE_MAX ? s.n : MESSAGE_MAX);
+	return span_of(kept, s.n < MESSAGE_MAX ? s.n : MESSAGE_MAX);
+}
+
+static struct exchange *
+exchange_open(struct msg_AUTH_START *m)
+{
+	struct exchange *x = exchange_place();
+
+	if (!x || !saslx_open(&x->sasl, front->service))
+		return NULL;
+	x->open = true;
+	x->number = m->exch;
+	x->since = clock_mono_ms();
+	x->steps = 0;
+	copy_text(x->mech, sizeof(x->mech), m->mech);
+	copy_text(x->client, sizeof(x->client), m->client_addr);
+	x->sock = m->sock;
+	m->sock = -1;
+	return x;
+}
+
+static void
+on_start(struct msg *in)
+{
+	struct msg_AUTH_START *m = &in->AUTH_START;
+	enum auth_result result = AUTH_FAILED;
+	struct span data = SPAN_NONE, initial = { NULL, 0 };
+	struct exchange *x = exchange_find(m->exch);
+	enum saslx_turn turn;
+
+	if (x)
+		exchange_close(x);
+	if (!saslx_known(m->mech)) {
+		answer_done(m->exch, AUTH_UNSUPPORTED, SPAN_NONE);
+	} else if (m->initial.n > MESSAGE_MAX) {
+		answer_done(m->exch, AUTH_MALFORMED, SPAN_NONE);
+	} else if (!(x = exchange_open(m))) {
+		if (!crowd_told)
+			log_warn(NULL, "too many logins at once from one %s process", front->service);
+		crowd_told = true;
+		answer_done(m->exch, AUTH_UNAVAILABLE, SPAN_NONE);
+	} else {
+		if (m->has_initial)
+			initial = keep(m->initial);
+		accounts_refresh();
+		turn = saslx_start(&x->sasl, x->mech, initial, &data, &result);
+		exchange_turn(x, turn, result, data);
+		keep(SPAN_NONE);
+	}
+	close_fd(&m->sock);
+}
+
+static void
+on_step(struct msg *in)
+{
+	struct exchange *x = exchange_find(in->AUTH_STEP.exch);
+	enum auth_result result = AUTH_FAILED;
+	struct span data = SPAN_NONE, kept;
+	enum saslx_turn turn;
+
+	if (!x) {
+		answer_done(in->AUTH_STEP.exch, AUTH_UNAVAILABLE, SPAN_NONE);
+	} else if (in->AUTH_STEP.data.n > MESSAGE_MAX) {
+		exchange_done(x, AUTH_MALFORMED);
+	} else {
+		kept = keep(in->AUTH_STEP.data);
+		accounts_refresh();
+		turn = saslx_step(&x->sasl, kept, &data, &result);
+		exchange_turn(x, turn, result, data);
+		keep(SPAN_NONE);
+	}
+}
+
+static void
+on_cancel(struct msg *in)
+{
+	struct exchange *x = exchange_find(in->AUTH_CANCEL.exch);
+
+	if (x)
+		exchange_close(x);
+}
+
+static const struct {
+	enum msg_kind kind;
+	void (*act)(struct msg *m);
+} handlers[] = {
+	{ MSG_AUTH_START, on_start },
+	{ MSG_AUTH_STEP, on_step },
+	{ MSG_AUTH_CANCEL, on_cancel },
+};
+
+static bool
+handle(struct msg *m)
+{
+	for (size_t i = 0; i < NELEMS(handlers); i++) {
+		if (handlers[i].kind != m->kind)
+			continue;
+		handlers[i].act(m);
+		return true;
+	}
+	msg_close_fds(m);
+	return false;
+}
+
+/* ---- the service ---- */
+
+static void
+auth_open(void)
+{
+	saslx_library_open();
+	accounts_open();
+	proven_open(service_counters_fd(), par.auth_cache_ttl);
+	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+		exchanges[i].sock = -1;
+}
+
+static void
+auth_serve(int fd, unsigned role)
+{
+	struct msg m;
+
+	front = NULL;
+	for (size_t i = 0; i < NELEMS(fronts); i++)
+		if (fronts[i].role == role)
+			front = &fronts[i];
+	if (!front)
+		return;
+	link_fd = fd;
+	link_lost = crowd_told = false;
+	while (!link_lost && service_recv(fd, role, R_AUTH, &m) == MSG_OK && handle(&m))
+		;
+	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+		if (exchanges[i].open)
+			exchange_close(&exchanges[i]);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct service auth = {
+		.name = "auth",
+		.role = R_AUTH,
+		.model = SERVICE_BLOCKING,
+		.scope = SCOPE_AUTH,
+		.root = ROOT_RUN,
+		.open = auth_open,
+		.serve = auth_serve,
+	};
+
+	return service_main(&auth, argc, argv);
+}

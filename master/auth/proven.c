@@ -1,0 +1,169 @@
+/*
+ * proven.c: the table of proven passwords. Several processes read and write it
+ * without a lock: a slot that is torn between two writers holds a hash that
+ * nobody can present, so the worst case is a miss.
+ */
+#include "proven.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "base/banned.h"
+
+#define KEY_SIZE 32
+#define HASH_SIZE 32
+#define WAYS 4			/* slots that are looked at for one hash */
+#define TEXT_MAX 8192
+#define READY_TRIES 1000	/* of 1 ms */
+
+enum { EMPTY, FILLING, READY };
+
+struct slot {
+	_Atomic uint64_t until;		/* monotonic ms */
+	unsigned char hash[HASH_SIZE];
+};
+
+struct table {
+	_Atomic uint32_t state;
+	unsigned char key[KEY_SIZE];
+	struct slot slots[];
+};
+
+#define SLOTS ((COUNTERS_SIZE - sizeof(struct table)) / sizeof(struct slot) / WAYS * WAYS)
+
+static struct table *table;
+static uint64_t ttl_ms;
+
+static struct table *
+map_table(int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *p = mmap(NULL, COUNTERS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		die_errno("cannot map the table of proven passwords");
+	return p;
+}
+
+/* The first process puts the key there, the others wait for it. False: it died meanwhile. */
+static bool
+key_ready(struct table *t)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	uint32_t expected = EMPTY;
+
+	if (atomic_compare_exchange_strong(&t->state, &expected, FILLING)) {
+		rand_bytes(t->key, sizeof(t->key));
+		atomic_store(&t->state, READY);
+	}
+	for (int i = 0; i < READY_TRIES; i++) {
+		if (atomic_load(&t->state) == READY)
+			return true;
+		nanosleep(&ms, NULL);
+	}
+	return false;
+}
+
+void
+proven_open(int fd, uint32_t ttl_s)
+{
+	unsigned char warm[HASH_SIZE];
+
+	ttl_ms = (uint64_t)ttl_s * 1000;
+	table = map_table(fd);
+	if (!key_ready(table)) {
+		log_warn(NULL, "the table of proven passwords has no key; using a table of my own");
+		munmap(table, COUNTERS_SIZE);
+		table = map_table(-1);
+		if (!key_ready(table))
+			bug("private table without a key");
+	}
+	proven_derive("warm", SPAN_NONE, warm);		/* libcrypto fetches its algorithms before the jail */
+}
+
+static void
+add_field(struct buf *b, struct span s)
+{
+	buf_add_u32(b, (uint32_t)s.n);
+	buf_addspan(b, s);
+}
+
+static void
+hash_fields(const struct span *fields, size_t n, unsigned char out[HASH_SIZE])
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	if (!buf_room(&text, TEXT_MAX))		/* once, so that no copy of a password stays behind a realloc */
+		die("out of memory");
+	for (size_t i = 0; i < n; i++)
+		add_field(&text, fields[i]);
+	if (!HMAC(EVP_sha256(), table->key, KEY_SIZE, (const unsigned char *)text.p, text.len, out, NULL))
+		die("HMAC-SHA-256 failed");
+	explicit_bzero(text.p, text.len);
+	buf_fini(&text);
+}
+
+void
+proven_derive(const char *label, struct span text, unsigned char out[HASH_SIZE])
+{
+	const struct span fields[] = { SPAN("derive"), span_str(label), text };
+
+	hash_fields(fields, NELEMS(fields), out);
+}
+
+/* The first slot for a proof, and the proof's hash. False: such long fields are not remembered. */
+static struct slot *
+slots_for(struct span login, struct span password, struct span verifier, unsigned char hash[HASH_SIZE])
+{
+	const struct span fields[] = { SPAN("proof"), login, password, verifier };
+	uint64_t at;
+
+	if (ttl_ms == 0 || login.n + password.n + verifier.n > TEXT_MAX - 64)
+		return NULL;
+	hash_fields(fields, NELEMS(fields), hash);
+	memcpy(&at, hash, sizeof(at));
+	return &table->slots[at % (SLOTS / WAYS) * WAYS];
+}
+
+bool
+proven_has(struct span login, struct span password, struct span verifier)
+{
+	unsigned char hash[HASH_SIZE];
+	struct slot *s = slots_for(login, password, verifier, hash);
+	uint64_t now = clock_mono_ms();
+
+	for (int i = 0; s && i < WAYS; i++) {
+		uint64_t until = atomic_load(&s[i].until);
+
+		if (until > now && until <= now + ttl_ms && CRYPTO_memcmp(s[i].hash, hash, HASH_SIZE) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+proven_add(struct span login, struct span password, struct span verifier)
+{
+	unsigned char hash[HASH_SIZE];
+	struct slot *s = slots_for(login, password, verifier, hash), *oldest = s;
+
+	if (!s)
+		return;
+	for (int i = 1; i < WAYS; i++)
+		if (atomic_load(&s[i].until) < atomic_load(&oldest->until))
+			oldest = &s[i];
+	atomic_store(&oldest->until, 0);
+	memcpy(oldest->hash, hash, HASH_SIZE);
+	atomic_store(&oldest->until, clock_mono_ms() + ttl_ms);
+}
