@@ -1,0 +1,349 @@
+/*
+ * active.c: load a message, find out where its recipients go. Reads queue
+ * files (checked by queue_file_read) and the look-up tables of the operator.
+ */
+#include "active.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "flow.h"
+#include "queue.h"
+#include "base/banned.h"
+
+#define ARENA_MAX (64u << 20)
+#define REFRESH_MS 1000
+#define DESTS_MAX 200000u		/* of one message, after expansion */
+
+static struct resolver *resolver;
+static uint32_t nactive, nopen;
+
+void
+active_resolver(struct resolver *r)
+{
+	resolver = r;
+}
+
+uint32_t
+active_count(void)
+{
+	return nactive;
+}
+
+uint64_t
+active_age(const struct active *a)
+{
+	uint64_t now = clock_wall_us(), then = a->file.env.arrival_us;
+
+	return now > then ? (now - then) / 1000000 : 0;
+}
+
+/* ---- load ---- */
+
+static enum active_load
+read_recipients(struct active *a)
+{
+	struct queue_rcpt q;
+	size_t at = 0;
+	uint32_t number = 0;
+
+	a->rcpts = x_alloc((a->file.rcpts ? a->file.rcpts : 1) * sizeof(*a->rcpts));
+	while (number < a->file.rcpts && queue_file_rcpt(&a->file, &at, &q)) {
+		if (q.state == '.')
+			a->rcpts[a->nrcpts++] = (struct rcpt){ .q = q, .number = number };
+		number++;
+	}
+	return a->nrcpts ? ACTIVE_OK : ACTIVE_NOTHING;
+}
+
+static enum active_load
+load(struct active *a)
+{
+	enum active_load result = ACTIVE_UNREADABLE;
+	enum queue_read got;
+	struct buf why;
+
+	buf_init(&why, 256);
+	a->fd = queue_open(a->m, O_RDONLY);
+	if (a->fd < 0) {
+		if (errno == ENOENT)
+			result = ACTIVE_GONE;
+		log_warn(a->id, "cannot open the queue file: %s", strerror(errno));
+		goto out;
+	}
+	nopen++;
+	got = queue_file_read(a->fd, &a->file, true, &why);
+	if (got == QUEUE_READ_OK) {
+		result = read_recipients(a);
+	} else if (got == QUEUE_READ_NOT_A_MESSAGE) {
+		queue_corrupt(a->m, buf_cstr(&why));
+		result = ACTIVE_CORRUPT;
+	} else {
+		log_error(a->id, "cannot read the queue file: %s", buf_cstr(&why));
+	}
+out:
+	buf_fini(&why);
+	return result;
+}
+
+static void
+close_message(struct active *a)
+{
+	if (a->fd < 0)
+		return;
+	close_fd(&a->fd);
+	nopen--;
+}
+
+enum active_load
+active_new(struct message *m, struct active **out)
+{
+	struct active *a = x_new(struct active);
+	enum active_load got;
+
+	a->m = m;
+	a->fd = -1;
+	a->begun_us = clock_wall_us();
+	message_id(m, a->id);
+	arena_init(&a->arena, ARENA_MAX);
+	nactive++;
+	got = load(a);
+	if (got != ACTIVE_OK) {
+		active_free(a);
+		return got;
+	}
+	if (nopen > flow_open_files_max())
+		close_message(a);
+	m->active = a;
+	m->state = MESSAGE_ACTIVE;
+	*out = a;
+	return ACTIVE_OK;
+}
+
+void
+active_free(struct active *a)
+{
+	if (!a)
+		return;
+	if (a->m->active == a)
+		a->m->active = NULL;
+	close_message(a);
+	queue_file_fini(&a->file);
+	free(a->rcpts);
+	free(a->dests);
+	arena_fini(&a->arena);
+	free(a);
+	nactive--;
+}
+
+int
+active_fd(struct active *a)
+{
+	if (a->fd < 0) {
+		a->fd = queue_open(a->m, O_RDONLY);
+		if (a->fd >= 0)
+			nopen++;
+	}
+	return a->fd;
+}
+
+/* ---- results ---- */
+
+static const int badness[] = {
+	[OUTCOME_DELIVERED] = 0, [OUTCOME_FAILED] = 1, [OUTCOME_DEFERRED] = 2, [OUTCOME_REDIRECTED] = 2,
+};
+
+static void
+count_down(struct active *a, const struct dest *d)
+{
+	struct rcpt *r = &a->rcpts[d->rcpt];
+
+	if (badness[d->result.kind] > badness[r->kind])
+		r->kind = d->result.kind;
+	if (d->pool == POOL_SMTP)
+		r->remote = true;
+	if (--r->pending == 0 && r->kind == OUTCOME_DELIVERED)
+		r->done = true;
+}
+
+void
+active_result(struct active *a, uint32_t dest, enum outcome_kind kind, int code,
+    struct span dsn, struct span text, struct span mta)
+{
+	struct result result = { .known = true, .kind = kind, .code = code,
+		.dsn = arena_span(&a->arena, dsn), .text = arena_span(&a->arena, text),
+		.mta = arena_span(&a->arena, mta) };
+
+	if (a->dests[dest].result.known)
+		return;
+	for (uint32_t i = dest; i < a->ndests && (i == dest || a->dests[i].twin == dest); i++) {
+		a->dests[i].result = result;
+		count_down(a, &a->dests[i]);
+	}
+}
+
+/* ---- where to ---- */
+
+static const struct transport {
+	const char *name;
+	enum pool pool;
+} transports[] = {
+	{ "virtual", POOL_VIRTUAL },
+	{ "local", POOL_LOCAL },
+	{ "smtp", POOL_SMTP },
+	{ "error", POOLS },
+	{ "discard", POOLS },
+};
+
+static struct dest *
+add_dest(struct active *a, uint32_t rcpt, enum pool pool, struct span address)
+{
+	struct dest *d;
+
+	if (a->ndests == a->dests_cap) {
+		a->dests_cap = a->dests_cap ? a->dests_cap * 2 : a->nrcpts;
+		a->dests = x_realloc(a->dests, a->dests_cap * sizeof(*a->dests));
+	}
+	d = &a->dests[a->ndests++];
+	*d = (struct dest){ .rcpt = rcpt, .pool = pool, .address = address, .site = SPAN_NONE, .mailbox = SPAN_NONE };
+	a->rcpts[rcpt].pending++;
+	return d;
+}
+
+static void
+set_result(struct dest *d, enum outcome_kind kind, const char *dsn, struct span text)
+{
+	d->result = (struct result){ .known = true, .kind = kind, .dsn = span_str(dsn), .text = text };
+	d->result.mta = SPAN_NONE;
+}
+
+static void
+add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
+{
+	const struct transport *t = NULL;
+	struct dest *d;
+
+	for (size_t i = 0; i < NELEMS(transports) && !t; i++)
+		if (strcmp(transports[i].name, to->transport) == 0)
+			t = &transports[i];
+	d = add_dest(a, rcpt, t ? t->pool : POOLS, to->address);
+	d->mailbox = to->mailbox;
+	if (!t)
+		set_result(d, OUTCOME_DEFERRED, "4.3.5", SPAN("mail transport unavailable"));
+	else if (t->pool == POOL_SMTP)
+		d->site = to->nexthop;
+	else if (t->pool == POOL_LOCAL)
+		d->site = to->mailbox;
+	else if (t->pool == POOLS && to->transport[0] == 'e')
+		set_result(d, OUTCOME_FAILED, "5.0.0", to->nexthop);
+	else if (t->pool == POOLS)
+		set_result(d, OUTCOME_DELIVERED, "2.0.0", SPAN("discarded"));
+}
+
+static const struct bad_answer {
+	enum outcome_kind kind;
+	const char *dsn, *text;
+} bad_answers[] = {
+	[RESOLVE_UNKNOWN] = { OUTCOME_FAILED, "5.1.1", "no such user here" },
+	[RESOLVE_RETRY] = { OUTCOME_DEFERRED, "4.3.0", "a lookup table cannot be read" },
+	[RESOLVE_BAD] = { OUTCOME_FAILED, "5.1.3", "bad recipient address" },
+};
+
+/* At most once a second; a recipient that is not known is looked up in tables that are surely new. */
+static bool
+refresh_tables(bool now)
+{
+	static uint64_t last;
+	uint64_t ms = clock_mono_ms();
+
+	if (ms - last < (now ? 1 : REFRESH_MS) && last)
+		return false;
+	last = ms;
+	resolver_refresh(resolver);
+	return true;
+}
+
+static enum resolve_status
+expand(struct active *a, struct span address, struct resolved **out, size_t *n, struct buf *text)
+{
+	buf_reset(text);
+	return resolve_expand(resolver, &a->arena, address, out, n, text);
+}
+
+static void
+resolve_one(struct active *a, uint32_t rcpt, struct buf *text)
+{
+	struct span address = a->rcpts[rcpt].q.addr;
+	struct resolved *out = NULL;
+	enum resolve_status st;
+	size_t n = 0;
+
+	st = expand(a, address, &out, &n, text);
+	if (st == RESOLVE_UNKNOWN && refresh_tables(true))
+		st = expand(a, address, &out, &n, text);
+	if (st == RESOLVE_OK && n > 0 && n <= DESTS_MAX && a->ndests <= DESTS_MAX - n) {
+		for (size_t i = 0; i < n; i++)
+			add_resolved(a, rcpt, &out[i]);
+		return;
+	}
+	if (st == RESOLVE_OK)
+		st = n ? RESOLVE_RETRY : RESOLVE_UNKNOWN;
+	set_result(add_dest(a, rcpt, POOLS, address), bad_answers[st].kind, bad_answers[st].dsn,
+	    text->len ? arena_span(&a->arena, buf_span(text)) : span_str(bad_answers[st].text));
+}
+
+static struct span
+place_of(const struct dest *d)
+{
+	return d->pool == POOL_VIRTUAL ? d->mailbox : d->address;
+}
+
+static int
+by_place(const void *x, const void *y)
+{
+	const struct dest *a = x, *b = y;
+	int c = (int)a->pool - (int)b->pool;
+
+	if (c == 0)
+		c = span_cmp(a->site, b->site);
+	if (c == 0)
+		c = span_cmp(place_of(a), place_of(b));
+	return c ? c : (a->rcpt > b->rcpt) - (a->rcpt < b->rcpt);
+}
+
+/* Two recipients that end in one place get one copy there. */
+static void
+find_twins(struct active *a)
+{
+	for (uint32_t i = 0; i < a->ndests; i++) {
+		struct dest *d = &a->dests[i];
+		const struct dest *before = i ? &a->dests[i - 1] : NULL;
+
+		d->twin = i;
+		if (before && d->pool != POOLS && before->pool == d->pool &&
+		    span_eq(before->site, d->site) && span_eq(place_of(before), place_of(d)))
+			d->twin = before->twin;
+	}
+}
+
+void
+active_resolve(struct active *a)
+{
+	struct buf text;
+
+	buf_init(&text, OUTCOME_TEXT_MAX);
+	(void)refresh_tables(false);
+	for (uint32_t i = 0; i < a->nrcpts; i++)
+		resolve_one(a, i, &text);
+	buf_fini(&text);
+	qsort(a->dests, a->ndests, sizeof(*a->dests), by_place);
+	find_twins(a);
+	for (uint32_t i = 0; i < a->ndests; i++)
+		if (a->dests[i].result.known)
+			count_down(a, &a->dests[i]);
+}

@@ -1,0 +1,84 @@
+/*
+ * active.h: a message that is being delivered: its recipients, where each of
+ * them goes, and what became of it. Exists only while deliveries of the
+ * message run or are ready; everything in it is gone afterwards, and read from
+ * the file again for the next attempt.
+ */
+#ifndef QMGR_ACTIVE_H
+#define QMGR_ACTIVE_H
+
+#include "base/arena.h"
+#include "mail/outcome.h"
+#include "mail/resolve.h"
+#include "schedule.h"
+
+/* What an agent said, or we. Spans lie in the arena of the message. */
+struct result {
+	bool known;
+	enum outcome_kind kind;
+	int code;
+	struct span dsn, text, mta;
+};
+
+/* One recipient of the file that is still to do. */
+struct rcpt {
+	struct queue_rcpt q;
+	uint32_t number;		/* in the message */
+	uint32_t pending;		/* destinations without a result */
+	enum outcome_kind kind;		/* the worst: deferred, then failed, then delivered */
+	bool remote;			/* handed to another host: a repeat would be seen there */
+	bool done, saved;		/* finished; and its state byte says so */
+	bool reporting;			/* stands in the report that is being made */
+	bool reported;			/* its delivery or delay has been reported */
+};
+
+/* One destination of a recipient: itself, or an address that an alias gave. */
+struct dest {
+	uint32_t rcpt;			/* into rcpts */
+	enum pool pool;			/* POOLS: no agent is needed */
+	struct span address, site, mailbox;
+	uint32_t twin;			/* the same place as this earlier one: shares its result */
+	struct result result;
+};
+
+struct active {
+	struct message *m;
+	char id[QUEUE_ID_LEN + 1];
+	int fd;				/* read-only; -1: closed to save descriptors */
+	struct queue_file file;
+	struct arena arena;
+	struct rcpt *rcpts;
+	uint32_t nrcpts;
+	struct dest *dests;		/* sorted: pool, site, address */
+	uint32_t ndests, dests_cap;
+	uint32_t running;		/* deliveries ready or under way */
+	uint64_t begun_us;
+	bool soon;			/* an agent was lost: try again soon */
+	uint64_t not_before;		/* clock_mono_ms: a dead site comes back then */
+	uint32_t report;		/* which report is next (report.c) */
+};
+
+void active_resolver(struct resolver *r);	/* takes it; replaces an earlier one */
+
+enum active_load {
+	ACTIVE_OK,
+	ACTIVE_NOTHING,		/* no recipient is left to do */
+	ACTIVE_GONE,		/* the file is not there */
+	ACTIVE_CORRUPT,		/* damaged: moved away */
+	ACTIVE_UNREADABLE,	/* no descriptor, no memory, a disk error: later */
+};
+enum active_load active_new(struct message *m, struct active **out);
+void active_free(struct active *a);		/* NULL is fine */
+
+/* Find the destinations of all recipients. */
+void active_resolve(struct active *a);
+
+int active_fd(struct active *a);		/* opens again when closed; -1 with errno */
+uint32_t active_count(void);
+
+/* The result of a destination and its twins: keeps copies of the texts, counts down its recipients. */
+void active_result(struct active *a, uint32_t dest, enum outcome_kind kind, int code,
+    struct span dsn, struct span text, struct span mta);
+uint64_t active_age(const struct active *a);	/* seconds since arrival; 0 when the clock went back */
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * agent.c: pools of delivery agents and their links. What comes in is checked
+ * by role (msg_recv), by job, and by index; a mistake ends the link.
+ */
+#include "agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "flow.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+#define SPAWN_PAUSE_MS 5000	/* after an agent that ended before it had done anything */
+#define RECV_STEP 64		/* outcomes taken before other events are looked at */
+#define JOBS_MAX (1u << 20)
+#define BOUNCE_LIMIT 2
+
+struct agent {
+	struct agent *next, *prev;
+	enum pool pool;
+	char *user;
+	int fd;
+	struct watch watch;
+	struct delivery *jobs;
+	uint32_t busy, token;
+	bool choked;			/* its socket is full */
+	bool proved;			/* has finished a delivery */
+	uint64_t idle_since;
+};
+
+static const struct pool_row {
+	const char *service;
+	unsigned role;
+	const uint32_t *processes, *deliveries;		/* limits: of the pool, of one agent */
+} rows[POOLS] = {
+	[POOL_VIRTUAL] = { "local", R_LOCAL, &par.virtual_process_limit, NULL },
+	[POOL_LOCAL] = { "local", R_LOCAL, &par.local_process_limit, NULL },
+	[POOL_SMTP] = { "smtp", R_SMTP, &par.smtp_process_limit, &par.smtp_process_deliveries },
+	[POOL_BOUNCE] = { "bounce", R_BOUNCE, NULL, NULL },
+};
+
+static struct pool_state {
+	struct agent *agents;
+	uint32_t count;
+	uint64_t spawn_after;
+} pools[POOLS];
+
+static struct delivery **jobs;		/* by handle; free slots form a chain in job_next */
+static uint32_t *job_next, jobs_cap, jobs_free = UINT32_MAX, last_token, total;
+
+uint32_t
+agent_count(void)
+{
+	return total;
+}
+
+/* ---- handles ---- */
+
+static bool
+job_new(struct delivery *d)
+{
+	uint32_t n = jobs_free;
+
+	if (n == UINT32_MAX) {
+		uint32_t cap = jobs_cap ? jobs_cap * 2 : 64;
+
+		if (cap > JOBS_MAX)
+			return false;
+		jobs = x_realloc(jobs, cap * sizeof(*jobs));
+		job_next = x_realloc(job_next, cap * sizeof(*job_next));
+		for (uint32_t i = jobs_cap; i < cap; i++) {
+			jobs[i] = NULL;
+			job_next[i] = i + 1 < cap ? i + 1 : UINT32_MAX;
+		}
+		n = jobs_cap;
+		jobs_cap = cap;
+	}
+	jobs_free = job_next[n];
+	jobs[n] = d;
+	d->job = n;
+	return true;
+}
+
+static void
+job_free(struct delivery *d)
+{
+	jobs[d->job] = NULL;
+	job_next[d->job] = jobs_free;
+	jobs_free = d->job;
+}
+
+static void
+attach(struct agent *g, struct delivery *d)
+{
+	d->agent = g;
+	d->prev = NULL;
+	d->next = g->jobs;
+	if (g->jobs)
+		g->jobs->prev = d;
+	g->jobs = d;
+	g->busy++;
+}
+
+static void
+detach(struct delivery *d)
+{
+	struct agent *g = d->agent;
+
+	if (d->prev)
+		d->prev->next = d->next;
+	else
+		g->jobs = d->next;
+	if (d->next)
+		d->next->prev = d->prev;
+	g->busy--;
+	if (!g->busy)
+		g->idle_since = clock_mono_ms();
+	job_free(d);
+}
+
+/* ---- the end of an agent ---- */
+
+/* Give up the process; nothing of it is referred to any more. */
+static struct delivery *
+dismiss(struct agent *g)
+{
+	struct pool_state *p = &pools[g->pool];
+	struct delivery *left = g->jobs;
+
+	watch_stop(&g->watch);
+	close(g->fd);
+	if (g->prev)
+		g->prev->next = g->next;
+	else
+		p->agents = g->next;
+	if (g->next)
+		g->next->prev = g->prev;
+	p->count--;
+	total--;
+	for (struct delivery *d = left; d; d = d->next)
+		job_free(d);
+	free(g->user);
+	free(g);
+	return left;
+}
+
+static void
+lose(struct agent *g, const char *why)
+{
+	struct delivery *d, *next;
+
+	if (g->busy)
+		log_warn(NULL, "agent %s%s%s: %s; %u deliveries are tried again", rows[g->pool].service,
+		    *g->user ? " of " : "", g->user, why, g->busy);
+	if (!g->proved)
+		pools[g->pool].spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
+	for (d = dismiss(g); d; d = next) {
+		next = d->next;
+		d->agent = NULL;
+		deliver_end(d);
+	}
+}
+
+static void
+on_spawned(uint32_t token, uint32_t error, struct span text)
+{
+	for (int p = 0; error && p < POOLS; p++)
+		for (struct agent *g = pools[p].agents; g; g = g->next)
+			if (g->token == token) {
+				log_error(NULL, "master cannot start %s: %.*s (%s)", rows[p].service,
+				    SPAN_FMT(text), strerror((int)error));
+				lose(g, "not started");
+				flow_pump();
+				return;
+			}
+}
+
+void
+agent_open(void)
+{
+	service_on_spawned(on_spawned);
+}
+
+/* ---- outcomes ---- */
+
+/* false: the link is over */
+static bool
+take_outcome(struct agent *g, const struct msg_OUTCOME *m)
+{
+	struct delivery *d = m->job < jobs_cap ? jobs[m->job] : NULL;
+
+	if (!d || d->agent != g || !deliver_outcome(d, m)) {
+		lose(g, "it answered what was not asked");
+		return false;
+	}
+	if (!m->last)
+		return true;
+	detach(d);
+	g->proved = true;
+	deliver_end(d);
+	return g->busy > 0;
+}
+
+static void
+on_link(void *ctx, int events)
+{
+	struct agent *g = ctx;
+
+	if (events & LOOP_WRITE) {
+		g->choked = false;
+		watch_set(&g->watch, LOOP_READ);
+	}
+	for (int i = 0; events & LOOP_READ && i < RECV_STEP; i++) {
+		struct msg m;
+		enum msg_result r = msg_recv(g->fd, rows[g->pool].role, R_QMGR, &m);
+
+		if (r == MSG_AGAIN)
+			break;
+		if (r != MSG_OK || m.kind != MSG_OUTCOME) {
+			if (r == MSG_OK)
+				msg_close_fds(&m);
+			lose(g, "its link ended");
+			break;
+		}
+		if (!take_outcome(g, &m.OUTCOME))
+			break;
+	}
+	flow_pump();
+}
+
+/* ---- the choice ---- */
+
+static uint32_t
+capacity(enum pool p)
+{
+	return rows[p].deliveries ? *rows[p].deliveries : 1;
+}
+
+static uint32_t
+limit(enum pool p)
+{
+	return rows[p].processes ? *rows[p].processes : BOUNCE_LIMIT;
+}
+
+static const char *
+user_of(const struct site *s)
+{
+	return s->pool == POOL_LOCAL ? s->name : "";
+}
+
+static struct agent *
+least_busy(const struct site *s)
+{
+	struct agent *best = NULL;
+
+	for (struct agent *g = pools[s->pool].agents; g; g = g->next)
+		if (!g->choked && g->busy < capacity(s->pool) && strcmp(g->user, user_of(s)) == 0 &&
+		    (!best || g->busy < best->busy))
+			best = g;
+	return best;
+}
+
+/* The one that has been idle longest: makes room for another user's. */
+static struct agent *
+idlest(enum pool p)
+{
+	struct agent *best = NULL;
+
+	for (struct agent *g = pools[p].agents; g; g = g->next)
+		if (!g->busy && (!best || g->idle_since < best->idle_since))
+			best = g;
+	return best;
+}
+
+bool
+agent_can(const struct site *s)
+{
+	const struct pool_state *p = &pools[s->pool];
+
+	if (least_busy(s))
+		return true;
+	if (p->spawn_after > clock_mono_ms())
+		return false;
+	return p->count < limit(s->pool) || (s->pool == POOL_LOCAL && idlest(s->pool));
+}
+
+static struct agent *
+agent_new(const struct site *s)
+{
+	struct pool_state *p = &pools[s->pool];
+	struct agent *g;
+	int fd[2];
+
+	if (p->count >= limit(s->pool))
+		(void)dismiss(idlest(s->pool));
+	if (!chan_pair(fd)) {
+		log_warn(NULL, "cannot make a link to an agent: %s", strerror(errno));
+		p->spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
+		return NULL;
+	}
+	g = x_new(struct agent);
+	*g = (struct agent){ .next = p->agents, .pool = s->pool, .user = x_strdup(user_of(s)), .fd = fd[0],
+		.token = ++last_token };
+	if (p->agents)
+		p->agents->prev = g;
+	p->agents = g;
+	p->count++;
+	total++;
+	set_nonblocking(g->fd, true);
+	watch_start(&g->watch, g->fd, LOOP_READ, on_link, g);
+	if (!service_spawn(g->token, rows[s->pool].service, span_str(g->user), SPAN_NONE, SPAN_NONE, fd[1])) {
+		log_warn(NULL, "cannot ask master for an agent: %s", strerror(errno));
+		p->spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
+		(void)dismiss(g);
+		g = NULL;
+	}
+	close(fd[1]);
+	return g;
+}
+
+bool
+agent_take(struct delivery *d)
+{
+	const struct site *s = d->ready.site;
+	struct agent *g = least_busy(s);
+
+	if (!g)
+		g = agent_new(s);
+	if (!g || !job_new(d))
+		return false;
+	attach(g, d);
+	switch (deliver_send(d, g->fd)) {
+	case DELIVER_SENT:
+		return true;
+	case DELIVER_LATER:
+		g->choked = true;
+		watch_set(&g->watch, LOOP_READ | LOOP_WRITE);
+		detach(d);
+		return false;
+	case DELIVER_NO_FILE:
+		detach(d);
+		deliver_end(d);
+		return true;
+	case DELIVER_NO_LINK:
+		break;
+	}
+	detach(d);
+	lose(g, "its link is gone");
+	return false;
+}
+
+void
+agent_tick(uint64_t now)
+{
+	uint64_t idle = (uint64_t)par.max_idle * 500;	/* half of it: so that it is we who let go */
+
+	for (int p = 0; p < POOLS; p++)
+		for (struct agent *g = pools[p].agents, *next; g; g = next) {
+			next = g->next;
+			if (!g->busy && g->idle_since && now - g->idle_since > idle)
+				(void)dismiss(g);
+		}
+}

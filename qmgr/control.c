@@ -1,0 +1,354 @@
+/*
+ * control.c: the list of the queue and "try it now", in small steps: a list of
+ * a million messages holds up no delivery, and a client that does not read
+ * holds up nobody but itself. The client is any local user: not trusted.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "active.h"
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/loop.h"
+#include "flow.h"
+#include "queue.h"
+#include "reason.h"
+#include "service/message.h"
+#include "service/service.h"
+#include "wheel.h"
+#include "base/banned.h"
+
+#define STEP 20			/* messages a turn of the loop */
+#define LIST_MAX (48u << 10)	/* recipients of one QUEUE_ENTRY, in bytes */
+#define CLIENTS_MAX 50
+
+struct control {
+	int fd;
+	struct watch watch;
+	bool (*work)(struct control *c);	/* false: the link is over; NULL: idle */
+	bool scheduled, dead;
+	uint32_t at;			/* next message */
+	size_t rcpt_at;			/* next recipient of the one that did not fit */
+	uint32_t current;		/* number of that message, 0: none */
+	uint32_t messages;
+	uint64_t bytes;
+	char site[256];
+};
+
+static uint32_t clients;
+
+static void
+end(struct control *c)
+{
+	watch_stop(&c->watch);
+	close_fd(&c->fd);
+	clients--;
+	service_clients(-1);
+	if (c->scheduled)
+		c->dead = true;		/* freed by its turn */
+	else
+		free(c);
+}
+
+/* ---- one message ---- */
+
+static const char *const states[] = {
+	[MESSAGE_FRESH] = "active", [MESSAGE_DUE] = "deferred", [MESSAGE_ACTIVE] = "active",
+	[MESSAGE_PARKED] = "active", [MESSAGE_WAITING] = "deferred",
+};
+
+static bool
+open_file(const struct message *m, struct queue_file *q)
+{
+	struct buf why;
+	int fd = queue_open(m, O_RDONLY);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	buf_init(&why, 256);
+	ok = queue_file_read(fd, q, false, &why) == QUEUE_READ_OK;
+	buf_fini(&why);
+	close(fd);
+	return ok;
+}
+
+static void
+list_rcpts(const struct message *m, const struct queue_file *q, size_t *at, struct buf *list)
+{
+	struct span reason = m->state == MESSAGE_ACTIVE ? SPAN_NONE : reason_text(m->reason);
+	struct queue_rcpt r;
+
+	while (list->len < LIST_MAX && queue_file_rcpt(q, at, &r)) {
+		if (r.state != '.')
+			continue;
+		msg_list_add(list, r.addr);
+		msg_list_add(list, reason);
+	}
+}
+
+static uint64_t
+next_attempt(const struct message *m)
+{
+	uint32_t now = wheel_now();
+
+	if (m->state != MESSAGE_WAITING)
+		return 0;
+	return (uint64_t)clock_wall() + (m->due > now ? m->due - now : 0);
+}
+
+/* Sends what fits. *more: recipients are left. False with errno as msg_send. */
+static bool
+send_entry(struct control *c, const struct message *m, const struct queue_file *q, bool *more)
+{
+	size_t at = c->rcpt_at, probe;
+	struct queue_rcpt r;
+	struct buf list;
+	bool ok;
+
+	buf_init(&list, CHAN_MAX);
+	list_rcpts(m, q, &at, &list);
+	probe = at;
+	*more = queue_file_rcpt(q, &probe, &r);
+	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(states[m->state]),
+		.sender = q->env.sender, .size = q->body_len, .arrival = q->env.arrival_us / 1000000,
+		.next = next_attempt(m), .rcpts = buf_span(&list), .last = !*more };
+	ok = msg_send(c->fd, MSG_QUEUE_ENTRY, &e);
+	buf_fini(&list);
+	if (ok)
+		c->rcpt_at = *more ? at : 0;
+	return ok;
+}
+
+enum entry { ENTRY_DONE, ENTRY_MORE, ENTRY_BLOCKED, ENTRY_BROKEN };
+
+static enum entry
+list_one(struct control *c, const struct message *m)
+{
+	struct queue_file q = { 0 };
+	const struct queue_file *file = m->active ? &m->active->file : &q;
+	enum entry result;
+	bool more = false;
+
+	if (!m->active && !open_file(m, &q))
+		return ENTRY_DONE;
+	if (send_entry(c, m, file, &more))
+		result = more ? ENTRY_MORE : ENTRY_DONE;
+	else
+		result = errno == EAGAIN || errno == ENOBUFS ? ENTRY_BLOCKED : ENTRY_BROKEN;
+	if (result == ENTRY_DONE) {
+		c->messages++;
+		c->bytes += file->body_len;
+	}
+	queue_file_fini(&q);
+	return result;
+}
+
+/* ---- work in turns ---- */
+
+static void turn(void *ctx);
+
+static void
+go_on(struct control *c)
+{
+	if (c->scheduled)
+		return;
+	c->scheduled = true;
+	loop_later(turn, c);
+}
+
+static void
+turn(void *ctx)
+{
+	struct control *c = ctx;
+
+	c->scheduled = false;
+	if (c->dead)
+		free(c);
+	else if (c->work && !c->work(c))
+		end(c);
+}
+
+/* EAGAIN: goes on when the client has read. */
+static bool
+send_end(struct control *c)
+{
+	struct msg_QUEUE_END e = { .messages = c->messages, .bytes = c->bytes };
+
+	if (!msg_send(c->fd, MSG_QUEUE_END, &e)) {
+		watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
+		return errno == EAGAIN || errno == ENOBUFS;
+	}
+	c->work = NULL;
+	return true;
+}
+
+static bool
+list_some(struct control *c)
+{
+	for (int i = 0; i < STEP; i++) {
+		uint32_t from = c->current ? c->current : c->at;
+		struct message *m = message_each(&from);
+
+		if (!m)
+			return send_end(c);
+		if (c->current && m->self != c->current)
+			c->rcpt_at = 0;		/* the one we were at is gone */
+		c->current = m->self;
+		c->at = from;
+		switch (list_one(c, m)) {
+		case ENTRY_DONE:
+			c->current = 0;
+			break;
+		case ENTRY_MORE:
+			break;
+		case ENTRY_BLOCKED:
+			watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
+			return true;
+		case ENTRY_BROKEN:
+			return false;
+		}
+	}
+	go_on(c);
+	return true;
+}
+
+/* ---- flush ---- */
+
+static bool
+goes_to(const struct message *m, struct span site)
+{
+	struct queue_file q = { 0 };
+	struct queue_rcpt r;
+	size_t at = 0;
+	bool found = false;
+
+	if (!open_file(m, &q))
+		return false;
+	while (!found && queue_file_rcpt(&q, &at, &r)) {
+		ssize_t sign = span_rfind(r.addr, '@');
+
+		found = r.state == '.' && sign >= 0 && span_eq_nocase(span_skip(r.addr, (size_t)sign + 1), site);
+	}
+	queue_file_fini(&q);
+	return found;
+}
+
+static void
+count_flushed(struct control *c, struct message *m)
+{
+	if (m->state == MESSAGE_WAITING)
+		c->messages++;
+	flow_hurry(m);
+}
+
+static bool
+flush_some(struct control *c)
+{
+	for (int i = 0; i < STEP * (c->site[0] ? 1 : 50); i++) {
+		struct message *m = message_each(&c->at);
+
+		if (!m) {
+			flow_pump();
+			return send_end(c);
+		}
+		if (m->state == MESSAGE_WAITING && (!c->site[0] || goes_to(m, span_str(c->site))))
+			count_flushed(c, m);
+	}
+	go_on(c);
+	return true;
+}
+
+static bool
+begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
+{
+	struct message *m;
+
+	if (f->id.n) {
+		m = message_find(f->id);
+		if (m) {
+			count_flushed(c, m);
+			flow_pump();
+		}
+		c->work = send_end;
+		return send_end(c);
+	}
+	if (f->site.n >= sizeof(c->site))
+		return false;
+	memcpy(c->site, f->site.p, f->site.n);
+	c->site[f->site.n] = '\0';
+	if (f->site.n) {
+		struct site *s = site_find(POOL_SMTP, f->site);
+
+		if (s)
+			site_revive(s);
+	} else {
+		site_each(site_revive);
+	}
+	c->work = flush_some;
+	return flush_some(c);
+}
+
+/* ---- the link ---- */
+
+static bool
+take_request(struct control *c)
+{
+	struct msg m;
+	enum msg_result r = msg_recv(c->fd, R_PUBLIC, R_QMGR, &m);
+
+	if (r == MSG_AGAIN)
+		return true;
+	if (r != MSG_OK)
+		return false;
+	if (c->work) {			/* one thing at a time */
+		msg_close_fds(&m);
+		return false;
+	}
+	c->at = c->current = c->messages = 0;
+	c->rcpt_at = 0;
+	c->bytes = 0;
+	if (m.kind == MSG_QUEUE_FLUSH)
+		return begin_flush(c, &m.QUEUE_FLUSH);
+	if (m.kind != MSG_QUEUE_LIST) {
+		msg_close_fds(&m);
+		return false;
+	}
+	c->work = list_some;
+	return list_some(c);
+}
+
+static void
+on_ready(void *ctx, int events)
+{
+	struct control *c = ctx;
+
+	if (events & LOOP_WRITE) {
+		watch_set(&c->watch, LOOP_READ);
+		if (c->work)
+			go_on(c);
+	}
+	if (events & LOOP_READ && !take_request(c))
+		end(c);
+}
+
+void
+control_accept(int fd)
+{
+	struct control *c;
+
+	if (clients >= CLIENTS_MAX) {
+		close(fd);
+		return;
+	}
+	c = x_new(struct control);
+	c->fd = fd;
+	clients++;
+	service_clients(1);
+	set_nonblocking(fd, true);
+	watch_start(&c->watch, fd, LOOP_READ, on_ready, c);
+}

@@ -1,0 +1,369 @@
+/*
+ * deliver.c: plan deliveries, send them, take outcomes. Outcomes come from
+ * agents, which may be captured: indexes are checked, texts are cleaned.
+ */
+#include "deliver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "reason.h"
+#include "service/params.h"
+#include "state.h"
+#include "base/banned.h"
+
+#define LIST_MAX (96u << 10)		/* recipients of one DELIVER, in bytes: it fits CHAN_MAX */
+#define RCPT_OVERHEAD 32		/* lengths and number of one recipient in the list */
+
+/* ---- plan ---- */
+
+static size_t
+list_bytes(const struct active *a, const struct dest *d)
+{
+	return d->address.n + a->rcpts[d->rcpt].q.orcpt.n + d->mailbox.n + RCPT_OVERHEAD;
+}
+
+static void
+add_delivery(struct active *a, struct site *s, const uint32_t *dest, uint32_t n)
+{
+	struct delivery *d = x_new(struct delivery);
+
+	d->a = a;
+	d->dest = x_alloc(n * sizeof(*dest));
+	memcpy(d->dest, dest, n * sizeof(*dest));
+	d->n = n;
+	a->running++;
+	schedule_add(s, &d->ready);
+}
+
+static void log_dest(struct active *a, const struct dest *d, const struct delivery *by);
+
+static void
+refuse(struct active *a, struct site *s, uint32_t dest)
+{
+	struct span why = reason_text(s->reason);
+
+	active_result(a, dest, OUTCOME_DEFERRED, 0, SPAN("4.4.1"),
+	    why.n ? why : SPAN("the destination does not answer"), SPAN_NONE);
+	if (s->dead_until > a->not_before)
+		a->not_before = s->dead_until;
+	for (uint32_t i = dest; i < a->ndests && a->dests[i].twin == dest; i++)
+		log_dest(a, &a->dests[i], NULL);
+}
+
+/* The dests of one site are neighbours: cut them into deliveries. */
+static uint32_t
+plan_site(struct active *a, uint32_t first)
+{
+	const struct dest *f = &a->dests[first];
+	struct site *s = site_get(f->pool, f->site);
+	bool dead = site_dead(s, clock_mono_ms());
+	uint32_t limit = par.default_destination_recipient_limit, n = 0, i;
+	uint32_t *list = x_alloc(limit * sizeof(*list));
+	size_t bytes = 0;
+
+	for (i = first; i < a->ndests; i++) {
+		struct dest *d = &a->dests[i];
+
+		if (d->pool != f->pool || !span_eq(d->site, f->site))
+			break;
+		if (d->twin != i)
+			continue;
+		if (dead) {
+			refuse(a, s, i);
+			continue;
+		}
+		if (n == limit || (n && bytes + list_bytes(a, d) > LIST_MAX)) {
+			add_delivery(a, s, list, n);
+			n = 0;
+			bytes = 0;
+		}
+		list[n++] = i;
+		bytes += list_bytes(a, d);
+	}
+	if (n)
+		add_delivery(a, s, list, n);
+	free(list);
+	return i;
+}
+
+static struct site *
+only_site(const struct active *a)
+{
+	const struct dest *first = &a->dests[0], *last = &a->dests[a->ndests - 1];
+
+	if (first->pool == POOLS || first->pool != last->pool || !span_eq(first->site, last->site))
+		return NULL;
+	return site_find(first->pool, first->site);
+}
+
+struct site *
+deliver_plan(struct active *a)
+{
+	struct site *s = a->ndests ? only_site(a) : NULL;
+
+	if (s && site_full(s) && !site_dead(s, clock_mono_ms()))
+		return s;
+	for (uint32_t i = 0; i < a->ndests; ) {
+		if (a->dests[i].pool == POOLS) {
+			log_dest(a, &a->dests[i], NULL);
+			i++;
+		} else {
+			i = plan_site(a, i);
+		}
+	}
+	return NULL;
+}
+
+void
+deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts)
+{
+	struct delivery *d = x_new(struct delivery);
+
+	d->a = a;
+	d->report = true;
+	d->report_kind = kind;
+	d->report_to = to;
+	d->report_rcpts = rcpts;
+	d->verdict = (struct result){ .kind = OUTCOME_DEFERRED };
+	a->running++;
+	schedule_add(site_get(POOL_BOUNCE, SPAN_NONE), &d->ready);
+}
+
+/* ---- send ---- */
+
+static void
+list_rcpts(const struct delivery *d, struct buf *list)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct dest *t = &d->a->dests[d->dest[i]];
+		const struct rcpt *r = &d->a->rcpts[t->rcpt];
+		struct buf number;
+
+		buf_init(&number, 16);
+		buf_addf(&number, "%u", r->number);
+		msg_list_add(list, buf_span(&number));
+		msg_list_add(list, t->address);
+		msg_list_add(list, r->q.orcpt);
+		msg_list_add(list, t->mailbox);
+		buf_fini(&number);
+	}
+}
+
+static void
+list_headers(const struct active *a, struct buf *list)
+{
+	struct span line;
+	size_t at = 0;
+
+	while (queue_file_header(&a->file, &at, &line))
+		msg_list_add(list, line);
+}
+
+static bool
+send_deliver(const struct delivery *d, int link, int fd)
+{
+	const struct active *a = d->a;
+	struct buf rcpts, headers;
+	bool ok;
+
+	buf_init(&rcpts, CHAN_MAX);
+	buf_init(&headers, CHAN_MAX / 8);
+	list_rcpts(d, &rcpts);
+	list_headers(a, &headers);
+	struct msg_DELIVER m = { .job = d->job, .id = span_str(a->id), .sender = a->file.env.sender,
+		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
+		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
+		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
+		.rcpts = buf_span(&rcpts), .late_headers = buf_span(&headers), .message = fd };
+	ok = msg_send(link, MSG_DELIVER, &m);
+	buf_fini(&rcpts);
+	buf_fini(&headers);
+	return ok;
+}
+
+static bool
+send_bounce(const struct delivery *d, int link, int fd)
+{
+	const struct active *a = d->a;
+	struct msg_BOUNCE m = { .job = d->job, .id = span_str(a->id), .sender = d->report_to,
+		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
+		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
+		.kind = d->report_kind, .rcpts = d->report_rcpts, .message = fd };
+
+	return msg_send(link, MSG_BOUNCE, &m);
+}
+
+enum deliver_sent
+deliver_send(struct delivery *d, int link)
+{
+	int fd = active_fd(d->a);
+
+	if (fd < 0) {
+		log_warn(d->a->id, "cannot open the queue file: %s", strerror(errno));
+		return DELIVER_NO_FILE;
+	}
+	d->started_us = clock_wall_us();
+	if (d->report ? send_bounce(d, link, fd) : send_deliver(d, link, fd))
+		return DELIVER_SENT;
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return DELIVER_LATER;
+	if (errno != EMSGSIZE)
+		return DELIVER_NO_LINK;
+	log_error(d->a->id, "delivery is too large for one message");
+	return DELIVER_NO_FILE;
+}
+
+/* ---- outcomes ---- */
+
+static const char *const relays[] = {
+	[POOL_VIRTUAL] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "bounce",
+	[POOLS] = "none",
+};
+
+static double
+seconds(uint64_t from, uint64_t to)
+{
+	return to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+static void
+log_dest(struct active *a, const struct dest *d, const struct delivery *by)
+{
+	uint64_t now = clock_wall_us(), arrival = a->file.env.arrival_us;
+	uint64_t started = by ? by->started_us : now;
+	struct span original = a->rcpts[d->rcpt].q.addr;
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, a->id);
+	logline_addr(&l, "to", d->address);
+	if (!span_eq_nocase(original, d->address))
+		logline_addr(&l, "orig_to", original);
+	logline_str(&l, "relay", d->result.mta.n ? d->result.mta : span_str(relays[d->pool]));
+	logline_fmt(&l, "delay", "%.2f", seconds(arrival, now));
+	logline_fmt(&l, "delays", "%.2f/%.2f/0/%.2f", seconds(arrival, a->begun_us),
+	    seconds(a->begun_us, started), seconds(started, now));
+	logline_str(&l, "dsn", d->result.dsn);
+	logline_fmt(&l, "status", "%s (%.*s)", outcome_word(d->result.kind), SPAN_FMT(d->result.text));
+	logline_end(&l);
+}
+
+/* What an agent says is for log, reports and reasons: printable and short, and its DSN agrees with its kind. */
+static void
+take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
+{
+	static const char *const dsns[] = { "2.0.0", "4.0.0", "5.0.0" };
+	enum outcome_kind kind = (enum outcome_kind)m->kind;
+	uint32_t dest = d->dest[index];
+	struct outcome o;
+
+	if (kind == OUTCOME_REDIRECTED) {
+		log_error(d->a->id, "bug: the agent redirects, which no agent may do");
+		kind = OUTCOME_DEFERRED;
+	}
+	o = outcome_make(kind, dsns[kind], "%.*s", SPAN_FMT(m->text));
+	outcome_clean(o.text);
+	if (m->dsn.n >= 5 && m->dsn.n < sizeof(o.dsn) && m->dsn.p[0] == dsns[kind][0] && span_printable(m->dsn))
+		snprintf(o.dsn, sizeof(o.dsn), "%.*s", (int)m->dsn.n, m->dsn.p);
+	active_result(d->a, dest, kind, (int)(m->code % 1000), span_str(o.dsn), span_str(o.text),
+	    span_printable(m->mta) ? span_sub(m->mta, 0, 255) : SPAN_NONE);
+	for (uint32_t i = dest; i < d->a->ndests && d->a->dests[i].twin == dest; i++)
+		log_dest(d->a, &d->a->dests[i], d);
+}
+
+bool
+deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
+{
+	if (m->kind > OUTCOME_REDIRECTED)
+		return false;
+	if (d->report) {
+		d->verdict.known = true;
+		d->verdict.kind = (enum outcome_kind)m->kind;
+		return true;
+	}
+	if (m->index >= d->n)
+		return false;
+	if (!d->a->dests[d->dest[m->index]].result.known)
+		take_result(d, m->index, m);
+	return true;
+}
+
+/* Trouble is what the next delivery there would meet as well: no connection, no answer, 421. */
+static enum feedback
+feedback_of(const struct delivery *d)
+{
+	enum feedback f = FEEDBACK_TROUBLE;
+
+	if (d->lost || d->report)
+		return FEEDBACK_NONE;
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct result *r = &d->a->dests[d->dest[i]].result;
+
+		if (r->kind != OUTCOME_DEFERRED || (r->code != 421 && !span_starts(r->dsn, "4.4.")))
+			f = FEEDBACK_GOOD;
+	}
+	return f;
+}
+
+static void
+keep_reason(struct site *s, const struct delivery *d)
+{
+	uint16_t r = reason_keep(d->a->dests[d->dest[0]].result.text);
+
+	reason_drop(s->reason);
+	s->reason = r;
+}
+
+/* The site has just died: what is ready there is not tried. */
+static void
+drain(struct site *s)
+{
+	struct ready *r;
+
+	log_warn(NULL, "destination %s does not answer, not tried again for %u s: %.*s", s->name, s->dead_for,
+	    SPAN_FMT(reason_text(s->reason)));
+	while ((r = schedule_drain(s)) != NULL) {
+		struct delivery *d = (struct delivery *)r;
+
+		for (uint32_t i = 0; i < d->n; i++)
+			refuse(d->a, s, d->dest[i]);
+		deliver_end(d);
+	}
+	state_unpark(s, UINT32_MAX);
+}
+
+void
+deliver_end(struct delivery *d)
+{
+	struct active *a = d->a;
+	struct site *s = d->ready.site;
+	enum feedback f;
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		struct msg_OUTCOME m = { .kind = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
+			.text = SPAN("the delivery agent ended without a result"), .mta = SPAN_NONE };
+
+		if (a->dests[d->dest[i]].result.known)
+			continue;
+		d->lost = true;
+		take_result(d, i, &m);
+	}
+	if (d->lost)
+		a->soon = true;
+	f = feedback_of(d);
+	if (f == FEEDBACK_TROUBLE)
+		keep_reason(s, d);
+	a->running--;
+	if (d->report)
+		state_reported(a, d->verdict.known && d->verdict.kind == OUTCOME_DELIVERED);
+	else
+		state_progress(a);
+	free(d->dest);
+	free(d);
+	if (schedule_done(s, f, clock_mono_ms()))
+		drain(s);
+}

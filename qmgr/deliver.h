@@ -1,0 +1,43 @@
+/*
+ * deliver.h: one delivery = some recipients of one message for one agent:
+ * planned here, sent as DELIVER, answered by OUTCOMEs. A report to the sender
+ * is a delivery too, whose agent is bounce.
+ */
+#ifndef QMGR_DELIVER_H
+#define QMGR_DELIVER_H
+
+#include "active.h"
+#include "service/message.h"
+
+struct agent;
+struct delivery {
+	struct ready ready;		/* first */
+	struct active *a;
+	uint32_t *dest, n;		/* into a->dests; the agent's index is ours */
+	uint32_t job;			/* agent.c's handle */
+	struct agent *agent;
+	struct delivery *next, *prev;	/* of the same agent */
+	uint64_t started_us;
+	bool lost;			/* the agent ended before the last outcome */
+	bool report;			/* for bounce; kind and list as below */
+	uint32_t report_kind;		/* BOUNCE_* */
+	struct span report_rcpts, report_to;
+	struct result verdict;		/* of a report */
+};
+
+/*
+ * Make the deliveries of a resolved message and hand them to the schedule.
+ * When its only site owns its share of ready deliveries already, nothing is
+ * made and that site is returned: the message shall be parked there.
+ */
+struct site *deliver_plan(struct active *a);
+void deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts);
+
+enum deliver_sent { DELIVER_SENT, DELIVER_LATER, DELIVER_NO_LINK, DELIVER_NO_FILE };
+enum deliver_sent deliver_send(struct delivery *d, int link);
+/* false: the agent broke the protocol, end its link */
+bool deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m) CHECKED;
+/* What is without a result is deferred; the delivery is freed, its message goes on. */
+void deliver_end(struct delivery *d);
+
+#endif

@@ -1,0 +1,332 @@
+/* flow.c: the stream of messages through qmgr. Ids come from intake and from file names: checked. */
+#include "flow.h"
+
+#include <sys/resource.h>
+
+#include "agent.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "deliver.h"
+#include "queue.h"
+#include "reason.h"
+#include "service/params.h"
+#include "state.h"
+#include "wheel.h"
+#include "base/banned.h"
+
+#define STEP 32			/* messages activated before other events are looked at */
+#define SWEEP_EVERY 60		/* seconds */
+#define UNREADABLE_WAIT 60	/* seconds until a file that could not be read is tried again */
+
+static struct message_list fresh, due;
+static struct timer tick_timer;
+static bool ticking, pumping, again, later, scanning, turn_of_due;
+static uint64_t born_ms;
+static uint32_t files_max, last_sweep;
+
+static uint32_t
+seconds_up(void)
+{
+	return (uint32_t)((clock_mono_ms() - born_ms) / 1000) + 1;
+}
+
+/* ---- limits ---- */
+
+void
+flow_limits(void)
+{
+	uint32_t smtp = par.default_destination_concurrency_limit, total;
+
+	if (!__builtin_mul_overflow(par.smtp_process_limit, par.smtp_process_deliveries, &total) &&
+	    total > 1 && smtp > total / 2)
+		smtp = total / 2;	/* one destination never owns all */
+	schedule_limits = (struct schedule_limits){
+		.first_window = par.initial_destination_concurrency < smtp ? par.initial_destination_concurrency : smtp,
+		.window = { [POOL_VIRTUAL] = par.virtual_process_limit, [POOL_SMTP] = smtp,
+			[POOL_LOCAL] = par.local_destination_concurrency_limit, [POOL_BOUNCE] = UINT32_MAX },
+		.share = par.qmgr_message_active_limit / 5 + 1,
+		.dead_min = par.minimal_backoff_time, .dead_max = par.maximal_backoff_time,
+	};
+}
+
+uint32_t
+flow_open_files_max(void)
+{
+	return files_max;
+}
+
+void
+flow_open(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max < 65536 ? l.rlim_max : 65536;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+	files_max = getrlimit(RLIMIT_NOFILE, &l) == 0 ? (uint32_t)(l.rlim_cur / 2) : 256;
+	flow_limits();
+}
+
+/* ---- in ---- */
+
+static void
+add_fresh(struct span id)
+{
+	struct message *m = message_new(id);
+
+	if (!m)
+		return;
+	m->state = MESSAGE_FRESH;
+	message_push(&fresh, m);
+}
+
+void
+flow_arrived(struct span id)
+{
+	if (!queue_id_valid(id) || message_find(id))
+		return;
+	if (queue_take(id))
+		add_fresh(id);
+}
+
+/* Not of interest to anybody's clock: monotonic seconds from now, even when the file is dated in the future. */
+static void
+found_queued(struct span id, uint64_t tried)
+{
+	uint64_t now = (uint64_t)clock_wall(), arrival, next;
+	struct message *m;
+
+	if (!tried) {
+		add_fresh(id);
+		return;
+	}
+	m = message_new(id);
+	if (!m)
+		return;
+	if (tried > now)
+		tried = now;
+	arrival = message_arrival(m);
+	m->warned = par.delay_warning_time && tried >= arrival + par.delay_warning_time;
+	next = tried + state_backoff(tried > arrival ? tried - arrival : 0);
+	if (next > now)
+		state_wait(m, next - now, 0);
+	else
+		flow_due(m);
+}
+
+static void
+scan_step(void *ctx)
+{
+	(void)ctx;
+	scanning = queue_scan(found_queued);
+	if (scanning)
+		loop_later(scan_step, NULL);
+	else
+		log_info(NULL, "%u messages in the queue", message_count());
+	flow_pump();
+}
+
+void
+flow_scan_incoming(void)
+{
+	queue_scan_incoming(add_fresh);
+	flow_pump();
+}
+
+void
+flow_due(struct message *m)
+{
+	m->state = MESSAGE_DUE;
+	message_push(&due, m);
+}
+
+void
+flow_hurry(struct message *m)
+{
+	if (m->state != MESSAGE_WAITING)
+		return;
+	wheel_remove(m);
+	flow_due(m);
+}
+
+/* ---- the clock ---- */
+
+static void
+unpark(struct site *s)
+{
+	if (s->parked.count && s->nready < schedule_limits.share / 2)
+		state_unpark(s, schedule_limits.share / 2);
+}
+
+static void
+on_tick(void *ctx)
+{
+	uint32_t now = seconds_up();
+
+	(void)ctx;
+	ticking = false;
+	wheel_turn(now, flow_due);
+	agent_tick(clock_mono_ms());
+	site_each(unpark);
+	if (now - last_sweep >= SWEEP_EVERY) {
+		schedule_sweep(clock_mono_ms());
+		last_sweep = now;
+	}
+	flow_pump();
+	if (wheel_count() || agent_count() || active_count())
+		flow_tick();
+}
+
+void
+flow_tick(void)
+{
+	if (ticking)
+		return;
+	ticking = true;
+	wheel_turn(seconds_up(), flow_due);
+	timer_set(&tick_timer, 1000);
+}
+
+/* ---- on ---- */
+
+static void
+forget(struct message *m)
+{
+	reason_drop(m->reason);
+	message_free(m);
+}
+
+static void
+log_active(const struct active *a)
+{
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, a->id);
+	logline_addr(&l, "from", a->file.env.sender);
+	logline_num(&l, "size", a->file.body_len);
+	logline_fmt(&l, "nrcpt", "%u (queue active)", a->file.rcpts);
+	logline_end(&l);
+}
+
+static void
+activate(struct message *m)
+{
+	struct active *a = NULL;
+	struct site *full;
+
+	switch (active_new(m, &a)) {
+	case ACTIVE_NOTHING:	/* a crash came between the last mark and the removal */
+		if (queue_remove(m))
+			forget(m);
+		else
+			state_wait(m, par.maximal_backoff_time, 0);
+		return;
+	case ACTIVE_GONE:
+	case ACTIVE_CORRUPT:
+		forget(m);
+		return;
+	case ACTIVE_UNREADABLE:
+		state_wait(m, UNREADABLE_WAIT, reason_keep(SPAN("the queue file cannot be read")));
+		return;
+	case ACTIVE_OK:
+		break;
+	}
+	active_resolve(a);
+	full = deliver_plan(a);
+	if (full) {
+		active_free(a);
+		state_park(full, m);
+		return;
+	}
+	log_active(a);
+	if (!a->running)
+		state_progress(a);
+}
+
+/* New mail and old mail take turns, so that neither can hold up the other. */
+static struct message *
+next_message(void)
+{
+	struct message *m;
+
+	turn_of_due = !turn_of_due;
+	m = message_pop(turn_of_due ? &due : &fresh);
+	return m ? m : message_pop(turn_of_due ? &fresh : &due);
+}
+
+static void
+start_ready(enum pool pool)
+{
+	struct ready *r;
+
+	while ((r = schedule_next(pool, agent_can)) != NULL) {
+		struct delivery *d = (struct delivery *)r;
+
+		if (agent_take(d))
+			continue;
+		schedule_unget(r);
+		return;
+	}
+}
+
+static void
+pump_later(void *ctx)
+{
+	(void)ctx;
+	later = false;
+	flow_pump();
+}
+
+static bool
+step(void)
+{
+	struct message *m;
+
+	for (int i = 0; i < STEP; i++) {
+		if (active_count() >= par.qmgr_message_active_limit)
+			break;
+		m = next_message();
+		if (!m)
+			break;
+		activate(m);
+	}
+	for (int p = 0; p < POOLS; p++)
+		start_ready((enum pool)p);
+	return fresh.count + due.count && active_count() < par.qmgr_message_active_limit;
+}
+
+/* Called from anywhere, also from within itself: then it goes round once more. */
+void
+flow_pump(void)
+{
+	bool more;
+
+	again = true;
+	if (pumping)
+		return;
+	pumping = true;
+	do {
+		again = false;
+		more = step();
+	} while (again);
+	pumping = false;
+	if (agent_count() || active_count())
+		flow_tick();
+	if (more && !later) {
+		later = true;
+		loop_later(pump_later, NULL);
+	}
+}
+
+void
+flow_start(void)
+{
+	born_ms = clock_mono_ms();
+	wheel_start(seconds_up());
+	timer_init(&tick_timer, on_tick, NULL);
+	queue_start();
+	flow_scan_incoming();
+	scan_step(NULL);
+}

@@ -1,0 +1,22 @@
+/*
+ * flow.h: the stream of messages through qmgr: fresh ones and due ones take
+ * turns to become active, as many as the limits allow, in small steps.
+ */
+#ifndef QMGR_FLOW_H
+#define QMGR_FLOW_H
+
+#include "message.h"
+
+void flow_open(void);		/* before the jail */
+void flow_start(void);		/* inside: reads the queue directories, step by step */
+void flow_limits(void);		/* parameters have changed */
+uint32_t flow_open_files_max(void);
+
+void flow_arrived(struct span id);	/* intake says: incoming/ID is durable */
+void flow_scan_incoming(void);
+void flow_due(struct message *m);	/* in no list: its next attempt is now */
+void flow_hurry(struct message *m);	/* waiting: try it now */
+void flow_tick(void);			/* something waits: let the clock run */
+void flow_pump(void);			/* go on: activate, start deliveries */
+
+#endif

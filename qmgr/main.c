@@ -1,0 +1,118 @@
+/*
+ * main.c: qmgr owns the queue: spool/queue and its state in memory. It moves
+ * what intake has made durable, hands messages to agents as open files, and
+ * learns only outcomes. It never parses content and has no network.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "active.h"
+#include "agent.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "control.h"
+#include "flow.h"
+#include "service/resolver.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+#define RECV_STEP 64
+
+struct intake_link {
+	int fd;
+	struct watch watch;
+};
+
+static void
+intake_end(struct intake_link *l)
+{
+	watch_stop(&l->watch);
+	close_fd(&l->fd);
+	free(l);
+	service_clients(-1);
+}
+
+static void
+on_intake(void *ctx, int events)
+{
+	struct intake_link *l = ctx;
+
+	(void)events;
+	for (int i = 0; i < RECV_STEP; i++) {
+		struct msg m;
+		enum msg_result r = msg_recv(l->fd, R_INTAKE, R_QMGR, &m);
+
+		if (r == MSG_AGAIN)
+			break;
+		if (r != MSG_OK || m.kind != MSG_NEW) {
+			if (r == MSG_OK)
+				msg_close_fds(&m);
+			intake_end(l);
+			break;
+		}
+		flow_arrived(m.NEW.id);
+	}
+	flow_pump();
+}
+
+/* A new link may come from an intake that was out of touch with us: look for what it could not announce. */
+static void
+accept_intake(int fd)
+{
+	struct intake_link *l = x_new(struct intake_link);
+
+	l->fd = fd;
+	set_nonblocking(fd, true);
+	service_clients(1);
+	watch_start(&l->watch, fd, LOOP_READ, on_intake, l);
+	flow_scan_incoming();
+}
+
+static void
+qmgr_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
+{
+	(void)peer;
+	if (role == R_INTAKE)
+		accept_intake(fd);
+	else
+		control_accept(fd);
+}
+
+static void
+qmgr_open(void)
+{
+	active_resolver(resolver_open());
+	agent_open();
+	flow_open();
+}
+
+static void
+qmgr_reloaded(void)
+{
+	flow_limits();
+	active_resolver(resolver_open());
+}
+
+static const struct service qmgr = {
+	.name = "qmgr",
+	.role = R_QMGR,
+	.model = SERVICE_EVENT,
+	.scope = SCOPE_QMGR,
+	.root = ROOT_QUEUE,
+	.write_below = true,
+	.sys = JAIL_SOCKET | JAIL_READ | JAIL_WRITE,
+	.stays = true,
+	.open = qmgr_open,
+	.start = flow_start,
+	.accept = qmgr_accept,
+	.reloaded = qmgr_reloaded,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_main(&qmgr, argc, argv);
+}

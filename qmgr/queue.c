@@ -1,0 +1,216 @@
+/* queue.c: the disk side of the queue: take over, open, remove, scan. */
+#include "queue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "base/banned.h"
+
+#define PATH_BYTES 48
+#define ABANDONED_AFTER (15 * 60)	/* seconds: no writer is that slow between its last byte and the footer */
+#define UNTRIED_WITHIN 2		/* a file whose mtime is that close to its arrival was not tried since */
+
+static size_t scan_at;			/* into QUEUE_HASHES */
+
+static const char *
+path_of(char out[PATH_BYTES], const char *id)
+{
+	snprintf(out, PATH_BYTES, "queue/%c/%.*s", queue_id_hash(span_of(id, QUEUE_ID_LEN)), QUEUE_ID_LEN, id);
+	return out;
+}
+
+static void
+make_dir(const char *path)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		die_errno("cannot make %s in the queue directory", path);
+}
+
+void
+queue_start(void)
+{
+	char path[] = "queue/x";
+
+	make_dir("queue");
+	make_dir("corrupt");
+	for (const char *h = QUEUE_HASHES; *h; h++) {
+		path[6] = *h;
+		make_dir(path);
+	}
+	scan_at = 0;
+}
+
+bool
+queue_take(struct span id)
+{
+	char from[PATH_BYTES], to[PATH_BYTES];
+
+	snprintf(from, sizeof(from), "incoming/%.*s", (int)QUEUE_ID_LEN, id.p);
+	return rename(from, path_of(to, id.p)) == 0;
+}
+
+int
+queue_open(const struct message *m, int flags)
+{
+	char path[PATH_BYTES];
+
+	return open(path_of(path, m->id), flags | O_CLOEXEC | O_NOFOLLOW);
+}
+
+bool
+queue_remove(const struct message *m)
+{
+	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
+
+	if (unlink(path_of(path, m->id)) == 0 || errno == ENOENT)
+		return true;
+	log_error(message_id(m, id), "cannot remove the queue file: %s", strerror(errno));
+	return false;
+}
+
+static void
+set_aside(const char *id, const char *from, const char *why)
+{
+	char to[PATH_BYTES];
+
+	snprintf(to, sizeof(to), "corrupt/%s", id);
+	if (rename(from, to) == 0)
+		log_error(id, "damaged queue file moved to corrupt/, not delivered: %s", why);
+	else
+		log_error(id, "damaged queue file (%s) cannot be moved to corrupt/: %s", why, strerror(errno));
+}
+
+void
+queue_corrupt(const struct message *m, const char *why)
+{
+	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
+
+	set_aside(message_id(m, id), path_of(path, m->id), why);
+}
+
+/* The file is intake's: its group may write it, and may therefore set its time to now, but to nothing else. */
+void
+queue_touch(const struct message *m)
+{
+	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
+
+	if (utimensat(AT_FDCWD, path_of(path, m->id), NULL, AT_SYMLINK_NOFOLLOW) < 0)
+		log_warn(message_id(m, id), "cannot note the time of the attempt: %s", strerror(errno));
+}
+
+/* ---- what a start finds ---- */
+
+static uint64_t
+arrival_of(const char *id)
+{
+	struct message m;
+
+	memcpy(m.id, id, QUEUE_ID_LEN);
+	return message_arrival(&m);
+}
+
+static void
+scan_dir(const char *dir, void (*found)(int dirfd, const char *id, const struct stat *st, void *ctx), void *ctx)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d) {
+		log_error(NULL, "cannot read %s in the queue directory: %s", dir, strerror(errno));
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (e->d_name[0] == '.' || !queue_id_valid(span_str(e->d_name)))
+			continue;
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			found(dirfd(d), e->d_name, &st, ctx);
+	}
+	closedir(d);
+}
+
+struct scan {
+	void (*found)(struct span id, uint64_t tried);
+	void (*taken)(struct span id);
+};
+
+static void
+found_queued(int dirfd, const char *id, const struct stat *st, void *ctx)
+{
+	struct scan *s = ctx;
+	uint64_t mtime = st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0;
+
+	(void)dirfd;
+	s->found(span_str(id), mtime > arrival_of(id) + UNTRIED_WITHIN ? mtime : 0);
+}
+
+bool
+queue_scan(void (*found)(struct span id, uint64_t tried))
+{
+	struct scan s = { .found = found };
+	char path[] = "queue/x";
+
+	if (!QUEUE_HASHES[scan_at])
+		return false;
+	path[6] = QUEUE_HASHES[scan_at++];
+	scan_dir(path, found_queued, &s);
+	return QUEUE_HASHES[scan_at] != '\0';
+}
+
+/* The last bytes say whether a writer had finished: a whole footer that does not fit its records is damage. */
+static bool
+writer_had_finished(int fd)
+{
+	struct stat st;
+	char end[4];
+
+	return fstat(fd, &st) == 0 && st.st_size >= QUEUE_FOOTER_LEN &&
+	    pread(fd, end, sizeof(end), st.st_size - 4) == 4 && memcmp(end, "END\n", 4) == 0;
+}
+
+static void
+found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
+{
+	struct scan *s = ctx;
+	struct queue_file q = { 0 };
+	struct buf why;
+	char path[PATH_BYTES];
+	int fd = openat(dirfd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	enum queue_read got;
+	bool old = st->st_mtime + ABANDONED_AFTER < clock_wall();
+
+	if (fd < 0)
+		return;
+	buf_init(&why, 256);
+	got = queue_file_read(fd, &q, true, &why);
+	snprintf(path, sizeof(path), "incoming/%s", id);
+	if (got == QUEUE_READ_OK) {
+		if (queue_take(span_str(id)))
+			s->taken(span_str(id));
+		queue_file_fini(&q);
+	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old && writer_had_finished(fd)) {
+		set_aside(id, path, buf_cstr(&why));
+	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old) {
+		log_info(id, "removed: its writer never finished it (%lld bytes)", (long long)st->st_size);
+		(void)unlink(path);
+	}
+	close(fd);
+	buf_fini(&why);
+}
+
+void
+queue_scan_incoming(void (*taken)(struct span id))
+{
+	struct scan s = { .taken = taken };
+
+	scan_dir("incoming", found_incoming, &s);
+}

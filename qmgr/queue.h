@@ -1,0 +1,31 @@
+/*
+ * queue.h: the disk side of the queue. Paths are relative to the spool, which
+ * is the root of this process. Metadata calls only; nothing here waits for a
+ * sync. The files come from intake and are taken to be damaged until proved
+ * otherwise (queue_file_read).
+ */
+#ifndef QMGR_QUEUE_H
+#define QMGR_QUEUE_H
+
+#include "message.h"
+
+void queue_start(void);				/* makes what is missing below queue/; dies */
+
+/* Move incoming/ID to queue/<hash>/ID. False with errno (ENOENT: not there any more). */
+bool queue_take(struct span id) CHECKED;
+
+int queue_open(const struct message *m, int flags);	/* O_RDONLY or O_RDWR; -1 with errno */
+bool queue_remove(const struct message *m);	/* logs what fails */
+void queue_corrupt(const struct message *m, const char *why);	/* to corrupt/, with a line that asks for attention */
+void queue_touch(const struct message *m);	/* mtime = now: the time of the last attempt */
+
+/*
+ * All files of queue/, some directories at a time: true while there are more.
+ * found: id and the time of the last attempt (0: none so far).
+ */
+bool queue_scan(void (*found)(struct span id, uint64_t tried));
+
+/* All whole files of incoming/ are taken over; abandoned ones are removed. */
+void queue_scan_incoming(void (*taken)(struct span id));
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * report.c: reports to the sender: failed recipients, deliveries that the
+ * sender wants to hear of, delays. A report is a delivery to the bounce agent;
+ * a recipient counts as finished only when its report lies in the queue.
+ */
+#include "report.h"
+
+#include "base/log.h"
+#include "deliver.h"
+#include "service/params.h"
+#include "state.h"
+#include "base/banned.h"
+
+#define LIST_MAX (96u << 10)
+
+static bool
+wants(const struct rcpt *r, const char *word, bool by_default)
+{
+	struct span rest = r->q.notify, one;
+
+	if (rest.n == 0)
+		return by_default;
+	while (span_cut(&rest, ',', &one))
+		if (span_is_nocase(span_trim(one), word))
+			return true;
+	return false;
+}
+
+static bool
+failed(const struct active *a, const struct rcpt *r)
+{
+	(void)a;
+	return !r->done && r->kind == OUTCOME_FAILED;
+}
+
+static bool
+delivered(const struct active *a, const struct rcpt *r)
+{
+	(void)a;
+	return r->done && r->kind == OUTCOME_DELIVERED && !r->reported && wants(r, "SUCCESS", false);
+}
+
+/* Told once: by the first attempt after the warning time. */
+static bool
+delayed(const struct active *a, const struct rcpt *r)
+{
+	return par.delay_warning_time && !a->m->warned && active_age(a) >= par.delay_warning_time &&
+	    !r->done && r->kind == OUTCOME_DEFERRED && !r->reported && wants(r, "DELAY", true);
+}
+
+static const struct report {
+	uint32_t kind;
+	bool (*concerns)(const struct active *a, const struct rcpt *r);
+} reports[] = {
+	{ BOUNCE_FAILED, failed },
+	{ BOUNCE_DELIVERED, delivered },
+	{ BOUNCE_DELAYED, delayed },
+};
+
+/* ---- who gets it ---- */
+
+static bool
+is_double_bounce(struct span sender)
+{
+	ssize_t at = span_rfind(sender, '@');
+
+	return at >= 0 && span_eq_nocase(span_sub(sender, 0, (size_t)at), span_str(par.double_bounce_sender));
+}
+
+/* RFC 5321 6.1: nothing is sent in answer to the null sender; the postmaster may want to know. */
+static bool
+choose_target(struct active *a, uint32_t *kind, struct span *to)
+{
+	struct span sender = a->file.env.sender;
+	struct buf postmaster;
+
+	*to = sender;
+	if (sender.n && !is_double_bounce(sender))
+		return true;
+	if (*kind != BOUNCE_FAILED || sender.n || !param_list_has(par.notify_classes, SPAN("2bounce")))
+		return false;
+	buf_init(&postmaster, 512);
+	buf_addf(&postmaster, "postmaster@%s", par.myorigin);
+	*to = arena_span(&a->arena, buf_span(&postmaster));
+	*kind = BOUNCE_DOUBLE;
+	buf_fini(&postmaster);
+	return to->n > 0;
+}
+
+/* ---- whom it is about ---- */
+
+/* The destination that decided: the first with the recipient's kind (or any that was deferred, when it expired). */
+static const struct dest *
+decisive(const struct active *a, uint32_t rcpt)
+{
+	const struct dest *deferred = NULL;
+
+	for (uint32_t i = 0; i < a->ndests; i++) {
+		if (a->dests[i].rcpt != rcpt)
+			continue;
+		if (a->dests[i].result.kind == a->rcpts[rcpt].kind)
+			return &a->dests[i];
+		deferred = &a->dests[i];
+	}
+	return deferred;
+}
+
+static void
+add_rcpt(struct buf *list, const struct active *a, uint32_t rcpt)
+{
+	const struct dest *d = decisive(a, rcpt);
+	ssize_t bracket;
+
+	if (!d)
+		return;
+	bracket = span_find(d->result.mta, '[');	/* host[address]:port: reports name the host */
+	msg_list_add(list, d->address);
+	msg_list_add(list, a->rcpts[rcpt].q.orcpt);
+	msg_list_add(list, d->result.dsn);
+	msg_list_add(list, d->result.text);
+	msg_list_add(list, bracket >= 0 ? span_sub(d->result.mta, 0, (size_t)bracket) : d->result.mta);
+}
+
+/* Nobody is told: what has failed is over. */
+static void
+settle_silently(struct active *a, struct rcpt *r, const char *why)
+{
+	r->reported = true;
+	if (r->kind != OUTCOME_FAILED)
+		return;
+	r->done = true;
+	log_info(a->id, "to=<%.*s>, no report: %s", SPAN_FMT(r->q.addr), why);
+}
+
+static bool
+begin(struct active *a, const struct report *rep)
+{
+	uint32_t kind = rep->kind;
+	struct span to, rcpts = SPAN_NONE;
+	bool has_target = choose_target(a, &kind, &to);
+	struct buf list;
+
+	buf_init(&list, LIST_MAX + CHAN_MAX);
+	for (uint32_t i = 0; i < a->nrcpts && list.len < LIST_MAX; i++) {
+		struct rcpt *r = &a->rcpts[i];
+
+		if (!rep->concerns(a, r))
+			continue;
+		if (!has_target) {
+			settle_silently(a, r, "the sender is null");
+		} else if (rep->kind == BOUNCE_FAILED && !wants(r, "FAILURE", true)) {
+			settle_silently(a, r, "the sender does not want it");
+		} else {
+			r->reporting = true;
+			add_rcpt(&list, a, i);
+		}
+	}
+	if (list.len)
+		rcpts = arena_span(&a->arena, buf_span(&list));
+	buf_fini(&list);
+	if (rcpts.n == 0)
+		return false;
+	state_save(a);		/* what is delivered stays so, should the report be interrupted */
+	deliver_report(a, kind, to, rcpts);
+	return true;
+}
+
+bool
+report_next(struct active *a)
+{
+	for (; a->report < NELEMS(reports); a->report++)
+		if (begin(a, &reports[a->report]))
+			return true;
+	return false;
+}
+
+void
+report_done(struct active *a, bool ok)
+{
+	const struct report *rep = &reports[a->report];
+	bool any = false;
+
+	for (uint32_t i = 0; i < a->nrcpts; i++) {
+		struct rcpt *r = &a->rcpts[i];
+
+		if (!r->reporting)
+			continue;
+		r->reporting = false;
+		r->reported = true;
+		any = true;
+		if (rep->kind == BOUNCE_FAILED && ok)
+			r->done = true;
+	}
+	if (rep->kind == BOUNCE_DELAYED && ok)
+		a->m->warned = true;
+	if (!ok || !any)	/* what could not be reported is tried again with the next attempt */
+		a->report++;
+}

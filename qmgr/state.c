@@ -1,0 +1,232 @@
+/* state.c: marks, conclusions, waiting. */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow.h"
+#include "queue.h"
+#include "reason.h"
+#include "report.h"
+#include "service/params.h"
+#include "wheel.h"
+#include "base/banned.h"
+
+/* ---- the file ---- */
+
+static bool
+needs_saving(const struct active *a, bool *remote)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < a->nrcpts; i++) {
+		if (!a->rcpts[i].done || a->rcpts[i].saved)
+			continue;
+		any = true;
+		*remote |= a->rcpts[i].remote;
+	}
+	return any;
+}
+
+/*
+ * A remote recipient is synced: after a power cut nothing else would know that
+ * it has its copy. Mailboxes recognise a repeat by its file name.
+ */
+void
+state_save(struct active *a)
+{
+	bool remote = false, ok = true;
+	int fd;
+
+	if (!needs_saving(a, &remote))
+		return;
+	fd = queue_open(a->m, O_WRONLY);
+	for (uint32_t i = 0; i < a->nrcpts && fd >= 0 && ok; i++) {
+		struct rcpt *r = &a->rcpts[i];
+
+		if (!r->done || r->saved)
+			continue;
+		ok = queue_file_mark(fd, &r->q, 'D');
+		r->saved = ok;
+	}
+	if (fd >= 0 && ok && remote)
+		ok = fdatasync(fd) == 0;
+	if (fd < 0 || !ok)
+		log_error(a->id, "cannot mark recipients as done, they may get a second copy: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* ---- waiting ---- */
+
+/* The pause doubles with every attempt: it is as long as the message is old. */
+uint64_t
+state_backoff(uint64_t age)
+{
+	if (age < par.minimal_backoff_time)
+		return par.minimal_backoff_time;
+	return age > par.maximal_backoff_time ? par.maximal_backoff_time : age;
+}
+
+void
+state_wait(struct message *m, uint64_t delay, uint16_t reason)
+{
+	reason_drop(m->reason);
+	m->reason = reason;
+	flow_tick();		/* first: the wheel may have stood still */
+	wheel_add(m, delay < UINT32_MAX ? (uint32_t)delay : UINT32_MAX);
+}
+
+/* A message whose agent was lost is tried again soon, but ever more slowly: it may be the cause. */
+static uint64_t
+delay_of(const struct active *a)
+{
+	uint64_t age = active_age(a), delay = state_backoff(age), now = clock_mono_ms();
+
+	if (a->soon && age / 2 < delay)
+		delay = age / 2 + 1;
+	if (a->not_before > now && (a->not_before - now) / 1000 + 1 > delay)
+		delay = (a->not_before - now) / 1000 + 1;
+	return delay;
+}
+
+static struct span
+last_reason(const struct active *a)
+{
+	for (uint32_t i = 0; i < a->ndests; i++)
+		if (!a->rcpts[a->dests[i].rcpt].done && a->dests[i].result.kind == OUTCOME_DEFERRED)
+			return a->dests[i].result.text;
+	return SPAN_NONE;
+}
+
+void
+state_park(struct site *s, struct message *m)
+{
+	m->state = MESSAGE_PARKED;
+	message_push(&s->parked, m);
+}
+
+static void
+unpark_dead(struct site *s, struct message *m, uint64_t now)
+{
+	uint64_t wall = (uint64_t)clock_wall(), arrival = message_arrival(m);
+	uint64_t delay = state_backoff(wall > arrival ? wall - arrival : 0), dead = (s->dead_until - now) / 1000 + 1;
+
+	queue_touch(m);
+	state_wait(m, delay > dead ? delay : dead, reason_keep(reason_text(s->reason)));
+}
+
+void
+state_unpark(struct site *s, uint32_t n)
+{
+	uint64_t now = clock_mono_ms();
+	bool dead = site_dead(s, now);
+	struct message *m;
+
+	for (; n && (m = message_pop(&s->parked)) != NULL; n--) {
+		if (dead)
+			unpark_dead(s, m, now);
+		else
+			flow_due(m);
+	}
+}
+
+/* ---- conclusions ---- */
+
+static bool
+all_done(const struct active *a)
+{
+	for (uint32_t i = 0; i < a->nrcpts; i++)
+		if (!a->rcpts[i].done)
+			return false;
+	return true;
+}
+
+static void
+remove_message(struct active *a)
+{
+	struct message *m = a->m;
+
+	if (!queue_remove(m)) {		/* it stays, but must not go out again */
+		state_save(a);
+		active_free(a);
+		state_wait(m, par.maximal_backoff_time, 0);
+		return;
+	}
+	log_info(a->id, "removed");
+	active_free(a);
+	reason_drop(m->reason);
+	message_free(m);
+}
+
+static void
+finish(struct active *a)
+{
+	struct message *m = a->m;
+	uint64_t delay;
+	uint16_t reason;
+
+	if (all_done(a)) {
+		remove_message(a);
+		return;
+	}
+	state_save(a);
+	queue_touch(m);
+	delay = delay_of(a);
+	reason = reason_keep(last_reason(a));
+	active_free(a);
+	state_wait(m, delay, reason);
+}
+
+/* Results of this attempt that the age of the message, or a cautious operator, turns into others. */
+static void
+overrule(struct active *a)
+{
+	uint32_t lifetime = a->file.env.sender.n ? par.maximal_queue_lifetime : par.bounce_queue_lifetime;
+	bool expired = active_age(a) >= lifetime, any = false;
+
+	for (uint32_t i = 0; i < a->nrcpts; i++) {
+		struct rcpt *r = &a->rcpts[i];
+
+		if (r->kind == OUTCOME_FAILED && par.soft_bounce)
+			r->kind = OUTCOME_DEFERRED;
+		if (r->kind == OUTCOME_REDIRECTED)
+			r->kind = OUTCOME_DEFERRED;
+		if (r->kind == OUTCOME_DEFERRED && expired && !a->soon) {
+			r->kind = OUTCOME_FAILED;
+			any = true;
+		}
+	}
+	if (any) {
+		struct logline l;
+
+		logline_begin(&l, LOG_INFO_, a->id);
+		logline_addr(&l, "from", a->file.env.sender);
+		logline_str(&l, "status", SPAN("expired, returned to sender"));
+		logline_end(&l);
+	}
+}
+
+void
+state_progress(struct active *a)
+{
+	if (a->running) {
+		state_save(a);
+		return;
+	}
+	overrule(a);
+	if (!report_next(a))
+		finish(a);
+}
+
+void
+state_reported(struct active *a, bool ok)
+{
+	report_done(a, ok);
+	if (!report_next(a))
+		finish(a);
+}
