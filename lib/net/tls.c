@@ -1,0 +1,429 @@
+/*
+ * tls.c: TLS contexts of servers and clients. Certificates and ticket keys
+ * come from keyd and are trusted; the names that clients ask for are not.
+ *
+ * One SSL_CTX a set of names ("site"), with an RSA and an ECDSA chain side by
+ * side. Connections keep a reference on the context they began with, so a
+ * renewal disturbs nobody.
+ */
+#include "net/tls.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "base/die.h"
+#include "net/tls_private.h"
+#include "base/banned.h"
+
+#define SITES_MAX 256
+#define CHAIN_MAX 10			/* certificates in a chain of ours */
+#define PEER_CHAIN_BYTES (64 * 1024)
+#define ALPN_MAX 64
+#define TICKET_KEYS 4
+#define TICKET_SECONDS 7200
+
+/* Forward secrecy only; there is no way to decrypt with a key that is in keyd. */
+#define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
+/* Where the other choice is clear text, any cipher of TLS 1.2 is better; forward secrecy comes first. */
+#define CLIENT_CIPHERS "DEFAULT:!aNULL:!PSK:!SRP:@SECLEVEL=1"
+
+struct ticket_key {			/* 80 bytes, as keyd sends them */
+	unsigned char name[16];
+	unsigned char aes[32];
+	unsigned char hmac[32];
+};
+
+struct site {
+	char *names;			/* blank separated, lower case; "": the default */
+	SSL_CTX *ctx;
+};
+
+struct sites {
+	struct site at[SITES_MAX];
+	size_t n;
+};
+
+struct tls_server {
+	tls_signer *sign;
+	void *ctx;
+	struct sites *now, *next;
+	struct ticket_key tickets[TICKET_KEYS];
+	size_t ntickets;
+	unsigned char alpn[ALPN_MAX];	/* wire form: length, name */
+	unsigned alpn_len;
+};
+
+struct tls_client {
+	SSL_CTX *ctx;
+};
+
+static EVP_CIPHER *ticket_cipher;
+
+void
+tls_init(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+		die("OpenSSL does not start");
+	tlskey_init();
+	ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (!ticket_cipher || RAND_status() != 1)
+		die("OpenSSL has no randomness");
+	/* Every algorithm is fetched once while files can be read: a first handshake in the jail finds them. */
+	SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
+	SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
+}
+
+/* ---- tickets: RFC 5077, RFC 8446 4.6.1 ---- */
+
+static bool
+mac_key(EVP_MAC_CTX *mac, struct ticket_key *k)
+{
+	char sha[] = "SHA256";
+	OSSL_PARAM p[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->hmac, sizeof(k->hmac)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha, 0),
+		OSSL_PARAM_END,
+	};
+
+	return EVP_MAC_CTX_set_params(mac, p) == 1;
+}
+
+static int
+ticket_seal(struct tls_server *t, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c, EVP_MAC_CTX *mac)
+{
+	struct ticket_key *k = &t->tickets[0];
+
+	if (t->ntickets == 0)
+		return 0;
+	if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(ticket_cipher)) != 1)
+		return -1;
+	memcpy(name, k->name, sizeof(k->name));
+	return EVP_EncryptInit_ex2(c, ticket_cipher, k->aes, iv, NULL) == 1 && mac_key(mac, k) ? 1 : -1;
+}
+
+/* TLS 1.3 wants each ticket used once: 2 makes a fresh one. In TLS 1.2 only those of old keys are renewed. */
+static int
+ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c, EVP_MAC_CTX *mac, int seal)
+{
+	struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	size_t i = 0;
+
+	if (seal)
+		return ticket_seal(t, name, iv, c, mac);
+	while (i < t->ntickets && memcmp(t->tickets[i].name, name, sizeof(t->tickets[i].name)) != 0)
+		i++;
+	if (i == t->ntickets)
+		return 0;
+	if (EVP_DecryptInit_ex2(c, ticket_cipher, t->tickets[i].aes, iv, NULL) != 1 || !mac_key(mac, &t->tickets[i]))
+		return -1;
+	return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
+}
+
+/* ---- which certificate ---- */
+
+/* A pattern is a name, or *.name for exactly one more label (RFC 6125 6.4.3). */
+static bool
+name_matches(struct span pattern, struct span host)
+{
+	ssize_t dot;
+
+	if (!span_starts(pattern, "*."))
+		return span_eq_nocase(pattern, host);
+	dot = span_find(host, '.');
+	return dot > 0 && span_eq_nocase(span_skip(pattern, 1), span_skip(host, (size_t)dot));
+}
+
+static SSL_CTX *
+site_for(const struct sites *s, struct span host)
+{
+	struct span names, one;
+
+	for (size_t i = 0; i < s->n && host.n > 0 && host.n <= 255; i++) {
+		names = span_str(s->at[i].names);
+		while (span_word(&names, " ", &one))
+			if (name_matches(one, host))
+				return s->at[i].ctx;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->at[i].names[0])
+			return s->at[i].ctx;
+	return s->n ? s->at[0].ctx : NULL;
+}
+
+/* An unknown name gets the default certificate: the client decides what it thinks of that. */
+static int
+on_server_name(SSL *ssl, int *alert, void *arg)
+{
+	struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_CTX *ctx;
+
+	(void)alert;
+	(void)arg;
+	if (!host || !t->now)
+		return SSL_TLSEXT_ERR_NOACK;
+	ctx = site_for(t->now, span_str(host));
+	if (ctx && ctx != SSL_get_SSL_CTX(ssl))
+		SSL_set_SSL_CTX(ssl, ctx);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* RFC 7301 3.2: a client that offers only other protocols is told so (ALPACA). */
+static int
+on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in, unsigned inlen, void *arg)
+{
+	struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	unsigned char *found;
+
+	(void)arg;
+	if (t->alpn_len == 0)
+		return SSL_TLSEXT_ERR_NOACK;
+	if (SSL_select_next_proto(&found, outlen, t->alpn, t->alpn_len, in, inlen) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = found;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- contexts ---- */
+
+static SSL_CTX *
+new_ctx(const SSL_METHOD *method, const char *ciphers)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (!ctx)
+		die("out of memory (TLS context)");
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_BYTES);
+	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
+		die("OpenSSL knows none of the ciphers \"%s\"", ciphers);
+	return ctx;
+}
+
+static SSL_CTX *
+new_server_ctx(struct tls_server *t)
+{
+	static const unsigned char context[] = "merpati";
+	SSL_CTX *ctx = new_ctx(TLS_server_method(), SERVER_CIPHERS);
+
+	SSL_CTX_set_app_data(ctx, t);
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1);
+	SSL_CTX_set_timeout(ctx, TICKET_SECONDS);
+	SSL_CTX_set_num_tickets(ctx, 1);
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
+	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	return ctx;
+}
+
+static void
+sites_free(struct sites *s)
+{
+	for (size_t i = 0; s && i < s->n; i++) {
+		free(s->at[i].names);
+		SSL_CTX_free(s->at[i].ctx);
+	}
+	free(s);
+}
+
+static SSL_CTX *
+site_named(struct tls_server *t, struct span names)
+{
+	struct sites *s = t->next;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (span_eq_nocase(span_str(s->at[i].names), names))
+			return s->at[i].ctx;
+	if (s->n == SITES_MAX)
+		return NULL;
+	s->at[s->n] = (struct site){ .names = x_spandup(names), .ctx = new_server_ctx(t) };
+	return s->at[s->n++].ctx;
+}
+
+/* ---- the interface: servers ---- */
+
+struct tls_server *
+tls_server_new(tls_signer *sign, void *ctx)
+{
+	struct tls_server *t = x_new(struct tls_server);
+
+	t->sign = sign;
+	t->ctx = ctx;
+	return t;
+}
+
+void
+tls_server_begin(struct tls_server *t)
+{
+	sites_free(t->next);
+	t->next = x_new(struct sites);
+}
+
+static bool
+refuse(struct buf *err, const char *what)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+
+	buf_addf(err, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
+	ERR_clear_error();
+	return false;
+}
+
+static bool
+read_chain(struct span pem, X509 **leaf, STACK_OF(X509) *rest)
+{
+	BIO *b = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+	X509 *x;
+	int n = 0;
+
+	while (b && n < CHAIN_MAX && (x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
+		if (n++ == 0)
+			*leaf = x;
+		else if (sk_X509_push(rest, x) == 0)
+			X509_free(x);
+	}
+	BIO_free(b);
+	if (n > 0)
+		ERR_clear_error();		/* the end of the file is reported as an error */
+	return n > 0;
+}
+
+bool
+tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct span pem_chain, struct buf *err)
+{
+	STACK_OF(X509) *rest = sk_X509_new_null();
+	X509 *leaf = NULL;
+	EVP_PKEY *pkey = NULL;
+	SSL_CTX *ctx;
+	bool ok = false;
+
+	ERR_clear_error();
+	if (!rest || !read_chain(pem_chain, &leaf, rest)) {
+		refuse(err, "no certificate in the chain");
+	} else if (!(pkey = tlskey_new(X509_get0_pubkey(leaf), t->sign, t->ctx, key))) {
+		refuse(err, "not an RSA or EC key");
+	} else if (!(ctx = site_named(t, names))) {
+		refuse(err, "too many certificates");
+	} else {
+		ok = SSL_CTX_use_cert_and_key(ctx, leaf, pkey, rest, 1) == 1;
+		if (!ok)
+			refuse(err, "OpenSSL refuses the certificate");
+	}
+	EVP_PKEY_free(pkey);
+	X509_free(leaf);
+	sk_X509_pop_free(rest, X509_free);
+	return ok;
+}
+
+void
+tls_server_commit(struct tls_server *t, struct span ticket_keys)
+{
+	_Static_assert(sizeof(struct ticket_key) == 80, "as keyd sends it");
+
+	if (t->next) {
+		sites_free(t->now);
+		t->now = t->next;
+		t->next = NULL;
+	}
+	t->ntickets = ticket_keys.n / sizeof(struct ticket_key);
+	if (t->ntickets > TICKET_KEYS)
+		t->ntickets = TICKET_KEYS;
+	OPENSSL_cleanse(t->tickets, sizeof(t->tickets));
+	if (t->ntickets > 0)
+		memcpy(t->tickets, ticket_keys.p, t->ntickets * sizeof(struct ticket_key));
+	for (size_t i = 0; t->now && i < t->now->n; i++) {
+		SSL_CTX_set_num_tickets(t->now->at[i].ctx, t->ntickets > 0);
+		if (t->ntickets == 0)
+			SSL_CTX_set_options(t->now->at[i].ctx, SSL_OP_NO_TICKET);
+	}
+}
+
+bool
+tls_server_ready(const struct tls_server *t)
+{
+	return t && t->now && t->now->n > 0;
+}
+
+void
+tls_server_alpn(struct tls_server *t, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > 255 || t->alpn_len + 1 + n > sizeof(t->alpn))
+		bug("ALPN name \"%s\"", name);
+	t->alpn[t->alpn_len] = (unsigned char)n;
+	memcpy(t->alpn + t->alpn_len + 1, name, n);
+	t->alpn_len += 1 + (unsigned)n;
+}
+
+SSL *
+tls_server_ssl(struct tls_server *t)
+{
+	SSL_CTX *ctx = t->now ? site_for(t->now, SPAN_NONE) : NULL;
+	SSL *ssl;
+
+	if (!ctx)
+		bug("TLS without a certificate");
+	ssl = SSL_new(ctx);
+	if (!ssl)
+		die("out of memory (TLS)");
+	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+/* ---- the interface: clients ---- */
+
+struct tls_client *
+tls_client_new(void)
+{
+	struct tls_client *t = x_new(struct tls_client);
+
+	t->ctx = new_ctx(TLS_client_method(), CLIENT_CIPHERS);
+	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
+	return t;
+}
+
+/* RFC 6066 3: a name goes into SNI, an address does not. */
+static bool
+is_host_name(struct span s)
+{
+	bool letter = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+
+		letter |= c >= 'a' && c <= 'z';
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
+			return false;
+	}
+	return letter && s.n <= 253;
+}
+
+SSL *
+tls_client_ssl(struct tls_client *t, const char *server_name)
+{
+	SSL *ssl = SSL_new(t->ctx);
+
+	if (!ssl)
+		die("out of memory (TLS)");
+	if (server_name && is_host_name(span_str(server_name)))
+		SSL_set_tlsext_host_name(ssl, server_name);
+	SSL_set_connect_state(ssl);
+	return ssl;
+}

@@ -1,0 +1,16 @@
+/* tls_private.h: what conn_tls.c and tlskey.c share with tls.c. */
+#ifndef NET_TLS_PRIVATE_H
+#define NET_TLS_PRIVATE_H
+
+#include <openssl/types.h>
+
+#include "net/tls.h"
+
+SSL *tls_server_ssl(struct tls_server *t);	/* the caller's; ready for SSL_do_handshake */
+SSL *tls_client_ssl(struct tls_client *t, const char *server_name);
+
+void tlskey_init(void);				/* registers the provider; dies when it cannot */
+/* A private key that lives elsewhere: `pub` is its public half. NULL: not a kind of key that we can use. */
+EVP_PKEY *tlskey_new(const EVP_PKEY *pub, tls_signer *sign, void *ctx, uint32_t key);
+
+#endif
