@@ -1,0 +1,494 @@
+/* TLS of connections against a plain OpenSSL client: versions, keys, ALPN, SNI, tickets, and bad ends. */
+#include "net/tls.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/loop.h"
+#include "net/conn.h"
+#include "net/keys/keys.h"
+#include "tests/unit/tlsbed.h"
+#include "tests/unit/unit.h"
+
+static struct keys *keys;
+static struct tls_server *server;
+static int signatures;
+static char last_scheme[16];
+
+static bool
+sign(void *ctx, uint32_t key, const char *scheme, const char *digest, struct span tbs, struct buf *signature)
+{
+	const struct keypair *k = keys_find(keys, key);
+	struct buf err;
+	bool ok;
+
+	(void)ctx;
+	buf_init(&err, 200);
+	signatures++;
+	snprintf(last_scheme, sizeof(last_scheme), "%s", scheme);
+	ok = k && keys_sign(k, span_str(scheme), span_str(digest), tbs, signature, &err);
+	buf_fini(&err);
+	return ok;
+}
+
+static void
+fill_server(struct span tickets)
+{
+	struct buf pem, err;
+
+	buf_init(&pem, 1 << 16);
+	buf_init(&err, 300);
+	bed_pair(&pem, "EC", "mx.test");
+	bed_pair(&pem, "RSA", "mx.test");
+	bed_pair(&pem, "EC", "other.test,DNS:*.wild.test");
+	keys_free(keys);
+	keys = keys_load(buf_span(&pem), &err);
+	assert_non_null(keys);
+	assert_int_equal(keys->n, 3);
+	tls_server_begin(server);
+	for (size_t i = 0; i < keys->n; i++)
+		assert_true(tls_server_add(server, keys->at[i].id, buf_span(&keys->at[i].names),
+		    buf_span(&keys->at[i].chain), &err));
+	tls_server_commit(server, tickets);
+	buf_fini(&pem);
+	buf_fini(&err);
+}
+
+static int
+setup(void **state)
+{
+	unsigned char tickets[160];
+
+	(void)state;
+	loop_init();
+	keys_init();
+	tls_init();
+	RAND_bytes(tickets, sizeof(tickets));
+	server = tls_server_new(sign, NULL);
+	assert_false(tls_server_ready(server));
+	fill_server(span_of(tickets, sizeof(tickets)));
+	assert_true(tls_server_ready(server));
+	return 0;
+}
+
+/* ---- one server connection ---- */
+
+struct side {
+	struct conn *conn;
+	struct buf got;
+	int inputs, drains;
+	bool secure, ended, connected, echo, starttls;
+	enum conn_end why;
+	char error[200];
+};
+
+static void
+on_input(void *ctx)
+{
+	struct side *s = ctx;
+	struct span in = conn_input(s->conn);
+
+	s->inputs++;
+	if (s->starttls && !conn_secure(s->conn)) {
+		conn_write(s->conn, "220 go\r\n", 8);
+		conn_tls_accept(s->conn, server);
+		return;
+	}
+	buf_addspan(&s->got, in);
+	if (s->echo)
+		conn_writespan(s->conn, in);
+	conn_consume(s->conn, in.n);
+}
+
+static void
+on_secure(void *ctx)
+{
+	struct side *s = ctx;
+
+	s->secure = true;
+	conn_write(s->conn, "hello\r\n", 7);
+}
+
+static void
+on_drain(void *ctx)
+{
+	((struct side *)ctx)->drains++;
+}
+
+static void
+on_connect(void *ctx)
+{
+	((struct side *)ctx)->connected = true;
+}
+
+static void
+on_end(void *ctx, enum conn_end why)
+{
+	struct side *s = ctx;
+
+	s->ended = true;
+	s->why = why;
+	snprintf(s->error, sizeof(s->error), "%s", conn_error(s->conn));
+	conn_free(s->conn);
+	s->conn = NULL;
+}
+
+static const struct conn_ops ops = { on_input, on_secure, on_drain, on_end, on_connect };
+
+static void
+spin(void)
+{
+	for (int i = 0; i < 3; i++)
+		event_base_loop(loop_base(), EVLOOP_NONBLOCK);
+}
+
+static int
+open_side(struct side *s)
+{
+	int fd[2];
+
+	*s = (struct side){ .echo = true };
+	buf_init(&s->got, 1 << 20);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
+	s->conn = conn_new(fd[0], &ops, s, 1 << 16);
+	return fd[1];
+}
+
+static void
+close_side(struct side *s, int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	spin();
+	conn_free(s->conn);
+	buf_fini(&s->got);
+}
+
+/* ---- the client ---- */
+
+struct client {
+	int version;			/* TLS1_2_VERSION ... */
+	const char *sigalgs, *alpn, *sni, *ciphers;
+};
+
+static SSL_CTX *client_ctx;
+
+static SSL *
+client_new(const struct client *how, int fd)
+{
+	SSL *ssl;
+
+	if (!client_ctx)
+		client_ctx = SSL_CTX_new(TLS_client_method());
+	ssl = SSL_new(client_ctx);
+	SSL_set_fd(ssl, fd);
+	SSL_set_security_level(ssl, 0);
+	SSL_set_min_proto_version(ssl, how->version);
+	SSL_set_max_proto_version(ssl, how->version);
+	if (how->sigalgs)
+		assert_int_equal(SSL_set1_sigalgs_list(ssl, how->sigalgs), 1);
+	if (how->ciphers)
+		assert_int_equal(SSL_set_cipher_list(ssl, how->ciphers), 1);
+	if (how->alpn)
+		SSL_set_alpn_protos(ssl, (const unsigned char *)how->alpn, (unsigned)strlen(how->alpn));
+	if (how->sni)
+		SSL_set_tlsext_host_name(ssl, how->sni);
+	return ssl;
+}
+
+static bool
+shake(SSL *ssl)
+{
+	ERR_clear_error();
+	for (int i = 0; i < 20; i++) {
+		int r = SSL_connect(ssl);
+
+		if (r == 1)
+			return true;
+		if (SSL_get_error(ssl, r) != SSL_ERROR_WANT_READ)
+			return false;
+		spin();
+	}
+	return false;
+}
+
+static int
+read_some(SSL *ssl, char *to, int n)
+{
+	int r = -1;
+
+	for (int i = 0; i < 10 && r <= 0; i++) {
+		spin();
+		ERR_clear_error();
+		r = SSL_read(ssl, to, n);
+	}
+	return r;
+}
+
+static void
+test_handshakes(void **state)
+{
+	static const struct {
+		struct client how;
+		bool ok;
+		const char *scheme, *leaf;
+	} t[] = {
+		{ { TLS1_3_VERSION, "ecdsa_secp256r1_sha256", NULL, NULL, NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, "rsa_pss_rsae_sha256", NULL, NULL, NULL }, true, "rsa-pss", "mx.test" },
+		{ { TLS1_3_VERSION, "rsa_pss_rsae_sha512", NULL, NULL, NULL }, true, "rsa-pss", "mx.test" },
+		{ { TLS1_2_VERSION, "ECDSA+SHA256", NULL, NULL, NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_2_VERSION, "RSA+SHA256", NULL, NULL, NULL }, true, "rsa-pkcs1", "mx.test" },
+		{ { TLS1_2_VERSION, "RSA-PSS+SHA384", NULL, NULL, NULL }, true, "rsa-pss", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, "\4smtp", "mx.test", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, NULL, "OTHER.test", NULL }, true, "ecdsa", "other.test" },
+		{ { TLS1_2_VERSION, NULL, NULL, "a.wild.test", NULL }, true, "ecdsa", "other.test" },
+		{ { TLS1_2_VERSION, NULL, NULL, "a.b.wild.test", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, NULL, "nobody.test", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, "\4imap\10http/1.1", NULL, NULL }, false, NULL, NULL },
+		{ { TLS1_2_VERSION, NULL, "\4imap", NULL, NULL }, false, NULL, NULL },
+		{ { TLS1_1_VERSION, NULL, NULL, NULL, NULL }, false, NULL, NULL },
+		{ { TLS1_2_VERSION, NULL, NULL, NULL, "AES128-GCM-SHA256" }, false, NULL, NULL },
+	};
+
+	(void)state;
+	tls_server_alpn(server, "smtp");
+	for (size_t i = 0; i < NELEMS(t); i++) {
+		struct side s;
+		int fd = open_side(&s), before = signatures;
+		SSL *ssl = client_new(&t[i].how, fd);
+		char in[64];
+
+		conn_tls_accept(s.conn, server);
+		if (shake(ssl) != t[i].ok)
+			fail_msg("row %zu: %s, %s", i, s.error, ERR_reason_error_string(ERR_peek_last_error()));
+		spin();
+		if (t[i].ok) {
+			X509 *leaf = SSL_get1_peer_certificate(ssl);
+
+			assert_true(s.secure);
+			assert_int_equal(signatures, before + 1);
+			assert_string_equal(last_scheme, t[i].scheme);
+			assert_int_equal(X509_check_host(leaf, t[i].leaf, 0, 0, NULL), 1);
+			assert_int_equal(read_some(ssl, in, sizeof(in)), 7);
+			assert_int_equal(SSL_write(ssl, "EHLO x\r\n", 8), 8);
+			assert_int_equal(read_some(ssl, in, sizeof(in)), 8);
+			assert_true(span_starts(conn_tls_info(s.conn), t[i].how.version == TLS1_3_VERSION ?
+			    "TLSv1.3 TLS_" : "TLSv1.2 ECDHE-"));
+			X509_free(leaf);
+			SSL_shutdown(ssl);
+			spin();
+			assert_true(s.ended);
+			assert_int_equal(s.why, CONN_EOF);
+		} else {
+			assert_true(s.ended);
+			assert_int_equal(s.why, CONN_TLS_FAILED);
+			assert_true(s.error[0]);
+			if (t[i].how.alpn)
+				assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+		}
+		SSL_free(ssl);
+		close_side(&s, fd);
+	}
+}
+
+static void
+test_starttls_drops_plain_input(void **state)
+{
+	static const struct client how = { TLS1_3_VERSION, NULL, NULL, NULL, NULL };
+	struct side s;
+	int fd = open_side(&s);
+	SSL *ssl = client_new(&how, fd);
+	char in[64];
+
+	(void)state;
+	s.starttls = true;
+	assert_true(write_all(fd, "STARTTLS\r\nRSET\r\n", 16));
+	spin();
+	assert_int_equal(read(fd, in, sizeof(in)), 8);
+	assert_memory_equal(in, "220 go\r\n", 8);
+	assert_true(shake(ssl));
+	assert_int_equal(read_some(ssl, in, sizeof(in)), 7);
+	assert_int_equal(SSL_write(ssl, "QUIT\r\n", 6), 6);
+	spin();
+	assert_int_equal(s.got.len, 6);		/* nothing of RSET */
+	SSL_free(ssl);
+	close_side(&s, fd);
+}
+
+static void
+test_truncation(void **state)
+{
+	static const struct client how = { TLS1_3_VERSION, NULL, NULL, NULL, NULL };
+	struct side s;
+	int fd = open_side(&s);
+	SSL *ssl = client_new(&how, fd);
+
+	(void)state;
+	conn_tls_accept(s.conn, server);
+	assert_true(shake(ssl));
+	spin();
+	assert_true(s.secure);
+	assert_int_equal(SSL_write(ssl, "DATA", 4), 4);
+	close(fd);
+	spin();
+	assert_true(s.ended);
+	assert_int_equal(s.got.len, 4);
+	assert_int_equal(s.why == CONN_TRUNCATED || s.why == CONN_RESET, 1);
+	SSL_free(ssl);
+	close_side(&s, -1);
+}
+
+static void
+test_garbage(void **state)
+{
+	static const char t[][12] = { "EHLO x\r\n", "SSH-2.0-x\r\n", "\26\3\1\0\5\1\0\0\1\0", "\200\56\1\0\2" };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(t); i++) {
+		struct side s;
+		int fd = open_side(&s);
+
+		conn_tls_accept(s.conn, server);
+		assert_true(write_all(fd, t[i], 10));
+		spin();
+		shutdown(fd, SHUT_WR);
+		spin();
+		assert_true(s.ended);
+		assert_int_equal(s.why, CONN_TLS_FAILED);
+		close_side(&s, fd);
+	}
+}
+
+static void
+resume(int version, bool expected)
+{
+	struct client how = { version, NULL, NULL, NULL, NULL };
+	SSL_SESSION *ticket = NULL;
+
+	for (int round = 0; round < 3; round++) {
+		struct side s;
+		int fd = open_side(&s), before = signatures;
+		SSL *ssl = client_new(&how, fd);
+		char in[64];
+
+		if (ticket) {
+			SSL_set_session(ssl, ticket);
+			SSL_SESSION_free(ticket);
+		}
+		conn_tls_accept(s.conn, server);
+		assert_true(shake(ssl));
+		assert_int_equal(read_some(ssl, in, sizeof(in)), 7);
+		assert_int_equal(SSL_session_reused(ssl), round > 0 && expected);
+		assert_int_equal(signatures - before, round == 0 || !expected);
+		ticket = SSL_get1_session(ssl);
+		SSL_shutdown(ssl);
+		SSL_free(ssl);
+		close_side(&s, fd);
+	}
+	SSL_SESSION_free(ticket);
+}
+
+static void
+test_tickets(void **state)
+{
+	unsigned char tickets[80];
+
+	(void)state;
+	resume(TLS1_2_VERSION, true);
+	resume(TLS1_3_VERSION, true);
+	fill_server(SPAN_NONE);
+	resume(TLS1_2_VERSION, false);
+	resume(TLS1_3_VERSION, false);
+	RAND_bytes(tickets, sizeof(tickets));
+	fill_server(span_of(tickets, sizeof(tickets)));
+	resume(TLS1_3_VERSION, true);
+}
+
+static void
+test_renewal_under_a_live_connection(void **state)
+{
+	static const struct client how = { TLS1_3_VERSION, NULL, NULL, NULL, NULL };
+	struct side s;
+	int fd = open_side(&s);
+	SSL *ssl = client_new(&how, fd);
+	char in[64];
+
+	(void)state;
+	conn_tls_accept(s.conn, server);
+	assert_true(shake(ssl));
+	for (int i = 0; i < 20; i++)
+		fill_server(SPAN_NONE);
+	assert_int_equal(read_some(ssl, in, sizeof(in)), 7);
+	assert_int_equal(SSL_write(ssl, "NOOP\r\n", 6), 6);
+	assert_int_equal(read_some(ssl, in, sizeof(in)), 6);
+	SSL_free(ssl);
+	close_side(&s, fd);
+}
+
+/* Client and server are both conns; much data in both directions, through small windows. */
+static void
+test_own_client(void **state)
+{
+	struct side a, b = { 0 };
+	int fd = open_side(&a);
+	static struct tls_client *client;	/* lives as long as the process */
+	struct buf big, bind[2];
+
+	(void)state;
+	client = tls_client_new();
+	buf_init(&big, 1 << 20);
+	buf_init(&b.got, 2 << 20);
+	buf_init(&bind[0], 64);
+	buf_init(&bind[1], 64);
+	for (int i = 0; i < 600000; i++)
+		buf_addc(&big, (char)(i * 7 + i / 251));
+	b.conn = conn_new(fd, &ops, &b, 5000);
+	conn_tls_accept(a.conn, server);
+	conn_tls_connect(b.conn, client, "mx.test");
+	for (int i = 0; i < 10 && !b.secure; i++)
+		spin();
+	assert_true(b.secure);
+	assert_true(conn_tls_exporter(a.conn, &bind[0]));
+	assert_true(conn_tls_exporter(b.conn, &bind[1]));
+	assert_int_equal(bind[0].len, 32);
+	assert_memory_equal(bind[0].p, bind[1].p, 32);
+	spin();
+	buf_reset(&b.got);
+	conn_writespan(b.conn, buf_span(&big));
+	for (int i = 0; i < 5000 && b.got.len < big.len + 7; i++)
+		spin();
+	assert_int_equal(b.got.len, big.len);
+	assert_memory_equal(b.got.p, big.p, big.len);
+	assert_int_equal(conn_pending(a.conn), 0);
+	conn_finish(b.conn);
+	for (int i = 0; i < 5; i++)
+		spin();
+	assert_true(a.ended);
+	assert_int_equal(a.why, CONN_EOF);
+	close_side(&a, -1);
+	buf_fini(&b.got);
+	buf_fini(&big);
+	buf_fini(&bind[0]);
+	buf_fini(&bind[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_starttls_drops_plain_input),
+		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_tickets),
+		cmocka_unit_test(test_renewal_under_a_live_connection),
+		cmocka_unit_test(test_own_client),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
