@@ -1,0 +1,35 @@
+/*
+ * dest.h: where an incoming message goes. The commit is two calls, so that an
+ * engine may have several in flight (one journal, group commit). All may block.
+ * Failures leave errno in `err`; after one, only abort() may follow.
+ */
+#ifndef INTAKE_DEST_H
+#define INTAKE_DEST_H
+
+#include "base/buf.h"
+
+struct dest;
+
+struct dest_ops {
+	bool (*create)(struct dest *d, const char *id);			/* a new empty message */
+	bool (*write)(struct dest *d, struct span s);			/* append */
+	bool (*commit_submit)(struct dest *d);				/* everything is written: make it durable */
+	bool (*commit_done)(struct dest *d);				/* wait for that; true: it may be answered for */
+	void (*abort)(struct dest *d);					/* nothing remains */
+	bool (*free_bytes)(struct dest *d, uint64_t *bytes);		/* room on the file system */
+};
+
+struct dest {
+	const struct dest_ops *ops;
+	int err;
+};
+
+/* A file in the current directory, named by the id. Owns its descriptor. */
+struct dest_file {
+	struct dest d;
+	int fd;
+	char name[32];
+};
+void dest_file_init(struct dest_file *f);
+
+#endif

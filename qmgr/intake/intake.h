@@ -1,0 +1,71 @@
+/*
+ * intake.h: one message on its way in. The caller feeds what came over the
+ * link; nothing here reads a socket, so that all of it runs in a unit test.
+ */
+#ifndef INTAKE_INTAKE_H
+#define INTAKE_INTAKE_H
+
+#include "dest.h"
+#include "mail/linelaw.h"
+#include "mail/queuefile.h"
+#include "service/message.h"
+
+#define INTAKE_RCPTS_MAX 100000
+#define INTAKE_FLUSH (256 * 1024)	/* body bytes that are collected for one write */
+#define INTAKE_TEXT_MAX 200		/* of any name that goes into a header */
+
+struct reply {
+	uint32_t code;			/* 0: none yet */
+	const char *dsn, *text;
+};
+
+struct intake {
+	/* of the process */
+	struct dest *dest;
+	uint32_t instance;
+	uint64_t free_checked, free_bytes;	/* when the free space was looked at, and what it was */
+	/* of the link */
+	unsigned role;			/* of the peer */
+	uint32_t uid;			/* R_PUBLIC: who it is */
+	/* of the message */
+	bool active;
+	bool created;			/* dest has begun */
+	bool in_body;
+	char id[QUEUE_ID_LEN + 1];
+	struct queue_envelope env;	/* its spans are in `names` */
+	struct buf names;
+	struct span helo, protocol, tls, client_name, client_addr;
+	struct queue_trailer trailer;
+	struct buf first_rcpt;
+	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
+	struct linelaw law;
+	struct buf out;			/* waiting to be written */
+	struct reply failure;		/* the first thing that went wrong; the rest is only read past */
+};
+
+void intake_init(struct intake *in, struct dest *dest, uint32_t instance);
+void intake_fini(struct intake *in);
+
+/* false: the peer broke the protocol (close the link). */
+bool intake_begin(struct intake *in, const struct msg_MAIL *m) CHECKED;
+bool intake_rcpts(struct intake *in, struct span list) CHECKED;
+void intake_body(struct intake *in, struct span body);
+/* The end of the message: durable when the reply is 250. The id stays in in->id. */
+struct reply intake_end(struct intake *in);
+void intake_abort(struct intake *in);
+
+/* A whole link: messages until its end. recv and links are given, for tests. */
+struct intake_links {
+	int qmgr;			/* -1: gone */
+	enum msg_result (*recv)(int fd, unsigned from, unsigned to, struct msg *m, bool within);	/* within: inside a message */
+};
+void intake_serve(struct intake *in, struct intake_links *l, int fd);
+
+/* trace.c */
+void trace_received(const struct intake *in, struct buf *out);	/* RFC 5321 4.4 */
+void trace_missing(const struct intake *in, struct buf *out);		/* Date, Message-ID, From, as far as they are missing */
+
+/* instance.c: the number of this spool in queue ids; made when there is none. Dies when it cannot. */
+uint32_t instance_number(const char *dir);
+
+#endif

@@ -1,0 +1,407 @@
+/*
+ * message.c: from MAIL to a durable queue file. The peer (smtpd, bounce, any
+ * local user's sendmail) is not trusted beyond its role: every address is
+ * parsed again, every length bounded.
+ *
+ * What goes wrong in the middle is kept as `failure`; the rest of the message
+ * is read past, so that a link carries exactly one answer to each end.
+ */
+#include "intake.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mail/address.h"
+#include "mail/envelope.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define NAMES_MAX (64 * 1024)
+#define OUT_MAX (INTAKE_FLUSH + CHAN_MAX + 8192)
+#define MINFREE_CHECK_MS 1000		/* how long a look at the free space counts */
+
+static const struct reply accepted = { 250, "2.0.0", "Ok" };
+static const struct reply no_storage = { 452, "4.3.1", "Insufficient system storage" };
+static const struct reply write_error = { 451, "4.3.0", "Error: queue file write error" };
+static const struct reply too_large = { 552, "5.3.4", "Message size exceeds fixed limit" };
+static const struct reply too_many_hops = { 554, "5.4.6", "Error: too many hops" };
+static const struct reply too_many_rcpts = { 452, "4.5.3", "Error: too many recipients" };
+static const struct reply no_rcpts = { 554, "5.5.1", "Error: no valid recipients" };
+static const struct reply bad_sender = { 501, "5.1.7", "Bad sender address syntax" };
+static const struct reply bad_rcpt = { 501, "5.1.3", "Bad recipient address syntax" };
+static const struct reply bare_lf = { 550, "5.5.2", "Error: bare <LF> received" };
+
+void
+intake_init(struct intake *in, struct dest *dest, uint32_t instance)
+{
+	*in = (struct intake){ .dest = dest, .instance = instance };
+	buf_init(&in->names, NAMES_MAX);
+	buf_init(&in->first_rcpt, ADDRESS_PATH_MAX);
+	buf_init(&in->out, OUT_MAX + QUEUE_RECORDS_MAX);
+	queue_trailer_init(&in->trailer);
+}
+
+void
+intake_fini(struct intake *in)
+{
+	intake_abort(in);
+	buf_fini(&in->names);
+	buf_fini(&in->first_rcpt);
+	buf_fini(&in->out);
+	queue_trailer_fini(&in->trailer);
+}
+
+static void
+fail(struct intake *in, struct reply r)
+{
+	if (!in->failure.code)
+		in->failure = r;
+	if (in->created)
+		in->dest->ops->abort(in->dest);
+	in->created = false;
+	buf_reset(&in->out);
+}
+
+static void
+fail_errno(struct intake *in, const char *what)
+{
+	int err = in->dest->err;
+
+	log_error(in->id, "cannot %s the queue file: %s", what, strerror(err));
+	fail(in, err == ENOSPC || err == EDQUOT || err == EFBIG ? no_storage : write_error);
+}
+
+/* ---- the envelope ---- */
+
+static struct span
+keep(struct intake *in, struct span s)
+{
+	size_t at = in->names.len;
+
+	buf_addspan(&in->names, s);
+	return span_of(in->names.p + at, in->names.over ? 0 : s.n);
+}
+
+/* A checked address, completed by our own domain. Appends to out. */
+static bool
+take_address(struct intake *in, struct span s, struct buf *out)
+{
+	enum address_status st;
+	struct address a;
+
+	st = address_parse(s, ADDRESS_BARE, &a);
+	if (st == ADDRESS_NEEDS_UTF8) {
+		in->env.flags |= MAIL_SMTPUTF8;
+		st = address_parse(s, ADDRESS_UTF8 | ADDRESS_BARE, &a);
+	}
+	if (st != ADDRESS_OK)
+		return false;
+	address_canonical(&a, out);
+	if (a.domain.n == 0)
+		buf_addf(out, "@%s", par.myorigin);
+	return !out->over;
+}
+
+/* Names of the envelope, in one buffer that never moves while spans point into it. */
+static bool
+take_names(struct intake *in, const struct msg_MAIL *m)
+{
+	struct { struct span from, *to; } names[] = {
+		{ m->envid, &in->env.envid }, { m->session, &in->env.session }, { m->helo, &in->helo },
+		{ m->protocol, &in->protocol }, { m->tls, &in->tls }, { m->client_name, &in->client_name },
+		{ m->client_addr, &in->client_addr },
+	};
+	size_t at;
+
+	buf_reset(&in->names);
+	if (!buf_room(&in->names, NAMES_MAX))
+		return false;
+	if (m->sender.n && !take_address(in, m->sender, &in->names))
+		fail(in, bad_sender);
+	in->env.sender = in->failure.code ? SPAN_NONE : span_of(in->names.p, in->names.len);
+	for (size_t i = 0; i < NELEMS(names); i++)
+		*names[i].to = keep(in, names[i].from);
+	at = in->names.len;
+	if (m->client_addr.n)
+		buf_addf(&in->names, "%.*s [%.*s]", SPAN_FMT(m->client_name), SPAN_FMT(m->client_addr));
+	in->env.client = span_skip(buf_span(&in->names), at);
+	at = in->names.len;
+	if (in->role == R_PUBLIC)
+		buf_addf(&in->names, "uid %u", (unsigned)in->uid);
+	else
+		buf_addspan(&in->names, m->login);
+	in->env.login = span_skip(buf_span(&in->names), at);
+	return !in->names.over;
+}
+
+static void
+check_room(struct intake *in, uint64_t size_hint)
+{
+	uint64_t now = clock_mono_ms(), need = par.queue_minfree, bytes;
+
+	if (need == 0)
+		need = par.message_size_limit + par.message_size_limit / 2;
+	if (in->free_checked == 0 || now - in->free_checked >= MINFREE_CHECK_MS || in->free_bytes < need) {
+		if (!in->dest->ops->free_bytes(in->dest, &in->free_bytes))
+			in->free_bytes = UINT64_MAX;
+		in->free_checked = now;
+	}
+	bytes = in->free_bytes;
+	if (bytes >= need && bytes - need >= (size_hint > par.message_size_limit ? 0 : size_hint))
+		return;
+	log_warn(in->id, "not enough free space in the queue: %llu bytes, wanted %llu",
+	    (unsigned long long)bytes, (unsigned long long)need);
+	fail(in, no_storage);
+}
+
+static void
+reset(struct intake *in)
+{
+	in->active = in->created = in->in_body = false;
+	in->env = (struct queue_envelope){ 0 };
+	in->received = in->written = 0;
+	in->failure = (struct reply){ 0 };
+	buf_reset(&in->first_rcpt);
+	buf_reset(&in->out);
+	buf_reset(&in->trailer.b);
+	in->trailer.rcpts = 0;
+	linelaw_init(&in->law, (size_t)par.header_size_limit);
+}
+
+bool
+intake_begin(struct intake *in, const struct msg_MAIL *m)
+{
+	if (in->active)
+		return false;
+	reset(in);
+	in->active = true;
+	queue_id_make(in->id, in->instance);
+	in->env.arrival_us = clock_wall_us();
+	in->env.flags = m->flags;
+	if (in->role == R_PUBLIC)
+		in->env.flags = (in->env.flags | MAIL_SUBMISSION) & ~(uint32_t)MAIL_INTERNAL;
+	if (!take_names(in, m))
+		return false;
+	check_room(in, m->size_hint);
+	return intake_rcpts(in, m->rcpts);
+}
+
+static void
+take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span notify)
+{
+	struct buf canon;
+
+	if (in->trailer.rcpts >= INTAKE_RCPTS_MAX) {
+		fail(in, too_many_rcpts);
+		return;
+	}
+	buf_init(&canon, ADDRESS_PATH_MAX);
+	if (take_address(in, addr, &canon)) {
+		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, notify);
+		if (in->trailer.rcpts == 1)
+			buf_addspan(&in->first_rcpt, buf_span(&canon));
+	} else {
+		fail(in, bad_rcpt);
+	}
+	buf_fini(&canon);
+}
+
+bool
+intake_rcpts(struct intake *in, struct span list)
+{
+	struct span addr, orcpt, notify;
+
+	if (!in->active || (in->in_body && list.n))
+		return false;		/* recipients come before the body */
+	while (list.n) {
+		if (!msg_list_next(&list, &addr) || !msg_list_next(&list, &orcpt) || !msg_list_next(&list, &notify))
+			return false;
+		if (!in->failure.code)
+			take_rcpt(in, addr, orcpt, notify);
+	}
+	return true;
+}
+
+/* ---- the body ---- */
+
+static void
+flush(struct intake *in)
+{
+	struct dest *d = in->dest;
+
+	if (in->failure.code || in->out.len == 0)
+		return;
+	if (!in->created) {
+		if (!d->ops->create(d, in->id)) {
+			fail_errno(in, "create");
+			return;
+		}
+		in->created = true;
+	}
+	if (!d->ops->write(d, buf_span(&in->out))) {
+		fail_errno(in, "write");
+		return;
+	}
+	in->written += in->out.len;
+	buf_reset(&in->out);
+}
+
+/* The header has just ended in in->out: what is missing goes in front of the blank line. */
+static void
+complete_header(struct intake *in)
+{
+	struct buf add;
+	size_t at = in->law.header_end, tail = in->out.len - at;
+
+	if (!(in->env.flags & MAIL_SUBMISSION))
+		return;
+	buf_init(&add, 2048);
+	trace_missing(in, &add);
+	if (add.len && buf_room(&in->out, add.len)) {
+		memmove(in->out.p + at + add.len, in->out.p + at, tail);
+		memcpy(in->out.p + at, add.p, add.len);
+		buf_grew(&in->out, add.len);
+	}
+	buf_fini(&add);
+}
+
+static void
+begin_body(struct intake *in)
+{
+	in->in_body = true;
+	if (!in->failure.code && in->trailer.rcpts == 0)
+		fail(in, no_rcpts);
+	if (!in->failure.code)
+		trace_received(in, &in->out);
+}
+
+static void
+check_body(struct intake *in)
+{
+	bool ours = in->role == R_BOUNCE;
+
+	if (in->received > par.message_size_limit && !ours)
+		fail(in, too_large);
+	else if (in->law.hops > par.hopcount_limit)
+		fail(in, too_many_hops);
+	else if (in->law.bare_lf && (in->env.flags & MAIL_BARE_LF_REJECT))
+		fail(in, bare_lf);
+}
+
+void
+intake_body(struct intake *in, struct span body)
+{
+	enum linelaw_where before = in->law.where;
+
+	if (!in->active || body.n == 0)
+		return;
+	if (!in->in_body)
+		begin_body(in);
+	if (ckd_add(&in->received, in->received, (uint64_t)body.n))
+		in->received = UINT64_MAX;
+	if (in->failure.code)
+		return;
+	linelaw_feed(&in->law, body, &in->out);
+	if (before == LINELAW_HEADER && in->law.where == LINELAW_BODY)
+		complete_header(in);
+	check_body(in);
+	if (in->out.len >= INTAKE_FLUSH)
+		flush(in);
+}
+
+/* ---- the end ---- */
+
+static void
+end_body(struct intake *in)
+{
+	enum linelaw_where before = in->law.where;
+
+	if (!in->in_body)
+		begin_body(in);
+	if (in->failure.code)
+		return;
+	linelaw_end(&in->law, &in->out);
+	if (before == LINELAW_HEADER)
+		complete_header(in);
+	check_body(in);
+}
+
+static void
+add_trailer(struct intake *in)
+{
+	/* what is in the message says whether 8BITMIME is needed, not what the client promised */
+	in->env.flags = in->law.eight_bit ? in->env.flags | MAIL_8BITMIME : in->env.flags & ~(uint32_t)MAIL_8BITMIME;
+	queue_trailer_envelope(&in->trailer, &in->env);
+	if (!queue_trailer_end(&in->trailer, in->written + in->out.len)) {
+		fail(in, too_many_rcpts);
+		return;
+	}
+	buf_addspan(&in->out, buf_span(&in->trailer.b));
+	if (in->out.over)
+		fail(in, no_storage);
+}
+
+static void
+commit(struct intake *in)
+{
+	struct dest *d = in->dest;
+
+	if (in->failure.code)
+		return;
+	if (d->ops->commit_submit(d) && d->ops->commit_done(d))
+		in->created = false;	/* it is no longer ours to remove */
+	else
+		fail_errno(in, "sync");
+}
+
+static void
+log_message(const struct intake *in, uint64_t size)
+{
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, in->id);
+	if (in->role == R_PUBLIC) {
+		logline_num(&l, "uid", in->uid);
+		logline_addr(&l, "from", in->env.sender);
+	}
+	if (in->law.message_id[0])
+		logline_str(&l, "message-id", span_str(in->law.message_id));
+	else if (in->env.flags & MAIL_SUBMISSION)
+		logline_fmt(&l, "message-id", "<%s@%s>", in->id, par.myhostname);
+	else
+		logline_str(&l, "message-id", SPAN("<>"));
+	logline_num(&l, "size", size);
+	if (in->env.session.n)
+		logline_str(&l, "session", in->env.session);
+	logline_end(&l);
+}
+
+struct reply
+intake_end(struct intake *in)
+{
+	struct reply r;
+	uint64_t size;
+
+	end_body(in);
+	size = in->written + in->out.len;
+	if (!in->failure.code)
+		add_trailer(in);
+	flush(in);
+	commit(in);
+	r = in->failure.code ? in->failure : accepted;
+	if (r.code == 250)
+		log_message(in, size);
+	else
+		log_info(in->id, "refused: %u %s %s", (unsigned)r.code, r.dsn, r.text);
+	in->active = false;
+	return r;
+}
+
+void
+intake_abort(struct intake *in)
+{
+	if (in->created)
+		in->dest->ops->abort(in->dest);
+	in->created = in->active = false;
+}

@@ -1,0 +1,88 @@
+/*
+ * serve.c: a link of one client: any number of messages, one at a time.
+ *
+ *   state      MAIL        PART
+ *   idle       begin       read past (what follows a message that was refused)
+ *   message    close       go on
+ */
+#include "intake.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+/* The answer first: it is what somebody waits for. qmgr finds a message that it is not told of at its next start. */
+static bool
+finish(struct intake *in, struct intake_links *l, int fd)
+{
+	struct reply r = intake_end(in);
+	struct msg_MAIL_DONE done = { .code = r.code, .dsn = span_str(r.dsn), .text = span_str(r.text) };
+	char text[64];
+	bool answered;
+
+	if (r.code == 250) {
+		snprintf(text, sizeof(text), "Ok: queued as %s", in->id);
+		done.text = span_str(text);
+		done.id = span_str(in->id);
+	}
+	answered = msg_send(fd, MSG_MAIL_DONE, &done);
+	if (r.code == 250 && !msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) })) {
+		log_warn(in->id, "the link to qmgr is dead; it will find the message when the next intake starts");
+		close_fd(&l->qmgr);
+		return false;
+	}
+	return answered;
+}
+
+static bool
+take(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
+{
+	struct span rcpts, body;
+	uint32_t last;
+
+	if (m->kind == MSG_MAIL) {
+		if (!intake_begin(in, &m->MAIL))
+			return false;
+		body = m->MAIL.body;
+		last = m->MAIL.last;
+	} else {
+		rcpts = m->PART.rcpts;
+		body = m->PART.body;
+		last = m->PART.last;
+		if (!in->active)
+			return true;
+		if (!intake_rcpts(in, rcpts))
+			return false;
+	}
+	intake_body(in, body);
+	if (last == MAIL_ABORT)
+		intake_abort(in);
+	return last != MAIL_END || finish(in, l, fd);
+}
+
+static void
+learn_uid(struct intake *in, int fd)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	in->uid = (uint32_t)-1;
+	if (in->role == R_PUBLIC && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		in->uid = (uint32_t)cred.uid;
+}
+
+void
+intake_serve(struct intake *in, struct intake_links *l, int fd)
+{
+	struct msg m;
+
+	learn_uid(in, fd);
+	while (l->recv(fd, in->role, R_INTAKE, &m, in->active) == MSG_OK)
+		if ((m.kind != MSG_MAIL && m.kind != MSG_PART) || !take(in, l, fd, &m))
+			break;
+	intake_abort(in);
+}
