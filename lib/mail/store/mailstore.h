@@ -168,11 +168,17 @@ enum store_result mailfolder_read(struct mailfolder *f, size_t index, struct mai
 /* Only up to and with the empty line behind the header (at most `max` bytes of it): cheap for large messages. */
 enum store_result mailfolder_read_head(struct mailfolder *f, size_t index, size_t max, struct mailtext *t);
 
+/*
+ * Bytes that LF text has when sent: a CR goes in front of every LF that has none.
+ * crlf_size is counted so, and every sender must convert so.
+ */
+uint64_t mailtext_crlf_size(struct span lf);
+
 /* ---- changes ---- */
 enum mailflag_op { MAILFLAG_SET, MAILFLAG_ADD, MAILFLAG_REMOVE };
 /*
  * All n messages; those that are gone are skipped. The snapshot shows the new
- * flags at once. *modseq (may be NULL): that of the change. Messages whose modseq
+ * flags and modseq at once. Messages whose modseq
  * is above `unchangedsince` are left alone and their index is put in failed[]
  * (room for n; may be NULL when unchangedsince is UINT64_MAX).
  */
@@ -225,8 +231,8 @@ struct mail_delivery {
 	const char *host;
 	struct span head;		/* header lines to put in front, LF ends */
 	struct span body;
-	uint64_t body_lines;		/* LFs in body */
-	bool maybe_repeated;		/* look into cur/ too */
+	uint64_t body_crlf_size;	/* mailtext_crlf_size(body): once for all recipients */
+	bool maybe_repeated;		/* look for it under other names too (after a restart) */
 };
 /* Durable in new/ on STORE_OK. STORE_EXISTS: it was delivered before. Otherwise errno and `cause` tell. */
 enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *cause);

@@ -1,0 +1,132 @@
+/* change.c: flags and expunge: renames and unlinks in cur/, under the folder's lock. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "mail/store/driver.h"
+
+#include "base/banned.h"
+
+/* Do f(m) for a file that others may rename meanwhile. False with errno; ENOENT: it is gone. */
+static bool
+with_message(struct mailfolder *f, size_t index, bool (*step)(struct mailfolder *, struct mail_message *, void *), void *ctx)
+{
+	for (int tries = 0; tries < 3; tries++) {
+		if (step(f, &f->msgs[index], ctx))
+			return true;
+		if (errno != ENOENT)
+			return false;
+		folder_relocate(f);
+	}
+	f->msgs[index].flags |= MFLAG_GONE;
+	f->trusted = false;
+	errno = ENOENT;
+	return false;
+}
+
+struct flag_change {
+	enum mailflag_op op;
+	uint8_t flags;
+	uint32_t keywords;
+	uint64_t modseq;
+};
+
+static bool
+change_one(struct mailfolder *f, struct mail_message *m, void *ctx)
+{
+	static const struct { bool keep, add; } ops[] = {
+		[MAILFLAG_SET] = { false, true },
+		[MAILFLAG_ADD] = { true, true },
+		[MAILFLAG_REMOVE] = { true, false },
+	};
+	const struct flag_change *c = ctx;
+	struct filename name;
+	bool keep = ops[c->op].keep, add = ops[c->op].add, same;
+	uint32_t keywords;
+	uint8_t flags;
+
+	if (!filename_parse(span_str(m->name), &name)) {
+		errno = ENOENT;
+		return false;
+	}
+	/* from the name, not from the snapshot: another session may have set flags that we have not reported yet */
+	flags = add ? (uint8_t)((keep ? name.flags : 0) | c->flags) : (uint8_t)(name.flags & ~c->flags);
+	keywords = add ? (keep ? name.keywords : 0) | c->keywords : name.keywords & ~c->keywords;
+	same = flags == name.flags && keywords == name.keywords && m->place == PLACE_CUR;
+	name.flags = flags;
+	name.keywords = keywords;
+	name.uid = m->uid;
+	if (!same && !folder_rename_message(f, m, &name, PLACE_CUR))
+		return false;
+	if (same && flags == (m->flags & MFLAG_ALL) && keywords == m->keywords)
+		return true;
+	m->flags = (uint8_t)((m->flags & ~MFLAG_ALL) | name.flags);
+	m->keywords = name.keywords;
+	m->modseq = c->modseq;
+	return true;
+}
+
+enum store_result
+mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum mailflag_op op,
+    uint8_t flags, uint32_t keywords, uint64_t unchangedsince, uint32_t *failed, size_t *nfailed)
+{
+	struct flag_change change = { op, flags & MFLAG_ALL, keywords, 0 };
+	enum store_result r = STORE_OK;
+
+	if (nfailed)
+		*nfailed = 0;
+	if (f->how & (MAILFOLDER_READONLY | MAILFOLDER_PLAIN))
+		return STORE_DENIED;
+	if (!uidfile_lock(&f->uids, f->dir))
+		return driver_fail(f->ms, "lock", f->dir);
+	change.modseq = folder_stamp(f);
+	for (size_t i = 0; i < n && r == STORE_OK; i++) {
+		struct mail_message *m = &f->msgs[index[i]];
+
+		if (m->flags & MFLAG_GONE)
+			continue;
+		if (m->modseq > unchangedsince) {
+			if (failed)
+				failed[(*nfailed)++] = index[i];
+			continue;
+		}
+		if (!with_message(f, index[i], change_one, &change) && errno != ENOENT)
+			r = driver_fail(f->ms, "rename in", f->dir);
+	}
+	uidfile_unlock(&f->uids);
+	f->indexed = false;
+	return r;
+}
+
+static bool
+remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
+{
+	char path[DRIVER_PATH_MAX];
+
+	(void)ctx;
+	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || unlink(path) < 0)
+		return false;
+	m->flags |= MFLAG_GONE;
+	return true;
+}
+
+enum store_result
+mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n)
+{
+	bool plain = f->how & MAILFOLDER_PLAIN;
+	enum store_result r = STORE_OK;
+
+	if (f->how & MAILFOLDER_READONLY)
+		return STORE_DENIED;
+	if (!plain && !uidfile_lock(&f->uids, f->dir))
+		return driver_fail(f->ms, "lock", f->dir);
+	folder_stamp(f);
+	for (size_t i = 0; i < n && r == STORE_OK; i++) {
+		if (f->msgs[index[i]].flags & MFLAG_GONE)
+			continue;
+		if (!with_message(f, index[i], remove_one, NULL) && errno != ENOENT)
+			r = driver_fail(f->ms, "unlink in", f->dir);
+	}
+	uidfile_unlock(&f->uids);
+	f->indexed = false;
+	return r;
+}

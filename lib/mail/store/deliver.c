@@ -1,0 +1,173 @@
+/*
+ * deliver.c: one message into new/, for local.
+ *
+ * create in tmp/, write, fsync, rename without replacing into new/, fsync new/.
+ * The name comes from the queue id, so a delivery that is repeated after a crash
+ * meets its own file: by EEXIST in new/, and, where a session may have given it
+ * another name meanwhile, by a look that costs one stat when nothing changed in
+ * the directory since the message arrived.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "mail/store/driver.h"
+
+#include "base/banned.h"
+
+struct delivery {
+	const struct mail_delivery *d;
+	struct buf base;
+	char name[FILENAME_MAX_ + 1];
+	char tmp[DRIVER_PATH_MAX], path[DRIVER_PATH_MAX];
+	const char *step;		/* what failed */
+};
+
+static bool
+is_in(struct delivery *v, enum place place)
+{
+	char path[DRIVER_PATH_MAX];
+	struct dirent *e;
+	struct stat st;
+	bool found = false;
+	DIR *dir;
+
+	if (!driver_path(path, v->d->path, driver_places[place], "") || stat(path, &st) < 0 ||
+	    st.st_mtime < v->d->arrival - 1)
+		return false;
+	dir = opendir(path);
+	while (dir && !found && (e = readdir(dir))) {
+		struct filename name;
+
+		found = filename_parse(span_str(e->d_name), &name) && span_eq(name.base, buf_span(&v->base));
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static bool
+write_message(int fd, const struct mail_delivery *d)
+{
+	struct iovec iov[2] = {
+		{ .iov_base = (void *)(uintptr_t)d->head.p, .iov_len = d->head.n },
+		{ .iov_base = (void *)(uintptr_t)d->body.p, .iov_len = d->body.n },
+	};
+	size_t total = d->head.n + d->body.n;
+	ssize_t n;
+
+	do
+		n = writev(fd, iov, 2);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return false;
+	if ((size_t)n == total)
+		return true;
+	if ((size_t)n < d->head.n && !write_all(fd, d->head.p + n, d->head.n - (size_t)n))
+		return false;
+	n = (size_t)n < d->head.n ? 0 : n - (ssize_t)d->head.n;
+	return write_all(fd, d->body.p + n, d->body.n - (size_t)n);
+}
+
+static bool
+into_new(struct delivery *v)
+{
+	if (renameat2(AT_FDCWD, v->tmp, AT_FDCWD, v->path, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (link(v->tmp, v->path) < 0)	/* a file system without RENAME_NOREPLACE */
+		return false;
+	unlink(v->tmp);
+	return true;
+}
+
+/* tmp/ and new/: true when the file is there and durable. */
+static bool
+make_file(struct delivery *v)
+{
+	const struct mail_delivery *d = v->d;
+	char dir[DRIVER_PATH_MAX];
+	int fd, err;
+	bool ok;
+
+	v->step = "create";
+	fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST) {	/* left by a crash, before it was ours to tell of */
+		unlink(v->tmp);
+		fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	if (fd < 0)
+		return false;
+	v->step = "write";
+	ok = write_message(fd, d);
+	if (ok) {
+		v->step = "fsync";
+		ok = fsync(fd) == 0;
+	}
+	if (ok) {
+		v->step = "rename";
+		ok = into_new(v);
+	}
+	err = errno;
+	close(fd);
+	if (!ok)
+		unlink(v->tmp);
+	errno = err;
+	if (!ok && err != EEXIST)
+		return false;
+	/* also after EEXIST: the first attempt may have died before its fsync of new/ */
+	if (!driver_path(dir, d->path, "new", ""))
+		return false;
+	if (!fsync_dir(AT_FDCWD, dir)) {
+		v->step = "fsync of new/";
+		return false;
+	}
+	errno = err;
+	return ok;
+}
+
+static bool
+set_names(struct delivery *v)
+{
+	const struct mail_delivery *d = v->d;
+	uint64_t head_crlf = mailtext_crlf_size(d->head);
+	struct filename name = { .has_size = true, .has_crlf = true, .size = d->head.n + d->body.n,
+	    .crlf_size = head_crlf + d->body_crlf_size };
+
+	filename_delivery_base(&v->base, d->arrival, d->queue_id, d->rcpt, d->host);
+	name.base = buf_span(&v->base);
+	return filename_format(&name, false, v->name) && driver_path(v->tmp, d->path, "tmp", buf_cstr(&v->base)) &&
+	    driver_path(v->path, d->path, "new", v->name);
+}
+
+enum store_result
+mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
+{
+	struct delivery v = { .d = d, .step = "name" };
+	enum store_result r = STORE_OK;
+	int err = 0;
+
+	buf_init(&v.base, FILENAME_MAX_);
+	if (!set_names(&v)) {
+		err = ENAMETOOLONG;
+	} else if (d->maybe_repeated && (is_in(&v, PLACE_CUR) || is_in(&v, PLACE_NEW))) {
+		err = EEXIST;
+	} else if (!make_file(&v)) {
+		err = errno;
+		if (err == ENOENT && d->create) {
+			v.step = "make";
+			err = driver_make_maildir(d->path, true) && make_file(&v) ? 0 : errno;
+		}
+	}
+	if (err) {
+		r = driver_errno(err);
+		buf_addf(cause, "%s %s: %s", v.step, d->path, strerror(err));
+	}
+	buf_fini(&v.base);
+	errno = err;
+	return r;
+}

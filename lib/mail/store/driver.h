@@ -1,0 +1,83 @@
+/* driver.h: what the files of the Maildir driver share. Nobody outside lib/mail/store includes it. */
+#ifndef MAIL_STORE_DRIVER_H
+#define MAIL_STORE_DRIVER_H
+
+#include <dirent.h>
+#include <time.h>
+
+#include "mail/store/filename.h"
+#include "mail/store/foldername.h"
+#include "mail/store/mailstore.h"
+#include "mail/store/uidfile.h"
+
+#define DRIVER_PATH_MAX 4096
+#define DRIVER_MESSAGES_MAX (16u << 20)	/* in one folder */
+
+enum place { PLACE_CUR, PLACE_NEW };
+extern const char *const driver_places[2];	/* "cur", "new" */
+
+struct store_index;
+
+struct mailstore {
+	char *path;
+	struct buf cause;
+	int lock_fd;
+	struct store_index *index;	/* NULL: not open */
+	bool no_index;			/* it could not be opened: not tried again */
+};
+
+struct mailfolder {
+	struct mailstore *ms;
+	char *name, *dir;
+	unsigned how;
+	struct uidfile uids;
+	struct mail_message *msgs;	/* by UID (PLAIN: by date and name) */
+	size_t n, cap;
+	uint64_t modseq;
+	struct timespec mtime[2];	/* of cur/ and new/, as they were before the last scan */
+	bool trusted;			/* the mtimes are old enough to tell every later change */
+	bool fresh_view;		/* nothing was scanned yet */
+	char *keywords[MAILSTORE_KEYWORDS];
+	struct timespec keywords_mtime;
+	int watch;
+	struct mailfolder_changes changes;
+	size_t cap_expunged, cap_changed;
+	bool indexed;			/* the index holds this folder as it is in msgs */
+};
+
+/* Notes cause (with errno) and gives the result that errno stands for. */
+enum store_result driver_fail(struct mailstore *ms, const char *what, const char *path);
+enum store_result driver_errno(int err);
+
+/* "dir/place/name"; dies never, false when too long. */
+bool driver_path(char out[DRIVER_PATH_MAX], const char *dir, const char *sub, const char *name) CHECKED;
+bool driver_rename(const char *dir, enum place from, const char *name, enum place to, const char *newname) CHECKED;
+/* Sizes of a file as it is: size, and with a CR before every LF. False with errno. */
+bool driver_measure(const char *path, uint64_t *size, uint64_t *crlf_size) CHECKED;
+bool driver_make_maildir(const char *dir, bool parents) CHECKED;	/* with cur, new, tmp; durable; existing parts are kept */
+uint64_t driver_now_us(void);		/* the clock that the kernel stamps mtimes with */
+
+/* keywords.c */
+void keywords_load(struct mailfolder *f);
+int keywords_letter(struct mailfolder *f, struct span name, bool create);
+void keywords_free(struct mailfolder *f);
+/* bits of f as letters of another folder, made there when needed; false: no letter is free */
+bool keywords_translate(struct mailfolder *from, struct mailfolder *to, uint32_t bits, uint32_t *out) CHECKED;
+
+/* folder.c, scan.c */
+size_t folder_add(struct mailfolder *f, const struct mail_message *m);
+struct mailfolder *folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_result *r);
+void folder_free(struct mailfolder *f);
+enum store_result folder_scan(struct mailfolder *f);
+void folder_relocate(struct mailfolder *f);	/* find messages that others renamed; the snapshot keeps its flags */
+bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;
+uint64_t folder_stamp(struct mailfolder *f);	/* a new modseq */
+
+/* index.c */
+bool index_load_folder(struct mailfolder *f) CHECKED;
+void index_save_folder(struct mailfolder *f);
+void index_close(struct mailstore *ms);
+void index_forget_folder(struct mailstore *ms, const char *dir);
+#define INDEX_LEAST 200			/* smaller folders are read as quickly without */
+
+#endif

@@ -1,0 +1,370 @@
+/* folder.c: one selected folder: open, notice changes, close. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "mail/store/driver.h"
+
+#include "base/banned.h"
+
+#define RACY_US 50000		/* an mtime younger than this may hide a later change (a tick is up to 10 ms) */
+#define RACY_COARSE_US 2000000	/* the same where the file system keeps whole seconds */
+
+uint64_t
+folder_stamp(struct mailfolder *f)
+{
+	uint64_t now = driver_now_us();
+
+	f->modseq = now > f->modseq ? now : f->modseq + 1;
+	return f->modseq;
+}
+
+size_t
+folder_add(struct mailfolder *f, const struct mail_message *m)
+{
+	if (f->n == f->cap) {
+		f->cap = f->cap ? f->cap * 2 : 64;
+		f->msgs = x_realloc(f->msgs, f->cap * sizeof(*f->msgs));
+	}
+	f->msgs[f->n] = *m;
+	return f->n++;
+}
+
+/* Give a file a new name, as `as` says with the sizes of m; m->name, place, uid follow. Locked. */
+bool
+folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to)
+{
+	struct filename name = *as;
+	char text[FILENAME_MAX_ + 1];
+	struct buf base;
+	bool ok;
+
+	buf_init(&base, FILENAME_MAX_);
+	name.size = m->size;
+	name.crlf_size = m->crlf_size;
+	name.has_size = name.has_crlf = true;
+	if (!filename_format(&name, to == PLACE_CUR || name.has_info, text)) {
+		filename_make_base(&base, m->date);	/* a name without room: it gets one of ours */
+		name.base = buf_span(&base);
+		name.extra[0] = '\0';
+		m->id = filename_id(name.base);
+		if (!filename_format(&name, to == PLACE_CUR || name.has_info, text)) {
+			buf_fini(&base);
+			return false;
+		}
+	}
+	buf_fini(&base);
+	ok = driver_rename(f->dir, m->place, m->name, to, text);
+	if (ok) {
+		free(m->name);
+		m->name = x_strdup(text);
+		m->place = (uint8_t)to;
+		m->uid = name.uid;
+	}
+	return ok;
+}
+
+static bool
+stat_places(const char *dir, struct timespec mtime[2])
+{
+	for (int i = 0; i < 2; i++) {
+		char path[DRIVER_PATH_MAX];
+		struct stat st;
+
+		if (!driver_path(path, dir, driver_places[i], "") || stat(path, &st) < 0)
+			return false;
+		mtime[i] = st.st_mtim;
+	}
+	return true;
+}
+
+static uint64_t
+timespec_us(const struct timespec *ts)
+{
+	return ts->tv_sec < 0 ? 0 : (uint64_t)ts->tv_sec * 1000000 + (uint64_t)ts->tv_nsec / 1000;
+}
+
+/* Would any change from now on give another mtime? As git does with its index. */
+static bool
+old_enough(const struct timespec mtime[2])
+{
+	uint64_t now = driver_now_us();
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t guard = mtime[i].tv_nsec ? RACY_US : RACY_COARSE_US;
+
+		if (timespec_us(&mtime[i]) + guard > now)
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_mtimes(const struct timespec a[2], const struct timespec b[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (a[i].tv_sec != b[i].tv_sec || a[i].tv_nsec != b[i].tv_nsec)
+			return false;
+	return true;
+}
+
+/* Scan when something changed. */
+static enum store_result
+catch_up(struct mailfolder *f)
+{
+	struct timespec mtime[2];
+	enum store_result r;
+	bool plain = f->how & MAILFOLDER_PLAIN;
+
+	if (!stat_places(f->dir, mtime))
+		return driver_fail(f->ms, "stat", f->dir);
+	if (f->trusted && same_mtimes(mtime, f->mtime))
+		return STORE_OK;
+	if (!plain && !uidfile_lock(&f->uids, f->dir))
+		return driver_fail(f->ms, "lock", f->dir);
+	keywords_load(f);
+	if (!stat_places(f->dir, mtime)) {
+		r = driver_fail(f->ms, "stat", f->dir);
+	} else {
+		for (int i = 0; i < 2 && f->fresh_view; i++)
+			if (timespec_us(&mtime[i]) > f->modseq)
+				f->modseq = timespec_us(&mtime[i]);
+		f->trusted = old_enough(mtime);
+		memcpy(f->mtime, mtime, sizeof(mtime));
+		r = folder_scan(f);
+		f->trusted = f->trusted && r == STORE_OK;
+		f->indexed = false;
+	}
+	uidfile_unlock(&f->uids);
+	return r;
+}
+
+/* A folder without its messages: for locks, UIDs and keywords. */
+struct mailfolder *
+folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_result *r)
+{
+	struct mailfolder *f;
+	struct buf dir;
+
+	*r = mailstore_exists(ms, name);
+	if (*r != STORE_OK)
+		return NULL;
+	f = x_new(struct mailfolder);
+	buf_init(&dir, DRIVER_PATH_MAX);
+	foldername_dir(ms->path, name, &dir);
+	f->ms = ms;
+	f->dir = x_spandup(buf_span(&dir));
+	f->name = x_spandup(foldername_is_inbox(name) ? SPAN("INBOX") : name);
+	f->how = how;
+	f->watch = -1;
+	f->fresh_view = true;
+	f->modseq = 1;
+	uidfile_init(&f->uids);
+	buf_fini(&dir);
+	return f;
+}
+
+struct mailfolder *
+mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store_result *r)
+{
+	struct mailfolder *f = folder_new(ms, name, how, r);
+
+	if (!f)
+		return NULL;
+	if (!(how & MAILFOLDER_PLAIN) && index_load_folder(f))
+		f->fresh_view = false;
+	*r = catch_up(f);
+	if (*r != STORE_OK) {
+		folder_free(f);
+		return NULL;
+	}
+	f->fresh_view = false;
+	f->changes.nchanged = 0;
+	for (size_t i = f->n; i-- > 0;) {	/* what the index still held */
+		if (f->msgs[i].flags & MFLAG_GONE) {
+			free(f->msgs[i].name);
+			memmove(&f->msgs[i], &f->msgs[i + 1], (f->n - i - 1) * sizeof(*f->msgs));
+			f->n--;
+		}
+	}
+	return f;
+}
+
+void
+folder_free(struct mailfolder *f)
+{
+	uidfile_close(&f->uids);
+	close_fd(&f->watch);
+	for (size_t i = 0; i < f->n; i++)
+		free(f->msgs[i].name);
+	keywords_free(f);
+	free(f->changes.expunged);
+	free(f->changes.changed);
+	free(f->msgs);
+	free(f->name);
+	free(f->dir);
+	free(f);
+}
+
+void
+mailfolder_close(struct mailfolder *f)
+{
+	if (!f)
+		return;
+	if (!(f->how & MAILFOLDER_PLAIN))
+		index_save_folder(f);
+	folder_free(f);
+}
+
+/* ---- the snapshot ---- */
+const char *
+mailfolder_name(const struct mailfolder *f)
+{
+	return f->name;
+}
+
+size_t
+mailfolder_count(const struct mailfolder *f)
+{
+	return f->n;
+}
+
+const struct mail_message *
+mailfolder_messages(const struct mailfolder *f)
+{
+	return f->msgs;
+}
+
+size_t
+mailfolder_find(const struct mailfolder *f, uint32_t uid)
+{
+	size_t low = 0, high = f->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (f->msgs[mid].uid < uid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+uint32_t
+mailfolder_uidvalidity(const struct mailfolder *f)
+{
+	return f->uids.uidvalidity;
+}
+
+uint32_t
+mailfolder_uidnext(const struct mailfolder *f)
+{
+	return f->uids.next;
+}
+
+uint64_t
+mailfolder_highestmodseq(const struct mailfolder *f)
+{
+	return f->modseq;
+}
+
+/* Take the gone ones out of the snapshot, from the end, as EXPUNGE reports them. */
+static void
+drop_gone(struct mailfolder *f)
+{
+	struct mailfolder_changes *ch = &f->changes;
+	size_t gone = 0, to = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		gone += (f->msgs[i].flags & MFLAG_GONE) != 0;
+	if (!gone)
+		return;
+	if (gone > f->cap_expunged) {
+		f->cap_expunged = gone;
+		ch->expunged = x_realloc(ch->expunged, gone * sizeof(*ch->expunged));
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		struct mail_message *m = &f->msgs[i];
+
+		if (m->flags & MFLAG_GONE) {
+			ch->expunged[gone - ++ch->nexpunged] = (struct mail_expunged){ (uint32_t)i, m->uid };
+			free(m->name);
+			continue;
+		}
+		f->msgs[to++] = *m;
+	}
+	f->n = to;
+}
+
+/* `changed` was noted with the indexes of before: bring it to the present ones, ascending. */
+static int
+by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void
+renumber_changed(struct mailfolder *f)
+{
+	struct mailfolder_changes *ch = &f->changes;
+	size_t k = ch->nexpunged, to = 0;
+
+	if (!ch->nchanged)
+		return;
+	qsort(ch->changed, ch->nchanged, sizeof(*ch->changed), by_number);
+	for (size_t i = 0; i < ch->nchanged; i++) {
+		uint32_t old = ch->changed[i];
+
+		while (k > 0 && ch->expunged[k - 1].index < old)
+			k--;
+		if (k > 0 && ch->expunged[k - 1].index == old)
+			continue;
+		ch->changed[to++] = old - (uint32_t)(ch->nexpunged - k);
+	}
+	ch->nchanged = to;
+}
+
+enum store_result
+mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes *ch)
+{
+	enum store_result r;
+	size_t before = f->n;
+	char events[4096];
+
+	f->changes.nchanged = f->changes.nexpunged = 0;
+	f->changes.arrived = 0;
+	while (f->watch >= 0 && read(f->watch, events, sizeof(events)) > 0)
+		continue;
+	r = f->how & MAILFOLDER_PLAIN ? STORE_OK : catch_up(f);
+	f->changes.arrived = (uint32_t)(f->n - before);
+	if (expunge) {
+		drop_gone(f);
+		renumber_changed(f);
+	}
+	*ch = f->changes;
+	return r;
+}
+
+int
+mailfolder_watch(struct mailfolder *f)
+{
+	if (f->watch >= 0)
+		return f->watch;
+	f->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	for (int i = 0; i < 2 && f->watch >= 0; i++) {
+		char path[DRIVER_PATH_MAX];
+
+		if (!driver_path(path, f->dir, driver_places[i], "") ||
+		    inotify_add_watch(f->watch, path, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR) < 0)
+			close_fd(&f->watch);
+	}
+	f->trusted = false;		/* what came before the watch */
+	return f->watch;
+}

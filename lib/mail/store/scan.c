@@ -1,0 +1,423 @@
+/*
+ * scan.c: from what lies in new/ and cur/ to the folder's snapshot.
+ *
+ * The scan runs under the folder's lock (all our own renames do), so a file
+ * that is missing is gone, and one that shows up is new. Other programs know
+ * no lock: a rename that fails with ENOENT was theirs, and the next scan sees
+ * the result.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mail/store/driver.h"
+
+#include "base/banned.h"
+
+#define UID_ADOPT_MAX 0xf0000000u	/* a name may not use the UIDs up */
+
+/* A table from id to index in msgs: open addressing over the ids, which are hashes already. */
+struct id_table {
+	uint32_t *slot;			/* index + 1 */
+	size_t mask;
+};
+
+struct scan {
+	struct mailfolder *f;
+	struct id_table known;
+	uint8_t *seen;			/* of the messages that were there before */
+	size_t before;
+	struct mail_message *fresh;	/* not yet in the snapshot */
+	size_t nfresh, cap;
+	bool failed;
+};
+
+static size_t
+hash_of(const struct mail_id *id, size_t mask)
+{
+	uint64_t h;
+
+	memcpy(&h, id->b, sizeof(h));
+	return (size_t)h & mask;
+}
+
+static void
+table_init(struct id_table *t, const struct mail_message *msgs, size_t n)
+{
+	size_t size = 64;
+
+	while (size < n * 2)
+		size *= 2;
+	t->mask = size - 1;
+	t->slot = x_alloc(size * sizeof(*t->slot));
+	for (size_t i = 0; i < n; i++) {
+		size_t at = hash_of(&msgs[i].id, t->mask);
+
+		if (msgs[i].flags & MFLAG_GONE)
+			continue;
+		while (t->slot[at])
+			at = (at + 1) & t->mask;
+		t->slot[at] = (uint32_t)i + 1;
+	}
+}
+
+static struct mail_message *
+table_find(const struct id_table *t, struct mail_message *msgs, const struct mail_id *id)
+{
+	for (size_t at = hash_of(id, t->mask); t->slot[at]; at = (at + 1) & t->mask)
+		if (memcmp(msgs[t->slot[at] - 1].id.b, id->b, sizeof(id->b)) == 0)
+			return &msgs[t->slot[at] - 1];
+	return NULL;
+}
+
+static void
+fresh_add(struct scan *s, const struct filename *name, const struct mail_id *id, const char *text, enum place place)
+{
+	struct mail_message *m;
+
+	if (s->nfresh == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 64;
+		s->fresh = x_realloc(s->fresh, s->cap * sizeof(*s->fresh));
+	}
+	m = &s->fresh[s->nfresh++];
+	*m = (struct mail_message){
+		.uid = name->uid, .keywords = name->keywords, .flags = name->flags,
+		.size = name->has_size && name->has_crlf ? name->size : 0,
+		.crlf_size = name->has_size && name->has_crlf ? name->crlf_size : 0,
+		.id = *id, .name = x_strdup(text), .place = (uint8_t)place,
+	};
+	if (!filename_date(name->base, &m->date))
+		m->date = -1;
+}
+
+static void
+changed_add(struct mailfolder *f, size_t index)
+{
+	struct mailfolder_changes *ch = &f->changes;
+
+	if (ch->nchanged == f->cap_changed) {
+		f->cap_changed = f->cap_changed ? f->cap_changed * 2 : 64;
+		ch->changed = x_realloc(ch->changed, f->cap_changed * sizeof(*ch->changed));
+	}
+	ch->changed[ch->nchanged++] = (uint32_t)index;
+}
+
+/* A message that we know: its name may have changed. */
+static void
+scan_known(struct scan *s, struct mail_message *m, const struct filename *name, const char *text, enum place place)
+{
+	size_t index = (size_t)(m - s->f->msgs);
+	uint8_t kept = m->flags & (MFLAG_RECENT | MFLAG_GONE);
+
+	s->seen[index] = 1;
+	if ((m->flags & MFLAG_ALL) != name->flags || m->keywords != name->keywords) {
+		m->modseq = folder_stamp(s->f);
+		changed_add(s->f, index);
+	}
+	m->flags = name->flags | kept;
+	m->keywords = name->keywords;
+	if (place == m->place && strcmp(m->name, text) == 0)
+		return;
+	m->place = (uint8_t)place;
+	free(m->name);
+	m->name = x_strdup(text);
+}
+
+static void
+scan_entry(struct scan *s, const char *text, enum place place)
+{
+	struct mail_message *m;
+	struct filename name;
+	struct mail_id id;
+
+	if (!filename_parse(span_str(text), &name) || s->before + s->nfresh >= DRIVER_MESSAGES_MAX)
+		return;
+	id = filename_id(name.base);
+	m = table_find(&s->known, s->f->msgs, &id);
+	if (m && !s->seen[m - s->f->msgs])
+		scan_known(s, m, &name, text, place);
+	else
+		fresh_add(s, &name, &id, text, place);
+}
+
+/* Only the names of messages that we know: another session renamed one just now. */
+static void
+relocate_entry(struct scan *s, const char *text, enum place place)
+{
+	struct mail_message *m;
+	struct filename name;
+	struct mail_id id;
+
+	if (!filename_parse(span_str(text), &name))
+		return;
+	id = filename_id(name.base);
+	m = table_find(&s->known, s->f->msgs, &id);
+	if (!m || (m->place == place && strcmp(m->name, text) == 0))
+		return;
+	m->place = (uint8_t)place;	/* new flags are for the next scan to report */
+	free(m->name);
+	m->name = x_strdup(text);
+}
+
+static bool
+each_entry(struct scan *s, enum place place, void (*f)(struct scan *, const char *, enum place))
+{
+	char path[DRIVER_PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+	int err;
+
+	if (!driver_path(path, s->f->dir, driver_places[place], ""))
+		return false;
+	d = opendir(path);
+	if (!d)
+		return false;
+	while ((errno = 0, e = readdir(d)))
+		if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
+			f(s, e->d_name, place);
+	err = errno;
+	closedir(d);
+	errno = err;
+	return err == 0;
+}
+
+void
+folder_relocate(struct mailfolder *f)
+{
+	struct scan s = { .f = f, .before = f->n };
+
+	table_init(&s.known, f->msgs, f->n);
+	for (int i = 0; i < 2; i++)
+		if (!each_entry(&s, i, relocate_entry))
+			break;
+	free(s.known.slot);
+	f->trusted = false;
+}
+
+/* A maildrop that gives no UIDs writes the sizes into the name at once; others do it with the UID. */
+static bool
+note_sizes(struct mailfolder *f, struct mail_message *m)
+{
+	struct filename name;
+
+	if (f->how & MAILFOLDER_PLAIN && filename_parse(span_str(m->name), &name))
+		return folder_rename_message(f, m, &name, m->place) || errno != ENOENT;
+	return true;
+}
+
+/* Sizes and date that the name does not tell. False: not a file of ours to read, or gone. */
+static bool
+complete(struct mailfolder *f, struct mail_message *m)
+{
+	char path[DRIVER_PATH_MAX];
+	struct stat st;
+
+	if (m->date >= 0 && (m->crlf_size > 0 || m->size > 0))
+		return true;
+	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (m->date < 0)
+		m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
+	return m->crlf_size > 0 || (driver_measure(path, &m->size, &m->crlf_size) && note_sizes(f, m));
+}
+
+static int
+by_uid_then_age(const void *pa, const void *pb)
+{
+	const struct mail_message *a = pa, *b = pb;
+
+	if (a->uid != b->uid)		/* those without come last */
+		return a->uid - 1 < b->uid - 1 ? -1 : 1;
+	if (a->date != b->date)
+		return a->date < b->date ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+/*
+ * Drop from `fresh` what can not be read, and take away UIDs that are not this
+ * folder's: above what it gave (copied from elsewhere), given to another
+ * message already, or below what this session has shown.
+ */
+static void
+settle(struct scan *s)
+{
+	struct mailfolder *f = s->f;
+	uint32_t shown = f->n ? f->msgs[f->n - 1].uid : 0, last = 0;
+	uint32_t limit = f->uids.fresh ? UID_ADOPT_MAX : f->uids.next;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nfresh; i++) {
+		struct mail_message *m = &s->fresh[i];
+
+		if (!complete(f, m)) {
+			free(m->name);
+			continue;
+		}
+		if (f->how & MAILFOLDER_PLAIN || m->uid >= limit || m->uid <= shown)
+			m->uid = 0;
+		s->fresh[n++] = *m;
+	}
+	s->nfresh = n;
+	if (n)
+		qsort(s->fresh, n, sizeof(*s->fresh), by_uid_then_age);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t uid = s->fresh[i].uid;
+
+		if (uid && uid == last)		/* two files: the later one gets a new UID */
+			s->fresh[i].uid = 0;
+		last = uid;
+	}
+	if (n)
+		qsort(s->fresh, n, sizeof(*s->fresh), by_uid_then_age);
+}
+
+/* Two files of one base are two messages: the second gets a name of its own. */
+static bool
+rename_twin(struct mailfolder *f, struct mail_message *m, struct filename *name, struct buf *base)
+{
+	filename_make_base(base, m->date);
+	name->base = buf_span(base);
+	name->uid = 0;
+	m->uid = 0;
+	m->id = filename_id(name->base);
+	return folder_rename_message(f, m, name, m->place);
+}
+
+static bool
+fresh_is_twin(const struct scan *s, const struct id_table *among, size_t i)
+{
+	struct mail_message *first = table_find(&s->known, s->f->msgs, &s->fresh[i].id);
+
+	if (first)			/* seen: or it would not be fresh */
+		return true;
+	first = table_find(among, s->fresh, &s->fresh[i].id);
+	return first && first != &s->fresh[i];
+}
+
+static void
+split_twins(struct scan *s)
+{
+	struct id_table among;
+	size_t n = 0;
+
+	table_init(&among, s->fresh, s->nfresh);
+	for (size_t i = 0; i < s->nfresh; i++) {
+		struct mail_message *m = &s->fresh[i];
+
+		if (fresh_is_twin(s, &among, i))
+			m->flags |= MFLAG_GONE;
+	}
+	for (size_t i = 0; i < s->nfresh; i++) {
+		struct mail_message m = s->fresh[i];
+		struct filename name;
+		struct buf base;
+		bool keep = true;
+
+		buf_init(&base, FILENAME_MAX_);
+		if (m.flags & MFLAG_GONE) {
+			m.flags &= (uint8_t)~MFLAG_GONE;
+			keep = !(s->f->how & MAILFOLDER_PLAIN) && filename_parse(span_str(m.name), &name) &&
+			    rename_twin(s->f, &m, &name, &base);
+		}
+		buf_fini(&base);
+		if (keep)
+			s->fresh[n++] = m;
+		else
+			free(m.name);
+	}
+	s->nfresh = n;
+	free(among.slot);
+}
+
+/* UIDs for those without; everything from new/ into cur/. */
+static bool
+give_uids(struct scan *s)
+{
+	struct mailfolder *f = s->f;
+	uint32_t need = 0, next = 0, top = f->n ? f->msgs[f->n - 1].uid : 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nfresh; i++) {
+		need += s->fresh[i].uid == 0;
+		top = s->fresh[i].uid > top ? s->fresh[i].uid : top;
+	}
+	if (!uidfile_raise(&f->uids, top + 1) || !uidfile_take(&f->uids, need, &next))
+		return false;
+	for (size_t i = 0; i < s->nfresh; i++) {
+		struct mail_message *m = &s->fresh[i];
+		bool take = m->place == PLACE_NEW && !(f->how & MAILFOLDER_READONLY);
+		struct filename name;
+
+		if (m->place == PLACE_NEW)
+			m->flags |= MFLAG_RECENT;
+		if (m->uid == 0 || take) {
+			if (!filename_parse(span_str(m->name), &name))
+				continue;
+			name.uid = m->uid ? m->uid : next++;
+			if (!folder_rename_message(f, m, &name, take ? PLACE_CUR : m->place)) {
+				free(m->name);
+				continue;
+			}
+		}
+		s->fresh[n++] = *m;
+	}
+	s->nfresh = n;
+	return true;
+}
+
+static void
+take_fresh(struct scan *s)
+{
+	struct mailfolder *f = s->f;
+
+	if (!s->nfresh)
+		return;
+	qsort(s->fresh, s->nfresh, sizeof(*s->fresh), by_uid_then_age);
+	for (size_t i = 0; i < s->nfresh; i++) {
+		s->fresh[i].modseq = f->modseq;
+		folder_add(f, &s->fresh[i]);
+	}
+}
+
+static void
+mark_missing(struct scan *s)
+{
+	for (size_t i = 0; i < s->before; i++) {
+		struct mail_message *m = &s->f->msgs[i];
+
+		if (s->seen[i] || m->flags & MFLAG_GONE)
+			continue;
+		m->flags |= MFLAG_GONE;
+		folder_stamp(s->f);
+	}
+}
+
+enum store_result
+folder_scan(struct mailfolder *f)
+{
+	struct scan s = { .f = f, .before = f->n };
+	bool ok;
+
+	table_init(&s.known, f->msgs, f->n);
+	s.seen = x_alloc(f->n + 1);
+	ok = each_entry(&s, PLACE_CUR, scan_entry) && each_entry(&s, PLACE_NEW, scan_entry);
+	if (ok) {
+		settle(&s);
+		split_twins(&s);
+		if (s.nfresh && !f->fresh_view)
+			folder_stamp(f);
+		ok = f->how & MAILFOLDER_PLAIN || give_uids(&s);
+	}
+	if (ok) {
+		mark_missing(&s);
+		take_fresh(&s);
+		s.nfresh = 0;
+	}
+	for (size_t i = 0; i < s.nfresh; i++)
+		free(s.fresh[i].name);
+	free(s.fresh);
+	free(s.known.slot);
+	free(s.seen);
+	return ok ? STORE_OK : driver_fail(f->ms, "read", f->dir);
+}

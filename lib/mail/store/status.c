@@ -1,0 +1,86 @@
+/* status.c: counts of a folder without selecting it: one look at the names, nothing renamed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "mail/store/driver.h"
+
+#include "base/banned.h"
+
+static uint64_t
+size_of(const char *dir, const char *text, const struct filename *name)
+{
+	char path[DRIVER_PATH_MAX];
+	uint64_t size, crlf;
+
+	if (name->has_size && name->has_crlf)
+		return name->crlf_size;
+	if (!driver_path(path, dir, text, "") || !driver_measure(path, &size, &crlf))
+		return 0;
+	return crlf;
+}
+
+static void
+count_entry(struct mailstore_status *st, const char *dir, const char *text, enum place place, uint32_t *without)
+{
+	struct filename name;
+
+	if (!filename_parse(span_str(text), &name))
+		return;
+	st->messages++;
+	st->recent += place == PLACE_NEW;
+	st->unseen += !(name.flags & MFLAG_SEEN);
+	st->deleted += (name.flags & MFLAG_DELETED) != 0;
+	st->size += size_of(dir, text, &name);
+	*without += name.uid == 0;
+}
+
+static bool
+count_place(struct mailstore_status *st, const char *folder, enum place place, uint32_t *without)
+{
+	char dir[DRIVER_PATH_MAX];
+	struct stat sb;
+	struct dirent *e;
+	uint64_t us;
+	DIR *d;
+
+	if (!driver_path(dir, folder, driver_places[place], "") || stat(dir, &sb) < 0)
+		return false;
+	us = sb.st_mtim.tv_sec < 0 ? 1 : (uint64_t)sb.st_mtim.tv_sec * 1000000 + (uint64_t)sb.st_mtim.tv_nsec / 1000;
+	if (us > st->highestmodseq)
+		st->highestmodseq = us;
+	d = opendir(dir);
+	if (!d)
+		return false;
+	while ((e = readdir(d)))
+		if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
+			count_entry(st, dir, e->d_name, place, without);
+	closedir(d);
+	return true;
+}
+
+enum store_result
+mailstore_status(struct mailstore *ms, struct span name, struct mailstore_status *st)
+{
+	enum store_result r;
+	struct mailfolder *f = folder_new(ms, name, 0, &r);
+	uint32_t without = 0;
+
+	if (!f)
+		return r;
+	*st = (struct mailstore_status){ .highestmodseq = 1 };
+	if (!count_place(st, f->dir, PLACE_CUR, &without) || !count_place(st, f->dir, PLACE_NEW, &without))
+		r = driver_fail(ms, "read", f->dir);
+	if (r == STORE_OK && !uidfile_peek(f->dir, &f->uids)) {
+		/* never selected, or damaged: selecting it settles the UIDs */
+		folder_free(f);
+		f = mailfolder_open(ms, name, MAILFOLDER_READONLY, &r);
+		if (!f)
+			return r;
+		without = 0;
+	}
+	st->uidvalidity = f->uids.uidvalidity;
+	st->uidnext = f->uids.next + without;
+	folder_free(f);
+	return r;
+}

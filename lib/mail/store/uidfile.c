@@ -1,0 +1,230 @@
+/* uidfile.c: UIDs that never come twice. The file is the user's own: a damaged one gives a new UIDVALIDITY. */
+#include "mail/store/uidfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+
+#include "base/banned.h"
+
+#define UIDFILE_NAME "merpati-uid"
+#define UIDFILE_LEN 96		/* all fields have a fixed width: rewritten in place, within one sector */
+#define UIDFILE_BLOCK 1024	/* UIDs that one fsync covers */
+#define BOOT_LEN 36
+
+static char boot[BOOT_LEN + 1] = "------------------------------------";
+
+uint32_t
+store_crc32c(struct span s)
+{
+	uint32_t crc = ~0u;
+
+	for (size_t i = 0; i < s.n; i++) {
+		crc ^= (unsigned char)s.p[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1)));
+	}
+	return ~crc;
+}
+
+void
+uidfile_boot_init(void)
+{
+	struct buf b;
+
+	buf_init(&b, 64);
+	if (read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b) && b.len >= BOOT_LEN)
+		memcpy(boot, b.p, BOOT_LEN);
+	buf_fini(&b);
+}
+
+const char *
+uidfile_boot(void)
+{
+	return boot;
+}
+
+void
+uidfile_init(struct uidfile *u)
+{
+	*u = (struct uidfile){ .fd = -1 };
+}
+
+void
+uidfile_close(struct uidfile *u)
+{
+	close_fd(&u->fd);
+	u->locked = false;
+}
+
+static void
+format_line(const struct uidfile *u, char out[UIDFILE_LEN + 1])
+{
+	int n = snprintf(out, UIDFILE_LEN + 1, "merpati-uid 1 %010u %010u %010u %s ", u->uidvalidity, u->high, u->next, boot);
+
+	snprintf(out + n, (size_t)(UIDFILE_LEN + 1 - n), "%08x%*s\n", store_crc32c(span_of(out, (size_t)n)),
+	    UIDFILE_LEN - n - 9, "");
+}
+
+static bool
+parse_line(struct span line, struct uidfile *u)
+{
+	struct span word[7], rest = line;
+	char sum[9];
+
+	for (size_t i = 0; i < NELEMS(word); i++)
+		if (!span_word(&rest, " \n", &word[i]))
+			return false;
+	if (!span_is(word[0], "merpati-uid") || !span_is(word[1], "1") || word[5].n != BOOT_LEN)
+		return false;
+	snprintf(sum, sizeof(sum), "%08x", store_crc32c(span_of(line.p, (size_t)(word[6].p - line.p))));
+	if (!span_is(word[6], sum))
+		return false;
+	if (!span_u32(word[2], 1, UINT32_MAX, &u->uidvalidity) || !span_u32(word[3], 0, UINT32_MAX - 1, &u->high) ||
+	    !span_u32(word[4], 1, UINT32_MAX, &u->next))
+		return false;
+	if (!span_is(word[5], boot) || boot[0] == '-')
+		u->next = u->high + 1;	/* what was used since the last fsync is not known */
+	return true;
+}
+
+static bool
+write_line(struct uidfile *u, bool durable)
+{
+	char line[UIDFILE_LEN + 1];
+
+	format_line(u, line);
+	return pwrite_all(u->fd, line, UIDFILE_LEN, 0) && (!durable || fsync(u->fd) == 0);
+}
+
+static bool
+make_anew(struct uidfile *u, const char *dir)
+{
+	time_t now = clock_wall();
+
+	u->uidvalidity = now > 1 && now < UINT32_MAX ? (uint32_t)now : 1;
+	u->high = UIDFILE_BLOCK;
+	u->next = 1;
+	u->fresh = true;
+	return ftruncate(u->fd, 0) == 0 && write_line(u, true) && fsync_dir(AT_FDCWD, dir);
+}
+
+/* Open and lock the file that has the name now (it may be removed between the two). */
+static bool
+open_locked(struct uidfile *u, const char *path)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		struct stat st;
+
+		if (u->fd < 0)
+			u->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (u->fd < 0)
+			return false;
+		while (flock(u->fd, LOCK_EX) < 0)
+			if (errno != EINTR)
+				return false;
+		if (fstat(u->fd, &st) < 0)
+			return false;
+		if (st.st_nlink > 0 && S_ISREG(st.st_mode))
+			return true;
+		close_fd(&u->fd);
+	}
+	errno = EAGAIN;
+	return false;
+}
+
+bool
+uidfile_lock(struct uidfile *u, const char *dir)
+{
+	char path[PATH_MAX], line[UIDFILE_LEN];
+	int n = snprintf(path, sizeof(path), "%s/" UIDFILE_NAME, dir);
+	ssize_t got;
+
+	if (u->locked)
+		return true;
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	if (!open_locked(u, path))
+		goto fail;
+	got = pread(u->fd, line, sizeof(line), 0);
+	if (got < 0)
+		goto fail;
+	u->fresh = false;
+	if (!parse_line(span_of(line, (size_t)got), u) && !make_anew(u, dir))
+		goto fail;
+	u->locked = true;
+	return true;
+fail:;
+	int err = errno;
+	uidfile_close(u);
+	errno = err;
+	return false;
+}
+
+void
+uidfile_unlock(struct uidfile *u)
+{
+	if (u->locked)
+		flock(u->fd, LOCK_UN);
+	u->locked = false;
+}
+
+bool
+uidfile_take(struct uidfile *u, uint32_t n, uint32_t *first)
+{
+	uint32_t next;
+
+	if (n == 0)
+		return true;
+	*first = u->next;
+	if (ckd_add(&next, u->next, n) || next > UINT32_MAX - 2 * UIDFILE_BLOCK) {
+		errno = ERANGE;
+		return false;
+	}
+	return uidfile_raise(u, next);
+}
+
+bool
+uidfile_raise(struct uidfile *u, uint32_t next)
+{
+	bool durable = false;
+
+	if (next <= u->next)
+		return true;
+	if (next > UINT32_MAX - 2 * UIDFILE_BLOCK) {
+		errno = ERANGE;
+		return false;
+	}
+	u->next = next;
+	if (next - 1 > u->high) {
+		u->high = next - 1 + UIDFILE_BLOCK;
+		durable = true;
+	}
+	return write_line(u, durable);
+}
+
+bool
+uidfile_peek(const char *dir, struct uidfile *u)
+{
+	char path[PATH_MAX], line[UIDFILE_LEN];
+	int n = snprintf(path, sizeof(path), "%s/" UIDFILE_NAME, dir), fd;
+	ssize_t got;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	got = pread(fd, line, sizeof(line), 0);
+	close(fd);
+	return got > 0 && parse_line(span_of(line, (size_t)got), u);
+}

@@ -1,0 +1,40 @@
+/*
+ * uidfile.h: the folder's file merpati-uid: UIDVALIDITY and the next UID, and
+ * the lock under which UIDs are given and files renamed by us. One line:
+ *
+ *   merpati-uid 1 <uidvalidity> <high> <next> <boot id> <crc32c>
+ *
+ * `high` is durable before any UID up to it is used; `next` is exact while the
+ * same boot lasts. After another boot the next UID is above `high`, so no UID
+ * is ever given twice, whatever the disk forgot.
+ */
+#ifndef MAIL_STORE_UIDFILE_H
+#define MAIL_STORE_UIDFILE_H
+
+#include "mail/store/mailstore.h"
+
+struct uidfile {
+	int fd;			/* -1: not open; locked while `locked` */
+	bool locked;
+	bool fresh;		/* made just now: names with U= tell more than it does */
+	uint32_t uidvalidity, high, next;
+};
+
+void uidfile_init(struct uidfile *u);
+void uidfile_close(struct uidfile *u);		/* unlocks too */
+/* Lock (blocks until others are done) and read; makes the file when it is missing or damaged. False with errno. */
+bool uidfile_lock(struct uidfile *u, const char *dir) CHECKED;
+void uidfile_unlock(struct uidfile *u);
+/* n UIDs from *first on, safe to be used at once. Locked. False with errno (ERANGE: UIDs are used up). */
+bool uidfile_take(struct uidfile *u, uint32_t n, uint32_t *first) CHECKED;
+/* Locked: no UID below `next` is given any more. */
+bool uidfile_raise(struct uidfile *u, uint32_t next) CHECKED;
+/* Without lock or change; false when there is none. */
+bool uidfile_peek(const char *dir, struct uidfile *u) CHECKED;
+
+void uidfile_boot_init(void);			/* reads the boot id; before the jail */
+const char *uidfile_boot(void);			/* 36 characters, "-..." when unknown */
+
+uint32_t store_crc32c(struct span s);
+
+#endif

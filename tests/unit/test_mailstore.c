@@ -1,0 +1,528 @@
+/* test_mailstore.c: the Maildir driver through its interface, with foreign hands in the directory. */
+#include "mail/store/mailstore.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "base/fdio.h"
+#include "mail/store/filename.h"
+#include "tests/unit/unit.h"
+
+static int
+setup(void **state)
+{
+	char *dir = x_strdup("/tmp/mailstore-test-XXXXXX");
+
+	mailstore_init();
+	assert_non_null(mkdtemp(dir));
+	assert_return_code(chdir(dir), 0);
+	*state = dir;
+	return 0;
+}
+
+static void
+remove_tree(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char entry[4096];
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		snprintf(entry, sizeof(entry), "%s/%s", path, e->d_name);
+		if (unlink(entry) < 0)
+			remove_tree(entry);
+	}
+	if (d)
+		closedir(d);
+	rmdir(path);
+}
+
+static int
+teardown(void **state)
+{
+	assert_return_code(chdir("/"), 0);
+	remove_tree(*state);
+	free(*state);
+	return 0;
+}
+
+static void
+put_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_true(write_all(fd, text, strlen(text)));
+	close(fd);
+}
+
+/* The only entry of a directory. */
+static void
+only_name(const char *dir, char out[256])
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.') {
+			snprintf(out, 256, "%s", e->d_name);
+			n++;
+		}
+	closedir(d);
+	assert_int_equal(n, 1);
+}
+
+static unsigned
+count_names(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+static struct mailstore *
+open_store(void)
+{
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", true, &r);
+
+	assert_int_equal(r, STORE_OK);
+	return ms;
+}
+
+static struct mailfolder *
+open_folder(struct mailstore *ms, const char *name, unsigned how)
+{
+	enum store_result r;
+	struct mailfolder *f = mailfolder_open(ms, span_str(name), how, &r);
+
+	if (r != STORE_OK)
+		fprintf(stderr, "open: %s\n", mailstore_cause(ms));
+	assert_int_equal(r, STORE_OK);
+	return f;
+}
+
+static uint32_t
+append(struct mailstore *ms, const char *folder, const char *text, uint8_t flags, const char *keyword)
+{
+	struct span keywords[1] = { span_str(keyword) };
+	struct mailappend_how how = { .flags = flags, .keywords = keywords, .nkeywords = keyword != NULL, .date = 1000000000 };
+	enum store_result r;
+	struct mailappend *a = mailappend_begin(ms, span_str(folder), &r);
+	uint32_t validity, uid;
+
+	assert_non_null(a);
+	for (const char *p = text; *p; p++)	/* by single bytes: CR and LF are apart */
+		assert_int_equal(mailappend_write(a, span_of(p, 1)), STORE_OK);
+	r = mailappend_commit(a, &how, &validity, &uid);
+	if (r != STORE_OK)
+		fprintf(stderr, "append: %s\n", mailstore_cause(ms));
+	assert_int_equal(r, STORE_OK);
+	assert_true(validity > 0);
+	return uid;
+}
+
+static void
+test_names(void **state)
+{
+	static const char *const bad[] = { "", ".", "..", "a..b", ".a", "a.", "../x", "a/b", "/etc", "~root", "INBOX/../x",
+	    "cur", "new", "tmp", "a\x01", "a\x7f", "\xff", "\xc0\x80", "\xed\xa0\x80", "a\xc2\x85", " a", "a .b", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u" };
+	static const char *const good[] = { "INBOX", "inbox", "Sent", "A.B", "Entw\xc3\xbcrfe", "a&b", "a b", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+	char big[300];
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(bad); i++)
+		if (mailstore_name_check(span_str(bad[i])) != STORE_BADNAME)
+			fail_msg("taken: %s", bad[i]);
+	for (size_t i = 0; i < NELEMS(good); i++)
+		if (mailstore_name_check(span_str(good[i])) != STORE_OK)
+			fail_msg("refused: %s", good[i]);
+	memset(big, 'x', sizeof(big));
+	assert_int_equal(mailstore_name_check(span_of(big, 200)), STORE_OK);
+	assert_int_equal(mailstore_name_check(span_of(big, 201)), STORE_BADNAME);
+	assert_int_equal(mailstore_name_check(span_of("a\0b", 3)), STORE_BADNAME);
+}
+
+static void
+test_filenames(void **state)
+{
+	static const struct {
+		const char *name, *again;	/* again: as formatted; NULL: no message */
+	} rows[] = {
+		{ "1000.Qabc R1.host,S=5,W=6,U=7:2,FS", "1000.Qabc R1.host,S=5,W=6,U=7:2,FS" },
+		{ "x:2,SF", "x:2,FS" },
+		{ "x:2,ab", "x:2,ab" },
+		{ "x:2,Zq", "x:2,Zq" },
+		{ "x,S=1,foo=2,W=1,,U=3", "x,S=1,W=1,U=3,foo=2,:2," },
+		{ "x,S=-1", "x,S=-1:2," },
+		{ "x,S=10,W=9", "x:2," },
+		{ "x,S=10,W=21", "x:2," },
+		{ "x,U=0", "x,U=0:2," },
+		{ "x,U=4294967295", "x,U=4294967295:2," },
+		{ "x:1,foo", "x:2," },
+		{ "a:b:2,S", "a:b:2,S" },
+		{ ".x", NULL }, { "", NULL }, { ",U=1", NULL }, { "a\nb", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct filename f;
+		char out[FILENAME_MAX_ + 1];
+
+		assert_int_equal(filename_parse(span_str(rows[i].name), &f), rows[i].again != NULL);
+		if (!rows[i].again)
+			continue;
+		assert_true(filename_format(&f, true, out));
+		assert_string_equal(out, rows[i].again);
+	}
+}
+
+static void
+test_append_read(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	struct mailtext t;
+	const struct mail_message *m;
+
+	(void)state;
+	assert_int_equal(append(ms, "INBOX", "A: b\r\n\r\nx\r\r\ny\rz\n", MFLAG_SEEN, "$Label1"), 1);
+	assert_int_equal(append(ms, "inbox", "", 0, NULL), 2);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), 2);
+	m = mailfolder_messages(f);
+	assert_int_equal(m[0].uid, 1);
+	assert_int_equal(m[0].flags, MFLAG_SEEN);
+	assert_int_equal(m[0].keywords, 1);
+	assert_string_equal(mailfolder_keyword_name(f, 0), "$Label1");
+	assert_int_equal(m[0].date, 1000000000);
+	assert_int_equal(m[0].size, 13);
+	mailtext_init(&t);
+	assert_int_equal(mailfolder_read(f, 0, &t), STORE_OK);
+	assert_true(span_is(t.text, "A: b\n\nx\r\ny\rz\n"));
+	assert_int_equal(m[0].crlf_size, mailtext_crlf_size(t.text));
+	assert_int_equal(mailfolder_read_head(f, 0, 1000, &t), STORE_OK);
+	assert_true(span_is(t.text, "A: b\n\n"));
+	assert_int_equal(mailfolder_read(f, 1, &t), STORE_OK);
+	assert_int_equal(t.text.n, 0);
+	mailtext_fini(&t);
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
+static void
+test_uids_last(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	struct mailfolder_changes ch;
+	uint32_t validity, index = 1;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(append(ms, "INBOX", "x\n", 0, NULL), i);
+	f = open_folder(ms, "INBOX", 0);
+	validity = mailfolder_uidvalidity(f);
+	index = 2;
+	assert_int_equal(mailfolder_expunge(f, &index, 1), STORE_OK);
+	assert_int_equal(mailfolder_refresh(f, false, &ch), STORE_OK);
+	assert_int_equal(mailfolder_count(f), 3);
+	assert_int_equal(ch.nexpunged, 0);
+	assert_int_equal(mailfolder_refresh(f, true, &ch), STORE_OK);
+	assert_int_equal(ch.nexpunged, 1);
+	assert_int_equal(ch.expunged[0].index, 2);
+	assert_int_equal(ch.expunged[0].uid, 3);
+	assert_int_equal(mailfolder_count(f), 2);
+	mailfolder_close(f);
+	mailstore_free(ms);
+	assert_int_equal(mailstore_index_drop("Maildir"), STORE_OK);
+	ms = open_store();
+	assert_int_equal(append(ms, "INBOX", "x\n", 0, NULL), 4);	/* not 3 again */
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_uidvalidity(f), validity);
+	assert_int_equal(mailfolder_uidnext(f), 5);
+	mailfolder_close(f);
+	/* the file lost or damaged: another UIDVALIDITY, UIDs of the names stay */
+	put_file("Maildir/merpati-uid", "merpati-uid 1 0000000001 0000000001 0000000001 x 00000000\n");
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_not_equal(mailfolder_uidvalidity(f), 1);
+	assert_int_equal(mailfolder_count(f), 3);
+	assert_int_equal(mailfolder_messages(f)[2].uid, 4);
+	assert_int_equal(mailfolder_uidnext(f), 5);
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
+static void
+test_foreign_files(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailstore_status st;
+	struct mailfolder *f;
+	struct utimbuf old = { 900000000, 900000000 };
+	char name[256];
+
+	(void)state;
+	put_file("Maildir/new/2000.M1P1.host", "A: b\n\nsecond\n");
+	put_file("Maildir/new/1000.M1P1.host", "A: b\n\nfirst\n");
+	utime("Maildir/new/1000.M1P1.host", &old);
+	put_file("Maildir/new/.hidden", "x");
+	assert_int_equal(mkdir("Maildir/new/dir", 0700), 0);
+	assert_int_equal(symlink("/etc/passwd", "Maildir/new/link"), 0);
+	assert_int_equal(mkfifo("Maildir/new/fifo", 0600), 0);
+	assert_int_equal(mailstore_status(ms, SPAN("INBOX"), &st), STORE_OK);
+	assert_int_equal(st.messages, 2);
+	assert_int_equal(st.recent, 2);
+	assert_int_equal(st.uidnext, 3);
+	f = open_folder(ms, "INBOX", MAILFOLDER_READONLY);
+	assert_int_equal(mailfolder_count(f), 2);
+	assert_int_equal(mailfolder_messages(f)[0].uid, 1);
+	assert_true(mailfolder_messages(f)[0].flags & MFLAG_RECENT);
+	assert_int_equal(mailfolder_messages(f)[0].date, 900000000);
+	assert_int_equal(mailfolder_messages(f)[0].size, 12);
+	assert_int_equal(mailfolder_messages(f)[0].crlf_size, 15);
+	mailfolder_close(f);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), 2);
+	assert_true(mailfolder_messages(f)[1].flags & MFLAG_RECENT);
+	assert_int_equal(mailfolder_messages(f)[1].uid, 2);
+	mailfolder_close(f);
+	assert_int_equal(count_names("Maildir/cur"), 2);
+	unlink("Maildir/cur/2000.M1P1.host,S=13,W=16,U=2:2,");
+	only_name("Maildir/cur", name);
+	assert_string_equal(name, "1000.M1P1.host,S=12,W=15,U=1:2,");
+	f = open_folder(ms, "INBOX", 0);
+	assert_false(mailfolder_messages(f)[0].flags & MFLAG_RECENT);
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
+static void
+test_duplicates(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	struct mailfolder_changes ch;
+
+	(void)state;
+	assert_int_equal(append(ms, "INBOX", "x\n", 0, NULL), 1);
+	put_file("Maildir/cur/5000.other,S=2,W=3,U=1:2,S", "y\n");	/* the same UID */
+	put_file("Maildir/cur/6000.other,S=2,W=3,U=77:2,S", "z\n");	/* a UID that this folder never gave */
+	put_file("Maildir/cur/7000.twin,S=2,W=3:2,S", "t\n");		/* the same base twice */
+	put_file("Maildir/cur/7000.twin,S=2,W=3:2,F", "u\n");
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(mailfolder_messages(f)[i].uid, i + 1);
+	put_file("Maildir/cur/8000.late,S=2,W=3,U=3:2,S", "l\n");
+	assert_int_equal(mailfolder_refresh(f, true, &ch), STORE_OK);
+	assert_int_equal(ch.arrived, 1);
+	assert_int_equal(mailfolder_messages(f)[5].uid, 6);
+	mailfolder_close(f);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), 6);
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
+static void
+test_two_sessions(void **state)
+{
+	struct mailstore *a = open_store(), *b = open_store();
+	struct mailfolder *fa, *fb;
+	struct mailfolder_changes ch;
+	struct mailtext t;
+	uint32_t index = 0, failed[1];
+	size_t nfailed;
+	int letter;
+
+	(void)state;
+	append(a, "INBOX", "one\n", 0, NULL);
+	append(a, "INBOX", "two\n", 0, NULL);
+	fa = open_folder(a, "INBOX", 0);
+	fb = open_folder(b, "INBOX", 0);
+	letter = mailfolder_keyword(fa, SPAN("Work"), true);
+	assert_int_equal(letter, 0);
+	assert_int_equal(mailfolder_set_flags(fa, &index, 1, MAILFLAG_ADD, MFLAG_SEEN, 1, UINT64_MAX, NULL, NULL), STORE_OK);
+	/* b still has the old name: it reads, and sets a flag beside a's */
+	mailtext_init(&t);
+	assert_int_equal(mailfolder_read(fb, 0, &t), STORE_OK);
+	assert_true(span_is(t.text, "one\n"));
+	assert_int_equal(mailfolder_set_flags(fb, &index, 1, MAILFLAG_ADD, MFLAG_FLAGGED, 0, UINT64_MAX, NULL, NULL), STORE_OK);
+	assert_int_equal(mailfolder_refresh(fa, true, &ch), STORE_OK);
+	assert_int_equal(ch.nchanged, 1);
+	assert_int_equal(ch.changed[0], 0);
+	assert_int_equal(mailfolder_messages(fa)[0].flags, MFLAG_SEEN | MFLAG_FLAGGED);
+	assert_int_equal(mailfolder_messages(fa)[0].keywords, 1);
+	assert_int_equal(mailfolder_refresh(fb, true, &ch), STORE_OK);
+	assert_string_equal(mailfolder_keyword_name(fb, 0), "Work");
+	/* UNCHANGEDSINCE */
+	assert_int_equal(mailfolder_set_flags(fb, &index, 1, MAILFLAG_SET, 0, 0, 1, failed, &nfailed), STORE_OK);
+	assert_int_equal(nfailed, 1);
+	/* a expunges what b shows */
+	assert_int_equal(mailfolder_expunge(fa, &index, 1), STORE_OK);
+	assert_int_equal(mailfolder_read(fb, 0, &t), STORE_GONE);
+	append(a, "INBOX", "three\n", 0, NULL);
+	assert_int_equal(mailfolder_refresh(fb, false, &ch), STORE_OK);
+	assert_int_equal(ch.arrived, 1);
+	assert_int_equal(mailfolder_count(fb), 3);
+	index = 1;
+	assert_int_equal(mailfolder_set_flags(fa, &index, 1, MAILFLAG_SET, MFLAG_DELETED, 0, UINT64_MAX, NULL, NULL), STORE_OK);
+	assert_int_equal(mailfolder_refresh(fb, true, &ch), STORE_OK);
+	assert_int_equal(ch.nexpunged, 1);
+	assert_int_equal(ch.nchanged, 1);
+	assert_int_equal(ch.changed[0], 0);
+	assert_int_equal(mailfolder_messages(fb)[0].uid, 2);
+	mailtext_fini(&t);
+	mailfolder_close(fa);
+	mailfolder_close(fb);
+	mailstore_free(a);
+	mailstore_free(b);
+}
+
+static void
+collect(void *ctx, struct span name)
+{
+	buf_addspan(ctx, name);
+	buf_addc(ctx, ' ');
+}
+
+static void
+test_folders(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	struct buf names;
+	uint32_t index[2] = { 0, 1 }, uids[2], validity;
+
+	(void)state;
+	buf_init(&names, 4096);
+	assert_int_equal(mailstore_create(ms, SPAN("A")), STORE_OK);
+	assert_int_equal(mailstore_create(ms, SPAN("A")), STORE_EXISTS);
+	assert_int_equal(mailstore_create(ms, SPAN("A.B")), STORE_OK);
+	assert_int_equal(mailstore_create(ms, SPAN("../x")), STORE_BADNAME);
+	assert_int_equal(mailstore_list(ms, collect, &names), STORE_OK);
+	assert_string_equal(buf_cstr(&names), "INBOX A A.B ");
+	assert_int_equal(mailstore_rename(ms, SPAN("A"), SPAN("A.B")), STORE_EXISTS);
+	assert_int_equal(mailstore_rename(ms, SPAN("A"), SPAN("C")), STORE_OK);
+	buf_reset(&names);
+	assert_int_equal(mailstore_list(ms, collect, &names), STORE_OK);
+	assert_string_equal(buf_cstr(&names), "INBOX C C.B ");
+	append(ms, "INBOX", "one\n", MFLAG_SEEN, "K");
+	append(ms, "INBOX", "two\n", 0, NULL);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_copy(f, index, 2, SPAN("C"), false, uids, &validity), STORE_OK);
+	assert_int_equal(uids[1], 2);
+	assert_int_equal(mailfolder_copy(f, index, 2, SPAN("Nowhere"), false, uids, &validity), STORE_NOTFOUND);
+	assert_int_equal(mailfolder_copy(f, index, 1, SPAN("C"), true, uids, &validity), STORE_OK);
+	assert_int_equal(uids[0], 3);
+	mailfolder_close(f);
+	f = open_folder(ms, "C", 0);
+	assert_int_equal(mailfolder_count(f), 3);
+	assert_int_equal(mailfolder_messages(f)[2].flags, MFLAG_SEEN);
+	assert_int_equal(mailfolder_messages(f)[2].keywords, 1);
+	assert_string_equal(mailfolder_keyword_name(f, 0), "K");
+	mailfolder_close(f);
+	assert_int_equal(mailstore_rename(ms, SPAN("INBOX"), SPAN("Old")), STORE_OK);
+	f = open_folder(ms, "Old", 0);
+	assert_int_equal(mailfolder_count(f), 1);
+	mailfolder_close(f);
+	assert_int_equal(mailstore_delete(ms, SPAN("C")), STORE_OK);
+	assert_int_equal(mailstore_delete(ms, SPAN("C")), STORE_NOTFOUND);
+	assert_int_equal(mailstore_delete(ms, SPAN("INBOX")), STORE_DENIED);
+	buf_reset(&names);
+	assert_int_equal(mailstore_list(ms, collect, &names), STORE_OK);
+	assert_string_equal(buf_cstr(&names), "INBOX C.B Old ");
+	assert_int_equal(mailstore_subscribe(ms, SPAN("Old"), true), STORE_OK);
+	assert_int_equal(mailstore_subscribe(ms, SPAN("X.Y"), true), STORE_OK);
+	assert_int_equal(mailstore_subscribe(ms, SPAN("Old"), false), STORE_OK);
+	buf_reset(&names);
+	assert_int_equal(mailstore_list_subscribed(ms, collect, &names), STORE_OK);
+	assert_string_equal(buf_cstr(&names), "X.Y ");
+	buf_fini(&names);
+	mailstore_free(ms);
+}
+
+static void
+test_deliver(void **state)
+{
+	struct mail_delivery d = { .path = "d.test/u/Maildir", .create = true, .queue_id = SPAN("4c7Q2x9kTz000000"), .rcpt = 3,
+	    .arrival = 1700000000, .host = "mx.d.test", .head = SPAN("Return-Path: <a@b>\n"), .body = SPAN("A: b\n\nx\n") };
+	struct mailstore *ms;
+	struct mailfolder *f;
+	enum store_result r;
+	struct buf cause;
+	char name[256];
+
+	(void)state;
+	d.body_crlf_size = mailtext_crlf_size(d.body);
+	buf_init(&cause, 4096);
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_OK);
+	only_name("d.test/u/Maildir/new", name);
+	assert_string_equal(name, "1700000000.Q4c7Q2x9kTz000000R3.mx.d.test,S=27,W=31");
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_EXISTS);
+	only_name("d.test/u/Maildir/new", name);
+	ms = mailstore_new("d.test/u/Maildir", false, &r);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), 1);
+	assert_int_equal(mailfolder_messages(f)[0].date, 1700000000);
+	mailfolder_close(f);
+	mailstore_free(ms);
+	d.maybe_repeated = true;	/* it lies in cur/ now */
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_EXISTS);
+	d.rcpt = 4;
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_OK);
+	assert_int_equal(count_names("d.test/u/Maildir/tmp"), 0);
+	d.path = "nobody/Maildir";
+	d.create = false;
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_NOTFOUND);
+	buf_fini(&cause);
+}
+
+static void
+test_lock(void **state)
+{
+	struct mailstore *a = open_store(), *b = open_store();
+
+	(void)state;
+	assert_int_equal(mailstore_lock(a), STORE_OK);
+	assert_int_equal(mailstore_lock(b), STORE_BUSY);
+	mailstore_free(a);
+	assert_int_equal(mailstore_lock(b), STORE_OK);
+	mailstore_free(b);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_filenames),
+		cmocka_unit_test_setup_teardown(test_append_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_uids_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
