@@ -24,7 +24,5 @@ struct conf {
 
 struct setting *conf_find(const struct conf *c, struct span name);
 bool conf_expand(const struct conf *c, struct span in, int depth, struct buf *out, struct buf *why);
-/* "main.cf:12: " or "master.cf:7 (submission): "; for a default: "default of NAME: " */
-void conf_place(const struct conf *c, const char *name, struct buf *out);
 
 #endif

@@ -96,6 +96,9 @@ int conf_apply(const struct conf *c, struct params *out, struct buf *err);	/* ch
 int conf_check_names(const struct conf *c, const char *others, struct buf *err);
 int conf_check_files(const struct conf *c, struct buf *err);	/* files and maps exist and open; only where the file system is seen */
 
+/* "main.cf:12: " or "master.cf:7 (submission): "; for a default: "default of NAME: " */
+void conf_place(const struct conf *c, const char *name, struct buf *out);
+
 /* For postconf: the raw setting (NULL: default), and the expanded value of a name. */
 const char *conf_raw(const struct conf *c, const char *name);
 bool conf_value(const struct conf *c, const char *name, struct buf *out);
