@@ -1,0 +1,217 @@
+/* check.c: merpati check: what is wrong with a configuration, all at once. The files are the operator's. */
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/map.h"
+#include "common/compile.h"
+#include "common/tool.h"
+#include "places.h"
+#include "tools.h"
+#include "base/banned.h"
+
+#define OUT_MAX (4u << 20)
+#define USERS_MAX (256u << 20)
+
+void
+check_init(struct check *c, const char *confdir)
+{
+	*c = (struct check){ .confdir = confdir };
+	buf_init(&c->out, OUT_MAX);
+}
+
+void
+check_fini(struct check *c)
+{
+	buf_fini(&c->out);
+	conf_free(c->conf);
+}
+
+static void PRINTF(4, 0)
+add_sentence(struct check *c, const char *name, const char *kind, const char *fmt, va_list ap)
+{
+	if (name)
+		conf_place(c->conf, name, &c->out);
+	buf_adds(&c->out, kind);
+	buf_vaddf(&c->out, fmt, ap);
+	buf_addc(&c->out, '\n');
+}
+
+void
+check_error(struct check *c, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_sentence(c, name, "", fmt, ap);
+	va_end(ap);
+	c->errors++;
+}
+
+void
+check_warning(struct check *c, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_sentence(c, name, "warning: ", fmt, ap);
+	va_end(ap);
+}
+
+/* What could not be read is empty, so that the other checks need not ask. */
+static void
+fill_gaps(void)
+{
+	for (size_t i = 0; i < param_count; i++) {
+		const char **text = (const char **)(void *)((char *)&par + param_rows[i].offset);
+
+		if (param_rows[i].type <= PT_ENUM && !*text)
+			*text = "";
+	}
+}
+
+void
+check_read(struct check *c)
+{
+	c->conf = tool_read_conf(c->confdir, &c->out, &c->errors);
+	if (c->conf)
+		c->errors += conf_apply(c->conf, &par, &c->out);
+	fill_gaps();
+}
+
+/* A domain has one class: Postfix warns of the same ("do not list domain in BOTH"). */
+static void
+check_domain_classes(struct check *c)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} lists[] = {
+		{ "mydestination", offsetof(struct params, mydestination) },
+		{ "virtual_mailbox_domains", offsetof(struct params, virtual_mailbox_domains) },
+		{ "virtual_alias_domains", offsetof(struct params, virtual_alias_domains) },
+		{ "relay_domains", offsetof(struct params, relay_domains) },
+	};
+
+	for (size_t i = 1; i < NELEMS(lists); i++) {
+		const char *mine = *(const char **)(void *)((char *)&par + lists[i].offset);
+		struct span rest = span_str(mine), domain;
+
+		while (span_word(&rest, ", \t\r\n", &domain))
+			for (size_t k = 0; k < i; k++)
+				if (param_list_has(*(const char **)(void *)((char *)&par + lists[k].offset), domain))
+					check_error(c, lists[i].name, "%.*s is in %s and in %s; leave it in one of them",
+					    SPAN_FMT(domain), lists[k].name, lists[i].name);
+	}
+}
+
+static void
+check_users(struct check *c)
+{
+	struct buf text;
+	int errors;
+
+	buf_init(&text, USERS_MAX);
+	if (tool_read(par.users_file, USERS_MAX, &text)) {
+		errors = compile_check_users(par.users_file, buf_span(&text), &c->out);
+		c->errors += errors;
+		if (errors)
+			buf_addf(&c->out, "%s: merpati user writes this file; see users(5) for the form of its lines\n", par.users_file);
+	} else if (errno == EACCES) {
+		check_warning(c, "users_file", "%s: only root can check it", par.users_file);
+	}
+	buf_fini(&text);
+}
+
+/* Tables whose text was changed and not compiled. */
+static void
+check_stale(void *ctx, const char *cdb)
+{
+	struct check *c = ctx;
+	struct buf text;
+
+	buf_init(&text, 4096);
+	buf_add(&text, cdb, strlen(cdb));
+	if (span_ends_nocase(buf_span(&text), ".cdb")) {
+		buf_truncate(&text, text.len - 4);
+		if (compile_is_stale(text.p, cdb))
+			check_warning(c, NULL, "%s: newer than its table; run: %s %s", text.p,
+			    span_ends_nocase(buf_span(&text), "aliases") ? "postalias" : "postmap", text.p);
+	}
+	buf_fini(&text);
+}
+
+static void
+check_host(struct check *c)
+{
+	struct span host = span_str(par.myhostname);
+
+	if (host.n == 0 || span_find(host, ' ') >= 0)
+		check_error(c, "myhostname", "myhostname must be one full name, such as mail.example.com");
+	if (!span_starts(span_str(par.smtpd_banner), par.myhostname))
+		check_error(c, "smtpd_banner", "smtpd_banner must begin with $myhostname (RFC 5321 4.2)");
+	if (!span_ends_nocase(span_str(par.home_mailbox), "/"))
+		check_error(c, "home_mailbox", "home_mailbox must end with / : mailboxes are Maildirs");
+}
+
+static void
+check_system_users(struct check *c)
+{
+	const char *missing = geteuid() == 0 ? places_missing_user() : NULL;
+
+	if (missing)
+		check_error(c, NULL, "the system user %s is missing; make it: useradd --system --user-group --no-create-home %s",
+		    missing, missing);
+}
+
+void
+check_all(struct check *c)
+{
+	if (!c->conf)
+		return;
+	c->errors += conf_check_files(c->conf, &c->out);
+	check_services(c);
+	check_host(c);
+	check_domain_classes(c);
+	check_users(c);
+	conf_each_file(c->conf, check_stale, c);
+	check_aliases(c);
+	check_tls(c);
+	check_system_users(c);
+}
+
+int
+check_report(struct check *c)
+{
+	struct span rest = buf_span(&c->out), line;
+
+	while (span_cut(&rest, '\n', &line))
+		if (line.n)
+			tool_complain("%.*s", (int)line.n, line.p);
+	if (c->errors)
+		tool_complain("%d mistake%s in the configuration %s", c->errors, c->errors == 1 ? "" : "s", c->confdir);
+	return c->errors ? EX_CONFIG : 0;
+}
+
+int
+command_check(const char *confdir, int argc, char **argv)
+{
+	struct check c;
+	int code;
+
+	if (argc > 1)
+		tool_fail(EX_USAGE, "check: \"%s\" is not understood", argv[1]);
+	check_init(&c, confdir);
+	check_read(&c);
+	check_all(&c);
+	code = check_report(&c);
+	if (!code)
+		printf("%s: no mistakes\n", confdir);
+	check_fini(&c);
+	return code;
+}

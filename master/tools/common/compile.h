@@ -1,0 +1,26 @@
+/*
+ * compile.h: the texts of conf/ made into tables: aliases, users, the users of
+ * the system. Sentences of mistakes and warnings are appended to err, one a line.
+ */
+#ifndef TOOLS_COMPILE_H
+#define TOOLS_COMPILE_H
+
+#include "base/buf.h"
+
+/* conf/users to users.cdb (anyone) and secrets.cdb (root alone). False: the old ones stay. */
+bool compile_users(const char *confdir, struct buf *err);
+/* The same from text that is not written yet. `file` is for sentences. */
+bool compile_users_text(const char *confdir, const char *file, struct span text, struct buf *err);
+/* Check alone: how many mistakes. */
+int compile_check_users(const char *file, struct span text, struct buf *err);
+
+/* getpwent(3) to system-users.cdb: root and everybody with a uid that people have. */
+bool compile_system_users(const char *confdir, struct buf *err);
+
+/* Every alias file that alias_maps names. `stale`: only those whose table is older or missing. */
+bool compile_aliases(bool stale, struct buf *err);
+
+/* Is path.cdb missing or older than path? */
+bool compile_is_stale(const char *text, const char *cdb);
+
+#endif

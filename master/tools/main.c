@@ -1,0 +1,88 @@
+/* main.c: merpati(1): makes, starts and looks after an instance. Run by its operator; trusts what he owns. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/tool.h"
+#include "tools.h"
+#include "base/banned.h"
+
+bool want_json;
+
+static const struct command commands[] = {
+	{ "init", command_init, "DIR --domain D [--base-port N]", "make a new instance in DIR", true },
+	{ "start", command_start, "[--foreground]", "start; returns when every listener accepts", false },
+	{ "stop", command_stop, "", "finish what is being served, then end", false },
+	{ "reload", command_reload, "", "take over a changed configuration; sessions go on", false },
+	{ "status", command_status, "", "processes, listeners, size of the queue", false },
+	{ "check", command_check, "", "all mistakes of the configuration", false },
+	{ "user", command_user, "add|del|passwd ADDRESS | list | import FILE", "the users of conf/users", false },
+	{ "index", command_index, "drop|rebuild ADDRESS", "the index of a mailbox", false },
+	{ "queue", command_queue, "list", "the queued mail", false },
+};
+
+static void
+print_usage(FILE *to)
+{
+	fputs("usage: merpati [-c CONFDIR] [--json] COMMAND ...\n\n", to);
+	for (size_t i = 0; i < NELEMS(commands); i++)
+		fprintf(to, "  %-7s %-42s %s\n", commands[i].name, commands[i].args, commands[i].text);
+	fputs("\nCONFDIR is $MERPATI_CONF or /etc/merpati when it is not given. Exit codes are those of sysexits.h.\n", to);
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < NELEMS(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Take --json out wherever it stands; it is the one option that every command may have. */
+static int
+take_json(int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			want_json = true;
+		else
+			argv[n++] = argv[i];
+	argv[n] = NULL;
+	return n;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *given = NULL;
+	const struct command *c;
+	int at = 1;
+
+	tool_begin(argc, argv, "merpati");
+	if (argc < 1)
+		return EX_USAGE;
+	argc = take_json(argc, argv);
+	for (; at < argc && argv[at][0] == '-'; at++) {
+		if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+			print_usage(stdout);
+			return tool_flush(0);
+		}
+		if (strcmp(argv[at], "--version") == 0) {
+			puts("merpati " MERPATI_VERSION);
+			return tool_flush(0);
+		}
+		if (strcmp(argv[at], "-c") != 0 || at + 1 >= argc)
+			tool_fail(EX_USAGE, "%s: no such option; merpati --help lists them", argv[at]);
+		given = argv[++at];
+	}
+	if (at >= argc) {
+		print_usage(stderr);
+		return EX_USAGE;
+	}
+	c = find_command(argv[at]);
+	if (!c)
+		tool_fail(EX_USAGE, "%s: no such command; merpati --help lists them", argv[at]);
+	return tool_flush(c->run(c->without_conf ? NULL : tool_confdir(given), argc - at, argv + at));
+}

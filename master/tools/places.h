@@ -1,0 +1,15 @@
+/* places.h: the directories of an instance, their owners and modes; system users of the daemons. */
+#ifndef TOOLS_PLACES_H
+#define TOOLS_PLACES_H
+
+#include <stdbool.h>
+
+/* Make what is missing, mend owners and modes (when root). Exits with a sentence when that is impossible. */
+void places_prepare(const char *confdir);
+
+/* Create the missing system users (root only). Exits when one cannot be made. */
+void places_make_users(void);
+/* The first daemon user that is missing, or NULL. Valid until the next call. */
+const char *places_missing_user(void);
+
+#endif

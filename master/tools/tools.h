@@ -1,0 +1,26 @@
+/* tools.h: the families of commands of merpati(1). Each returns an exit code of sysexits.h. */
+#ifndef TOOLS_TOOLS_H
+#define TOOLS_TOOLS_H
+
+#include <stdbool.h>
+
+struct command {
+	const char *name;
+	int (*run)(const char *confdir, int argc, char **argv);	/* argv[0]: the command itself */
+	const char *args, *text;
+	bool without_conf;		/* confdir is NULL */
+};
+
+extern bool want_json;			/* --json */
+
+int command_init(const char *confdir, int argc, char **argv);
+int command_start(const char *confdir, int argc, char **argv);
+int command_stop(const char *confdir, int argc, char **argv);
+int command_reload(const char *confdir, int argc, char **argv);
+int command_status(const char *confdir, int argc, char **argv);
+int command_check(const char *confdir, int argc, char **argv);
+int command_user(const char *confdir, int argc, char **argv);
+int command_index(const char *confdir, int argc, char **argv);
+int command_queue(const char *confdir, int argc, char **argv);
+
+#endif

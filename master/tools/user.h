@@ -1,0 +1,40 @@
+/*
+ * user.h: the table of users in memory while it is being changed. Comments and
+ * the order of lines are kept. The file is replaced as a whole, under a lock.
+ */
+#ifndef TOOLS_USER_H
+#define TOOLS_USER_H
+
+#include "mail/users.h"
+
+struct user_line {
+	char *text;
+	struct user_record rec;		/* spans into text; address empty: a comment */
+};
+
+struct user_table {
+	const char *confdir;
+	int lock;
+	struct user_line *lines;
+	size_t n, cap;
+	size_t *order, norder;		/* by address, of the lines as they were read */
+};
+
+/* Exits with a sentence when the table is damaged or may not be written. `change`: takes the lock. */
+void user_table_open(struct user_table *t, const char *confdir, bool change);
+/* Replaces conf/users and compiles both tables. Exits when that fails. */
+void user_table_save(struct user_table *t);
+void user_table_close(struct user_table *t);
+
+struct user_line *user_table_find(struct user_table *t, struct span address);
+/* Adds the user, or gives the present one another verifier. */
+void user_table_set(struct user_table *t, struct span address, struct span verifier);
+void user_table_remove(struct user_table *t, struct user_line *l);
+
+/* Checked and canonical; false and a sentence. */
+bool user_address(struct span in, struct buf *out, struct buf *err) CHECKED;
+
+/* user import FILE */
+int user_import(struct user_table *t, const char *file);
+
+#endif
