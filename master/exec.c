@@ -1,0 +1,112 @@
+/* exec.c: from master to a daemon: descriptors, user, the one capability, exec. Nothing of the daemon runs as root. */
+#include "master.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/die.h"
+#include "base/banned.h"
+
+#define HIGH_FD 500	/* descriptors are moved up here first, so that none is overwritten on its way down */
+
+static bool
+set_capabilities(uint32_t permitted, uint32_t inheritable)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2] = { { permitted, permitted, inheritable }, { 0, 0, 0 } };
+
+	return syscall(SYS_capset, &h, d) == 0;
+}
+
+/* The bounding set first: it needs SETPCAP, which is dropped with the rest. */
+void
+keep_five_capabilities(void)
+{
+	static const uint32_t five = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SYS_CHROOT |
+	    1u << CAP_NET_BIND_SERVICE | 1u << CAP_KILL;
+
+	for (unsigned cap = 0; cap <= 63; cap++)
+		if (cap > 31 || !(five >> cap & 1))
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);	/* EINVAL above the kernel's last one */
+	if (!set_capabilities(five, 0))
+		die_errno("cannot drop capabilities");
+}
+
+static bool
+become(uid_t uid, gid_t gid)
+{
+	const uint32_t chroot_only = 1u << CAP_SYS_CHROOT;
+
+	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
+	    setresuid(uid, uid, uid) == 0 && set_capabilities(chroot_only, chroot_only) &&
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0) == 0;
+}
+
+static bool
+place_descriptors(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (dup2(fds[i], HIGH_FD + (int)i) < 0)
+			return false;
+	for (size_t i = 0; i < n; i++)
+		if (dup2(HIGH_FD + (int)i, (int)i) < 0)
+			return false;
+	return syscall(SYS_close_range, (unsigned)n, ~0u, 0) == 0;
+}
+
+/* In the child: memory is still the parent's (vfork), so only system calls. */
+static void
+run(const struct launch *l, char *const *env)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (!place_descriptors(l->fds, l->fd_count) || (l->become && !become(l->uid, l->gid)))
+		return;
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execve(l->path, l->argv, env);
+}
+
+/* PATH, and what debug builds and sanitizers look for; nothing else crosses into a daemon. */
+static char **
+environment(void)
+{
+	static const char *const pass[] = { "MERPATI_MISBEHAVE", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
+	static char *env[NELEMS(pass) + 2];
+	size_t n = 0;
+
+	if (env[0])
+		return env;
+	env[n++] = x_strdup("PATH=/usr/bin:/bin");
+	for (size_t i = 0; i < NELEMS(pass); i++) {
+		const char *v = getenv(pass[i]);
+		struct buf b;
+
+		if (!v)
+			continue;
+		buf_init(&b, 4096);
+		buf_addf(&b, "%s=%s", pass[i], v);
+		env[n++] = x_strdup(b.p);
+		buf_fini(&b);
+	}
+	return env;
+}
+
+pid_t
+launch(const struct launch *l)
+{
+	char **env = environment();
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		run(l, env);
+		_exit(127);
+	}
+	return pid;
+}

@@ -1,0 +1,183 @@
+/* request.c: what children ask of master: STATUS, OPEN_FILE, SPAWN. Their words are not trusted. */
+#include "master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/banned.h"
+
+static void
+answer(struct child *c, enum msg_kind kind, const void *m)
+{
+	if (!msg_send(c->link, kind, m))
+		log_warn(NULL, "cannot answer %s[%d]: %s", c->service->name, (int)c->pid, strerror(errno));
+}
+
+static void
+take_status(struct child *c, struct msg *m)
+{
+	struct service *s = c->service;
+	bool accepting = m->STATUS.accepting != 0 && !m->STATUS.retiring;
+
+	c->clients = m->STATUS.clients;
+	if (!c->retiring) {
+		s->idle += (unsigned)accepting - (unsigned)c->accepting;
+		c->accepting = accepting;
+		if (m->STATUS.retiring) {
+			c->retiring = true;
+			s->count--;
+		}
+	}
+	if (!c->told) {
+		c->told = true;
+		ready_check();
+	}
+	service_tend(s);
+}
+
+/* Only regular files that the configuration names for this kind of daemon. */
+static void
+take_open_file(struct child *c, struct msg *m)
+{
+	struct msg_FILE out = { .path = m->OPEN_FILE.path, .fd = -1, .error = EACCES };
+	char *path = x_spandup(m->OPEN_FILE.path);
+	struct stat st;
+
+	if (strlen(path) == m->OPEN_FILE.path.n && config_names_file(master.config, path, c->service->kind->role)) {
+		out.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		out.error = out.fd < 0 ? (uint32_t)errno : 0;
+		if (out.fd >= 0 && (fstat(out.fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+			close_fd(&out.fd);
+			out.error = EINVAL;
+		}
+	} else {
+		log_warn(NULL, "%s[%d] asks for a file that the configuration does not give it: %s", c->service->name,
+		    (int)c->pid, path);
+	}
+	answer(c, MSG_FILE, &out);
+	close_fd(&out.fd);
+	free(path);
+}
+
+/* ---- SPAWN: a user is named, never a uid ---- */
+
+static const struct {
+	unsigned asker;
+	const char *service;
+} may_spawn[] = {
+	{ R_QMGR, "local" }, { R_QMGR, "smtp" }, { R_QMGR, "bounce" },
+	{ R_AUTH, "imap" }, { R_AUTH, "pop3" },
+};
+
+static struct service *
+spawnable(const struct child *c, struct span name)
+{
+	for (size_t i = 0; i < NELEMS(may_spawn); i++)
+		if (may_spawn[i].asker == c->service->kind->role && span_is(name, may_spawn[i].service))
+			return service_find(may_spawn[i].service);
+	return NULL;
+}
+
+static bool
+mailbox_ok(struct span mailbox)
+{
+	struct span part;
+
+	if (mailbox.n == 0 || mailbox.n > 512 || mailbox.p[0] == '/' || !span_printable(mailbox))
+		return false;
+	while (span_cut(&mailbox, '/', &part))
+		if (part.n == 0 || part.p[0] == '.')
+			return false;
+	return true;
+}
+
+/* A virtual user's session is a fork of the zygote, which already has the right uid and nothing else. */
+static const char *
+spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
+{
+	struct msg_FORK order = { .mailbox = q->mailbox, .login = q->login, .sock = q->sock };
+	struct child *z = child_zygote(s);
+	struct owner o;
+
+	if (!mailbox_ok(q->mailbox))
+		return "not a mailbox";
+	if (!z && owner_of_daemon(master.config, s->kind, &o)) {
+		z = child_start(s, &o, -1, 0, "", "");
+		if (z)
+			z->zygote = true;
+	}
+	if (!z)
+		return "the session process cannot be started";
+	return msg_send(z->link, MSG_FORK, &order) ? NULL : "the session process does not listen";
+}
+
+static const char *
+spawn_process(struct service *s, const struct child *asker, const struct msg_SPAWN *q, const char *user)
+{
+	struct owner o;
+	char *login;
+	bool ok;
+
+	if (*user ? !owner_of_user(user, &o) : !owner_of_daemon(master.config, s->kind, &o))
+		return "no such user, or one that may not get mail";
+	if (s->count >= s->max)
+		return "too many processes";
+	login = x_spandup(q->login);
+	ok = child_start(s, &o, q->sock, asker->service->kind->role, login, *user ? o.home : "") != NULL;
+	free(login);
+	return ok ? NULL : "cannot be started";
+}
+
+static const char *
+spawn(struct child *c, const struct msg_SPAWN *q)
+{
+	struct service *s = spawnable(c, q->service);
+	const char *failure;
+	char *user;
+
+	if (!s)
+		return "this service may not be asked for";
+	if (q->sock < 0 || q->user.n > 64 || q->login.n > 512)
+		return "malformed request";
+	if (q->user.n == 0 && s->kind->how == HOW_SESSION)
+		return spawn_virtual_session(s, q);
+	user = x_spandup(q->user);
+	failure = spawn_process(s, c, q, user);
+	free(user);
+	return failure;
+}
+
+static void
+take_spawn(struct child *c, struct msg *m)
+{
+	const char *failure = spawn(c, &m->SPAWN);
+	struct msg_SPAWNED out = { .token = m->SPAWN.token, .error = failure ? EAGAIN : 0, .text = span_str(failure) };
+
+	if (failure)
+		log_warn(NULL, "%s[%d] asked for a process of %.*s: %s", c->service->name, (int)c->pid,
+		    SPAN_FMT(m->SPAWN.service), failure);
+	answer(c, MSG_SPAWNED, &out);
+}
+
+static const struct {
+	enum msg_kind kind;
+	void (*take)(struct child *c, struct msg *m);
+} requests[] = {
+	{ MSG_STATUS, take_status },
+	{ MSG_OPEN_FILE, take_open_file },
+	{ MSG_SPAWN, take_spawn },
+};
+
+void
+request_take(struct child *c, struct msg *m)
+{
+	for (size_t i = 0; i < NELEMS(requests); i++)
+		if (requests[i].kind == m->kind)
+			requests[i].take(c, m);
+	msg_close_fds(m);
+}

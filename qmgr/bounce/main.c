@@ -1,0 +1,177 @@
+/*
+ * bounce: a delivery agent like any other, but it delivers reports. qmgr hands
+ * it a message by descriptor and says what happened to whom; a report goes out
+ * through intake. Has no file and no queue; trusts qmgr for the facts, but not
+ * the text, which strangers wrote.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "mail/envelope.h"
+#include "mail/outcome.h"
+#include "report.h"
+#include "service/service.h"
+#include "submit.h"
+#include "base/banned.h"
+
+static int intake = -1;
+
+static int
+connect_intake(void)
+{
+	return service_connect("intake");
+}
+
+static void
+open_bounce(void)
+{
+	intake = connect_intake();	/* when it is not there yet, the first report tries again */
+}
+
+/* As much of the message as is returned; false with errno. */
+static bool
+read_original(const struct msg_BOUNCE *m, struct buf *b)
+{
+	uint64_t limit = par.bounce_size_limit, n = m->body_len < limit ? m->body_len : limit;
+	char *to;
+
+	if (n == 0)
+		return true;
+	to = buf_room(b, (size_t)n);
+	if (!to || !pread_all(m->message, to, (size_t)n, (off_t)m->body_off))
+		return false;
+	buf_grew(b, (size_t)n);
+	return true;
+}
+
+static struct outcome
+write_and_submit(const struct msg_BOUNCE *m, struct span original, struct buf *id)
+{
+	struct report r = { .msg = m, .headers_only = report_headers_only(m), .now = clock_wall() };
+	struct buf text, rcpt, sender;
+	char boundary[64];
+	struct outcome o;
+	uint64_t rnd;
+
+	buf_init(&text, REPORT_MAX);
+	buf_init(&rcpt, 1024);
+	buf_init(&sender, 1024);
+	rand_bytes(&rnd, sizeof(rnd));
+	snprintf(boundary, sizeof(boundary), "%.*s.%016" PRIx64, (int)(m->id.n > 32 ? 32 : m->id.n), m->id.p, rnd);
+	r.boundary = boundary;
+	r.original = report_cut(original, r.headers_only, (size_t)par.bounce_size_limit);
+	report_recipient(m, &rcpt);
+	report_sender(m, &sender);
+	if (rcpt.len == 0)
+		o = outcome_make(OUTCOME_FAILED, "5.5.0", "no report is made of a report");
+	else if (!report_write(&r, &text))
+		o = outcome_make(OUTCOME_FAILED, "5.3.4", "the report would be too large");
+	else
+		o = submit(&intake, connect_intake, buf_span(&sender), buf_span(&rcpt),
+		    MAIL_INTERNAL | (m->flags & MAIL_SMTPUTF8), buf_span(&text), id);
+	buf_fini(&text);
+	buf_fini(&rcpt);
+	buf_fini(&sender);
+	return o;
+}
+
+static struct outcome
+report(const struct msg_BOUNCE *m)
+{
+	static const char *const names[] = { "non-delivery", "delay", "delivery", "postmaster" };
+	struct buf original, id;
+	struct outcome o;
+	char *queue_id = x_spandup(m->id);
+
+	buf_init(&original, (size_t)par.bounce_size_limit);
+	buf_init(&id, 64);
+	if (read_original(m, &original))
+		o = write_and_submit(m, buf_span(&original), &id);
+	else
+		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
+	if (o.kind == OUTCOME_DELIVERED)
+		log_info(queue_id, "sender %s notification: %s", names[m->kind < NELEMS(names) ? m->kind : 0], id.p);
+	else
+		log_warn(queue_id, "no notification: %s", o.text);
+	buf_fini(&original);
+	buf_fini(&id);
+	x_free(&queue_id);
+	return o;
+}
+
+static bool
+answer(int fd, uint32_t job, const struct outcome *o)
+{
+	struct msg_OUTCOME m = {
+		.job = job,
+		.kind = (uint32_t)o->kind,
+		.code = (uint32_t)o->code,
+		.dsn = span_str(o->dsn),
+		.text = span_str(o->text),
+		.mta = span_str(o->mta),
+		.last = 1,
+	};
+
+	return msg_send(fd, MSG_OUTCOME, &m);
+}
+
+/* The spans of a BOUNCE do not outlive the next msg_recv, and submit receives: they are copied first. */
+static void
+copy_span(struct buf *b, struct span *s)
+{
+	size_t at = b->len;
+
+	buf_addspan(b, *s);
+	*s = span_of(b->p + at, s->n);
+}
+
+static void
+serve(int fd, unsigned role)
+{
+	struct msg m;
+
+	while (service_recv(fd, role, R_BOUNCE, &m) == MSG_OK && m.kind == MSG_BOUNCE) {
+		struct msg_BOUNCE b = m.BOUNCE;
+		struct outcome o;
+		struct buf copy;
+		bool ok;
+
+		buf_init(&copy, CHAN_MAX);
+		if (!buf_room(&copy, CHAN_MAX))
+			break;
+		copy_span(&copy, &b.id);
+		copy_span(&copy, &b.sender);
+		copy_span(&copy, &b.envid);
+		copy_span(&copy, &b.rcpts);
+		o = report(&b);
+		ok = answer(fd, b.job, &o);
+		msg_close_fds(&m);
+		buf_fini(&copy);
+		if (!ok)
+			break;
+	}
+	close_fd(&intake);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct service svc = {
+		.name = "bounce",
+		.role = R_BOUNCE,
+		.model = SERVICE_BLOCKING,
+		.scope = SCOPE_BOUNCE,
+		.root = ROOT_RUN,
+		.sys = JAIL_SOCKET | JAIL_UNIX,
+		.open = open_bounce,
+		.serve = serve,
+	};
+
+	return service_main(&svc, argc, argv);
+}
