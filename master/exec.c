@@ -49,7 +49,7 @@ become(uid_t uid, gid_t gid)
 }
 
 static bool
-place_descriptors(const int *fds, size_t n)
+place_descriptors(const int *fds, size_t n, int keep)
 {
 	for (size_t i = 0; i < n; i++)
 		if (dup2(fds[i], HIGH_FD + (int)i) < 0)
@@ -57,7 +57,8 @@ place_descriptors(const int *fds, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (dup2(HIGH_FD + (int)i, (int)i) < 0)
 			return false;
-	return syscall(SYS_close_range, (unsigned)n, ~0u, 0) == 0;
+	return syscall(SYS_close_range, (unsigned)n, (unsigned)keep - 1, 0) == 0 &&
+	    syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0) == 0;
 }
 
 /* In the child: memory is still the parent's (vfork), so only system calls. */
@@ -65,12 +66,15 @@ static void
 run(const struct launch *l, char *const *env)
 {
 	sigset_t none;
+	/* opened by us: the daemon's user need not be able to walk to the program */
+	int program = open(l->path, O_PATH | O_CLOEXEC), at = HIGH_FD - 1;
 
 	sigemptyset(&none);
-	if (!place_descriptors(l->fds, l->fd_count) || (l->become && !become(l->uid, l->gid)))
+	if (program < 0 || dup3(program, at, O_CLOEXEC) < 0 || !place_descriptors(l->fds, l->fd_count, at) ||
+	    (l->become && !become(l->uid, l->gid)))
 		return;
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execve(l->path, l->argv, env);
+	syscall(SYS_execveat, at, "", l->argv, env, AT_EMPTY_PATH);
 }
 
 /* PATH, and what debug builds and sanitizers look for; nothing else crosses into a daemon. */
