@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -448,6 +449,7 @@ int
 service_main(const struct service *svc, int argc, char **argv)
 {
 	service.svc = svc;
+	prctl(PR_SET_NAME, svc->name, 0, 0, 0);		/* started by descriptor: the kernel knows no name */
 	log_setup(svc->name, LOG_TEXT, LOG_INFO_);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

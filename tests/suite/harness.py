@@ -1,0 +1,202 @@
+"""harness.py: a private instance of the real suite for a test: own directory, own ports, ended by pid.
+
+A test file is a script: it uses Instance and @test, and ends with main(). Each test prints one line:
+"ok NAME", "not ok NAME: why" or "skip NAME: why"; tests/run counts them.
+"""
+import glob, os, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get('MERPATI_BUILD', TOP + '/build')
+BIN = BUILD + '/bin'
+PORTS = dict(smtp=25, submission=587, submissions=465, pop3=110, pop3s=995, imap=143, imaps=993)
+DOMAIN = 'example.test'
+
+
+class Skip(Exception):
+    pass
+
+
+class Failed(AssertionError):
+    pass
+
+
+def check(cond, text):
+    if not cond:
+        raise Failed(text)
+
+
+def free_base():
+    """a base port whose seven ports nobody listens on"""
+    for _ in range(200):
+        base = random.randrange(12000, 30000)
+        try:
+            for off in PORTS.values():
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(('127.0.0.1', base + off))
+            return base
+        except OSError:
+            continue
+    raise RuntimeError('no free ports')
+
+
+def wait(f, secs=20, step=0.02):
+    """f() until it is true; its value, or the last one"""
+    end = time.monotonic() + secs
+    while True:
+        v = f()
+        if v or time.monotonic() > end:
+            return v
+        time.sleep(step)
+
+
+class Instance:
+    def __init__(self, domain=DOMAIN, users=('alice', 'bob'), main='', directory=None, env=None):
+        self.own = directory is None
+        self.dir = directory or tempfile.mkdtemp(prefix='merpati-test-', dir='/tmp')
+        os.chmod(self.dir, 0o755)
+        self.root = self.dir + '/i'
+        self.domain, self.base, self.env = domain, free_base(), dict(os.environ, **(env or {}))
+        self.conf = self.root + '/conf'
+        self.run('init', self.root, '--domain', domain, '--base-port', str(self.base), conf=False)
+        with open(self.dir + '/import', 'w') as f:
+            for u in users:
+                f.write(f'{u}@{domain}:pw-{u}\n')
+        if users:
+            self.run('user', 'import', self.dir + '/import')
+        self.configure('smtpd_error_sleep_time = 0s\nauth_failure_delay = 0s\n' + main)
+
+    def configure(self, text):
+        with open(self.conf + '/main.cf', 'a') as f:
+            f.write(text)
+
+    def run(self, *args, conf=True, ok=True, input=None, timeout=120):
+        cmd = [BIN + '/merpati'] + (['-c', self.conf] if conf else []) + list(args)
+        r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, input=input, env=self.env,
+                           stdin=None if input is not None else subprocess.DEVNULL, timeout=timeout)
+        if ok and r.returncode:
+            raise Failed(f'{" ".join(cmd)}: exit {r.returncode}\n{r.stdout}')
+        return r
+
+    def tool(self, name, *args, **kw):
+        return subprocess.run([f'{BIN}/{name}', *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=dict(self.env, MERPATI_CONF=self.conf), timeout=60, **kw)
+
+    def start(self):
+        self.run('start')
+        return self
+
+    def stop(self):
+        if os.path.exists(self.root + '/spool/pid/master.pid'):
+            self.run('stop', ok=False)
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            pid = self.master()
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            if os.environ.get('MERPATI_KEEP'):
+                print(f'# kept {self.root}')
+            elif self.own:
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        if exc[0] and exc[0] is not Skip:
+            sys.stdout.write('# the end of the log:\n' + ''.join('# ' + l + '\n' for l in self.log().splitlines()[-25:]))
+        self.close()
+
+    # ---- places
+    def port(self, name):
+        return self.base + PORTS[name]
+
+    def master(self):
+        try:
+            pid = int(open(self.root + '/spool/pid/master.pid').read())
+            return pid if 'master' in open(f'/proc/{pid}/cmdline').read() else 0
+        except (OSError, ValueError):
+            return 0
+
+    def log(self):
+        try:
+            return open(self.root + '/log/mail.log', errors='replace').read()
+        except OSError:
+            return ''
+
+    def maildir(self, user):
+        return f'{self.root}/mail/{self.domain}/{user}/Maildir'
+
+    def mails(self, user):
+        return sorted(glob.glob(self.maildir(user) + '/new/*') + glob.glob(self.maildir(user) + '/cur/*'))
+
+    def wait_mails(self, user, n, secs=20):
+        got = wait(lambda: len(self.mails(user)) >= n and self.mails(user), secs)
+        check(got, f'{user} has {len(self.mails(user))} messages, not {n}, after {secs} s')
+        return got
+
+    def queue(self):
+        """files of messages in the queue"""
+        return [p for d in ('incoming', 'queue') for p in glob.glob(f'{self.root}/spool/{d}/**', recursive=True) if os.path.isfile(p)]
+
+    def processes(self):
+        """{pid: argv[0]} of master and everything below it"""
+        kids, out = {}, {}
+        for p in os.listdir('/proc'):
+            if p.isdigit():
+                try:
+                    kids.setdefault(int(open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[1]), []).append(int(p))
+                except OSError:
+                    pass
+        todo = [self.master()]
+        while todo and todo[0]:
+            p = todo.pop()
+            try:
+                out[p] = os.path.basename(open(f'/proc/{p}/cmdline').read().split('\0')[0])
+            except OSError:
+                continue
+            todo += kids.get(p, [])
+        return out
+
+    # ---- connections
+    def tls(self):
+        return ssl.create_default_context(cafile=self.conf + '/tls/cert.pem')
+
+    def connect(self, name, timeout=20):
+        s = socket.create_connection(('127.0.0.1', self.port(name)), timeout=timeout)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if name.endswith('s') and name != 'pop3' and name != 'smtp':
+            s = self.tls().wrap_socket(s, server_hostname='127.0.0.1')
+        return s
+
+
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def main():
+    want = sys.argv[1:]
+    bad = 0
+    for f in TESTS:
+        name = f.__name__.replace('_', ' ')
+        if want and f.__name__ not in want:
+            continue
+        try:
+            f()
+            print(f'ok {name}', flush=True)
+        except Skip as e:
+            print(f'skip {name}: {e}', flush=True)
+        except Exception as e:
+            bad += 1
+            if not isinstance(e, Failed):
+                traceback.print_exc(file=sys.stdout)
+            print(f'not ok {name}: {e}', flush=True)
+    sys.exit(1 if bad else 0)
