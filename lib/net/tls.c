@@ -336,7 +336,7 @@ tls_server_commit(struct tls_server *t, struct span ticket_keys)
 {
 	_Static_assert(sizeof(struct ticket_key) == 80, "as keyd sends it");
 
-	if (t->next) {
+	if (t->next && t->next->n > 0) {	/* nothing usable: what was there stays */
 		sites_free(t->now);
 		t->now = t->next;
 		t->next = NULL;

@@ -48,7 +48,9 @@ refuse(struct loading *l, const char *what)
 	unsigned long e = ERR_peek_last_error();
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
 
-	buf_addf(l->err, "key %zu: %s%s%s%s", l->keys->n, what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+	if (l->keys->n > 0)
+		buf_addf(l->err, "key %zu: ", l->keys->n);
+	buf_addf(l->err, "%s%s%s%s", what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
 	ERR_clear_error();
 	return false;
 }

@@ -1,0 +1,170 @@
+/*
+ * links.c: answers CERTS and SIGN. The peer may be a captured worker: it can
+ * have signatures made (that is keyd's work), but not see a key, not stop
+ * keyd, and not fill its memory: a link that does not read is closed.
+ */
+#include "links.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "service/message.h"
+#include "store.h"
+#include "base/banned.h"
+
+#define MESSAGES_AT_ONCE 16	/* then the other links have their turn */
+
+struct link {
+	int fd;
+	unsigned role;
+	bool wants;		/* has asked for certificates: is told of new ones */
+	bool complained;	/* one line in the log for each bad link is enough */
+	struct watch watch;
+	struct link *next, **prev;
+};
+
+static struct link *links;
+static unsigned link_count;
+
+static void
+link_close(struct link *l)
+{
+	watch_stop(&l->watch);
+	close(l->fd);
+	*l->prev = l->next;
+	if (l->next)
+		l->next->prev = l->prev;
+	link_count--;
+	free(l);
+}
+
+static bool
+send_certificates(struct link *l)
+{
+	const struct keys *k = store_keys();
+	struct msg_CERT m = { .generation = store_generation(), .names = SPAN_NONE, .chain = SPAN_NONE };
+	size_t n = k ? k->n : 0;
+
+	l->wants = true;
+	for (size_t i = 0; i < n; i++) {
+		m.key = k->at[i].id;
+		m.names = buf_span(&k->at[i].names);
+		m.chain = buf_span(&k->at[i].chain);
+		m.last = i + 1 == n;
+		m.ticket_keys = m.last ? store_tickets() : SPAN_NONE;
+		if (!msg_send(l->fd, MSG_CERT, &m))
+			return false;
+	}
+	m.last = 1;
+	m.ticket_keys = SPAN_NONE;
+	return n > 0 || msg_send(l->fd, MSG_CERT, &m);	/* none: one without a chain */
+}
+
+static bool
+take_certs(struct link *l, const struct msg *in)
+{
+	(void)in;
+	return send_certificates(l);
+}
+
+static bool
+take_sign(struct link *l, const struct msg *in)
+{
+	const struct keypair *k = store_find(in->SIGN.key);
+	struct msg_SIGNED m = { .seq = in->SIGN.seq };
+	struct buf sig, err;
+	bool sent;
+
+	buf_init(&sig, KEYS_SIGNATURE_MAX);
+	buf_init(&err, 300);
+	if (!k)
+		buf_adds(&err, "no such key");
+	else
+		m.ok = keys_sign(k, in->SIGN.scheme, in->SIGN.digest, in->SIGN.tbs, &sig, &err);
+	m.signature = buf_span(&sig);
+	if (!m.ok && !l->complained) {
+		log_warn(NULL, "signature refused to role 0x%x: %s", l->role, err.p);
+		l->complained = true;
+	}
+	sent = msg_send(l->fd, MSG_SIGNED, &m);
+	buf_fini(&sig);
+	buf_fini(&err);
+	return sent;
+}
+
+/* What a worker may ask, in any state. */
+static const struct permitted {
+	enum msg_kind kind;
+	bool (*take)(struct link *, const struct msg *);
+} permitted[] = {
+	{ MSG_SIGN, take_sign },
+	{ MSG_CERTS, take_certs },
+};
+
+static bool
+take(struct link *l, struct msg *in)
+{
+	for (size_t i = 0; i < NELEMS(permitted); i++)
+		if (permitted[i].kind == in->kind)
+			return permitted[i].take(l, in);
+	msg_close_fds(in);
+	return false;
+}
+
+static void
+on_ready(void *ctx, int events)
+{
+	struct link *l = ctx;
+	struct msg in;
+
+	(void)events;
+	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+		enum msg_result r = msg_recv(l->fd, l->role, R_KEYD, &in);
+
+		if (r == MSG_AGAIN)
+			return;
+		if (r != MSG_OK || !take(l, &in)) {
+			link_close(l);
+			return;
+		}
+	}
+}
+
+void
+links_accept(int fd, unsigned role)
+{
+	struct link *l;
+
+	if (link_count == LINKS_MAX) {
+		log_warn(NULL, "more than %d links: one of role 0x%x is refused", LINKS_MAX, role);
+		close(fd);
+		return;
+	}
+	set_nonblocking(fd, true);
+	l = x_new(struct link);
+	l->fd = fd;
+	l->role = role;
+	l->next = links;
+	l->prev = &links;
+	if (links)
+		links->prev = &l->next;
+	links = l;
+	link_count++;
+	watch_start(&l->watch, fd, LOOP_READ, on_ready, l);
+}
+
+void
+links_push(void)
+{
+	struct link *next;
+
+	for (struct link *l = links; l; l = next) {
+		next = l->next;
+		if (l->wants && !send_certificates(l))
+			link_close(l);
+	}
+}
