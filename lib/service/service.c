@@ -68,6 +68,12 @@ service_mailbox(void)
 	return service.mailbox;
 }
 
+bool
+service_has_home(void)
+{
+	return service.home != NULL && *service.home;
+}
+
 int
 service_counters_fd(void)
 {

@@ -83,6 +83,7 @@ void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
 const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
+bool service_has_home(void);			/* -H: the root is a system user's home directory */
 
 /* Before the jail: maps of a parameter; dies (EX_CONFIG) on a mistake. */
 struct maps *service_maps(const char *spec);

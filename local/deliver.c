@@ -1,0 +1,204 @@
+/*
+ * deliver.c: prefix headers, loop check, and what the store's answer means to
+ * the sender. The message was written by strangers; qmgr vouches for the rest.
+ */
+#include "deliver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "mail/store/mailstore.h"
+
+#include "base/banned.h"
+
+#define READ_MAX (1u << 20)		/* larger messages are mapped */
+#define HEADER_MAX (256u << 10)		/* how far a loop is looked for */
+#define HEAD_MAX (64u << 10)		/* lines that we put in front */
+#define FRESH_S 30			/* an older message may have been tried before */
+
+void
+message_init(struct message *msg)
+{
+	*msg = (struct message){ .body = SPAN_NONE };
+	buf_init(&msg->own, READ_MAX);
+}
+
+void
+message_unload(struct message *msg)
+{
+	if (msg->map)
+		munmap(msg->map, msg->map_len);
+	msg->map = NULL;
+	msg->body = SPAN_NONE;
+	buf_reset(&msg->own);
+}
+
+bool
+message_load(struct message *msg, int fd, uint64_t off, uint64_t len)
+{
+	struct stat st;
+	uint64_t end;
+	char *to;
+
+	message_unload(msg);
+	if (len > 0 && len <= READ_MAX) {
+		to = buf_room(&msg->own, (size_t)len);
+		if (!to || !pread_all(fd, to, (size_t)len, (off_t)off))
+			return false;
+		buf_grew(&msg->own, (size_t)len);
+		msg->body = buf_span(&msg->own);
+	} else if (len > 0) {
+		if (fstat(fd, &st) < 0)
+			return false;
+		if (!S_ISREG(st.st_mode) || ckd_add(&end, off, len) || end > (uint64_t)st.st_size) {
+			errno = EIO;
+			return false;
+		}
+		msg->map = mmap(NULL, (size_t)end, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (msg->map == MAP_FAILED) {
+			msg->map = NULL;
+			return false;
+		}
+		msg->map_len = (size_t)end;
+		msg->body = span_of((char *)msg->map + off, (size_t)len);
+	}
+	msg->crlf_size = mailtext_crlf_size(msg->body);
+	return true;
+}
+
+/* Has this message been delivered to this address before? (RFC 5321 6.3) */
+static bool
+is_loop(struct span body, struct span address)
+{
+	struct span rest = span_sub(body, 0, HEADER_MAX), line;
+
+	while (span_cut(&rest, '\n', &line)) {
+		line = span_trim_right(line);
+		if (line.n == 0)
+			return false;
+		if (span_starts_nocase(line, "Delivered-To:") && span_eq_nocase(span_trim(span_skip(line, 13)), address))
+			return true;
+	}
+	return false;
+}
+
+/* Addresses come out of the queue file; a control character would make a header of its own. */
+static void
+add_clean(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+}
+
+static void
+build_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head)
+{
+	struct span late = d->late_headers, line;
+
+	buf_adds(head, "Return-Path: <");	/* RFC 5321 4.4: the last one to handle it adds this */
+	add_clean(head, d->sender);
+	buf_adds(head, ">\nDelivered-To: ");
+	add_clean(head, r->address);
+	buf_addc(head, '\n');
+	while (msg_list_next(&late, &line)) {
+		buf_addspan(head, line);
+		if (line.n && line.p[line.n - 1] != '\n')
+			buf_addc(head, '\n');
+	}
+}
+
+static bool
+mailbox_ok(struct span mailbox)
+{
+	struct span part;
+
+	if (mailbox.n == 0 || mailbox.n > 512 || memchr(mailbox.p, 0, mailbox.n))
+		return false;
+	while (span_cut(&mailbox, '/', &part))
+		if (part.n == 0 || part.p[0] == '.')
+			return false;
+	return true;
+}
+
+static struct outcome
+outcome_of(enum store_result r, int err)
+{
+	if (r == STORE_OK || r == STORE_EXISTS)	/* EXISTS: our own file of an attempt whose end qmgr did not see */
+		return outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to maildir%s", r == STORE_OK ? "" : " before");
+	if (err == EDQUOT)
+		return outcome_make(OUTCOME_DEFERRED, "4.2.2", "the mailbox is full");
+	if (err == ENOSPC)
+		return outcome_make(OUTCOME_DEFERRED, "4.3.1", "no space left for mail");
+	if (r == STORE_DENIED)
+		return outcome_make(OUTCOME_DEFERRED, "4.2.0", "the mailbox may not be written: %s", strerror(err));
+	return outcome_make(OUTCOME_DEFERRED, "4.3.0", "the mailbox cannot be written: %s", strerror(err));
+}
+
+static struct outcome
+store(struct mail_delivery *m, const char *id)
+{
+	struct outcome o;
+	struct buf cause;
+	enum store_result r;
+	int err;
+
+	buf_init(&cause, 8192);
+	r = mailstore_deliver(m, &cause);
+	err = errno;
+	o = outcome_of(r, err);
+	if (o.kind != OUTCOME_DELIVERED)
+		log_warn(id, "%s", buf_cstr(&cause));
+	buf_fini(&cause);
+	return o;
+}
+
+struct outcome
+deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+    const struct delivery_place *place)
+{
+	struct buf head, path;
+	struct outcome o;
+	char *id = x_spandup(d->id);
+	int64_t now = clock_wall(), arrival = d->arrival > INT64_MAX ? 0 : (int64_t)d->arrival;
+
+	buf_init(&head, HEAD_MAX);
+	buf_init(&path, 2048);
+	build_head(d, r, &head);
+	if (place->home)
+		buf_adds(&path, place->home_mailbox);
+	else if (mailbox_ok(r->mailbox))
+		buf_addf(&path, "%.*s/Maildir", SPAN_FMT(r->mailbox));
+	while (path.len > 1 && path.p[path.len - 1] == '/')
+		buf_truncate(&path, path.len - 1);
+	if (is_loop(msg->body, r->address)) {
+		o = outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(r->address));
+	} else if (path.len == 0 || path.p[0] == '/' || path.over || head.over) {
+		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");
+	} else {
+		struct mail_delivery m = {
+			.path = buf_cstr(&path),
+			.create = true,
+			.queue_id = d->id,
+			.rcpt = r->number,
+			.arrival = arrival,
+			.host = place->host,
+			.head = buf_span(&head),
+			.body = msg->body,
+			.body_crlf_size = msg->crlf_size,
+			/* a second attempt needs a first one: by a process that is gone, or some time ago */
+			.maybe_repeated = arrival <= place->started || now - arrival > FRESH_S,
+		};
+
+		o = store(&m, id);
+	}
+	buf_fini(&head);
+	buf_fini(&path);
+	free(id);
+	return o;
+}

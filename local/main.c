@@ -1,0 +1,115 @@
+/*
+ * local: puts messages into Maildirs, as the user who owns them. qmgr hands
+ * over each message by descriptor; nothing of the queue can be reached. Trusts
+ * qmgr for the recipients, nobody for the message.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "deliver.h"
+#include "mail/store/mailstore.h"
+#include "service/service.h"
+
+#include "base/banned.h"
+
+static struct delivery_place place;
+static struct message message;
+
+static void
+open_local(void)
+{
+	mailstore_init();
+}
+
+static void
+start_local(void)
+{
+	place = (struct delivery_place){ .home = service_has_home(), .home_mailbox = par.home_mailbox,
+		.host = par.myhostname, .started = clock_wall() };
+	message_init(&message);
+}
+
+static bool
+answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o)
+{
+	struct msg_OUTCOME m = {
+		.job = job,
+		.index = index,
+		.kind = (uint32_t)o->kind,
+		.code = (uint32_t)o->code,
+		.dsn = span_str(o->dsn),
+		.text = span_str(o->text),
+		.mta = span_str(o->mta),
+		.last = last,
+	};
+
+	return msg_send(fd, MSG_OUTCOME, &m);
+}
+
+/* number, address, ORCPT, mailbox */
+static bool
+next_recipient(struct span *list, struct recipient *r)
+{
+	struct span number, orcpt;
+
+	return msg_list_next(list, &number) && msg_list_next(list, &r->address) && msg_list_next(list, &orcpt) &&
+	    msg_list_next(list, &r->mailbox) && span_u32(number, 0, UINT32_MAX, &r->number);
+}
+
+static bool
+deliver(int fd, const struct msg_DELIVER *d)
+{
+	uint32_t n = msg_list_count(d->rcpts) / 4;
+	struct span list = d->rcpts;
+	struct outcome unread;
+	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len), ok = n > 0;
+
+	if (!loaded)
+		unread = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
+	for (uint32_t i = 0; i < n && ok; i++) {
+		struct recipient r;
+		struct outcome o;
+
+		if (!next_recipient(&list, &r))
+			return false;
+		o = loaded ? deliver_one(d, &message, &r, &place) : unread;
+		ok = answer(fd, d->job, i, i + 1 == n, &o);
+	}
+	message_unload(&message);
+	return ok;
+}
+
+static void
+serve(int fd, unsigned role)
+{
+	struct msg m;
+	bool ok = true;
+
+	while (ok && service_recv(fd, role, R_LOCAL, &m) == MSG_OK) {
+		ok = m.kind == MSG_DELIVER && deliver(fd, &m.DELIVER);
+		if (!ok)
+			log_warn(NULL, "a malformed order, or qmgr is gone");
+		msg_close_fds(&m);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct service svc = {
+		.name = "local",
+		.role = R_LOCAL,
+		.model = SERVICE_BLOCKING,
+		.scope = SCOPE_LOCAL,
+		.root = ROOT_MAIL,
+		.write_below = true,
+		.sys = JAIL_READ | JAIL_WRITE,
+		.open = open_local,
+		.start = start_local,
+		.serve = serve,
+	};
+
+	return service_main(&svc, argc, argv);
+}
