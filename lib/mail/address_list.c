@@ -114,6 +114,7 @@ take_word(struct address_list *l, struct buf *a, struct buf *b)
 		l->at++;
 	while (!at_end(l)) {
 		char c = here(l);
+		bool escaped = false;
 
 		if (!close && (is_special(c) || c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '['))
 			return;
@@ -121,16 +122,16 @@ take_word(struct address_list *l, struct buf *a, struct buf *b)
 		if (close == '"' && c == close)
 			return;
 		if (c == '\\' && close && !at_end(l)) {
+			escaped = true;
 			c = here(l);
 			l->at++;
 		}
 		add_char(a, c);
 		if (b)
 			add_char(b, c);
-		if (close && c == close)
+		/* an open bracket must not swallow the list */
+		if (close == ']' && !escaped && (c == ']' || c == ',' || c == '>'))
 			return;
-		if (close == ']' && (c == ',' || c == '>'))
-			return;		/* an open bracket must not swallow the list */
 	}
 }
 
