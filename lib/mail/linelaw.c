@@ -99,8 +99,9 @@ begin_field(struct linelaw *l, struct buf *out)
 	}
 	if (l->dropping)
 		return;
-	l->field = held.n;
+	l->field = held.n + 1;
 	buf_addspan(out, held);
+	buf_addc(out, ':');
 }
 
 /* The line is no field: it belongs to the body, unless it is the mark of an mbox. */
@@ -131,7 +132,7 @@ name_text(struct linelaw *l, struct span s, struct buf *out)
 
 		if (c == ':' && l->name_len) {
 			begin_field(l, out);
-			return i;
+			return i + 1;
 		}
 		if (!fits || c == ':' || l->name_len == LINELAW_NAME_MAX) {
 			not_a_field(l, out);
@@ -159,7 +160,7 @@ header_text(struct linelaw *l, struct span s, struct buf *out)
 	}
 	if (l->where == LINELAW_BODY)
 		buf_addspan(out, s);
-	else
+	else if (s.n)
 		field_text(l, s, out);
 }
 
