@@ -1,0 +1,358 @@
+/*
+ * data.c: the message, from a stranger to intake. Up to SMTP_CHUNK bytes are
+ * gathered here first, so that a small message is one MAIL, and a slow client
+ * holds no intake; what is longer streams, and the client is paused while
+ * intake's socket is full.
+ */
+#include "smtpd.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "mail/envelope.h"
+#include "net/conn.h"
+#include "policy.h"
+#include "service/message.h"
+#include "service/params.h"
+
+#include "base/banned.h"
+
+#define DRAIN_SLACK (4u << 20)		/* bytes past twice the limit that are read after a refusal */
+#define SLOW_WINDOWS 2			/* windows of DATA_TICK_MS below smtpd_min_data_rate in a row */
+
+static void pump(struct session *s);
+
+struct reply
+cmd_data(struct session *s, struct span arg)
+{
+	struct reply r = reply_make(354, "", "End data with <CR><LF>.<CR><LF>");
+
+	(void)s;
+	(void)arg;
+	r.then = THEN_DATA;
+	return r;
+}
+
+static void
+window_begin(struct session *s)
+{
+	s->window_received = 0;
+	s->window_paused = false;
+	timer_set(&s->timer, DATA_TICK_MS);
+}
+
+void
+data_begin(struct session *s)
+{
+	s->phase = PH_DATA;
+	dotscan_init(&s->scan);
+	buf_init(&s->body, SMTP_CHUNK);
+	s->rcpts_sent = 0;
+	s->begun = s->sent_end = s->streamed = s->ended = s->retried = s->refused = false;
+	s->drained = 0;
+	s->slow_windows = 0;
+	if (par.smtpd_min_data_rate)
+		window_begin(s);
+	if (s->conn)
+		conn_timeout(s->conn, par.smtpd_timeout * 1000, true);
+}
+
+/* ---- the end ---- */
+
+static void
+forget_refusal(struct session *s)
+{
+	free(s->refusal);
+	s->refusal = NULL;
+}
+
+/* The transaction is over; answer, or go if the client has gone meanwhile. */
+static void
+conclude(struct session *s, struct reply *r)
+{
+	timer_clear(&s->timer);
+	buf_fini(&s->body);
+	forget_refusal(s);
+	session_reset(s);
+	s->ended = false;
+	s->junk = 0;
+	session_answer(s, r);
+}
+
+/* The answer is known before the end of data: what still comes is read and thrown away. */
+static void
+refuse(struct session *s, const struct reply *r)
+{
+	struct reply copy = *r;
+
+	intake_drop(&s->job);
+	if (par.soft_bounce)
+		reply_soften(&copy);
+	policy_log_reject(s, "END-OF-MESSAGE", &copy, SPAN_NONE);
+	if (s->ended) {
+		conclude(s, &copy);
+		return;
+	}
+	s->refused = true;
+	s->refusal = x_new(struct reply);
+	*s->refusal = copy;
+	buf_reset(&s->body);
+	if (s->conn) {
+		conn_pause(s->conn, false);
+		conn_kick(s->conn);
+	}
+}
+
+static void
+log_client(const struct session *s, const char *id)
+{
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, id);
+	logline_fmt(&l, "client", "unknown[%s]", s->addr);
+	if (s->login) {
+		logline_str(&l, "sasl_method", span_str(s->mech));
+		logline_str(&l, "sasl_username", span_str(s->login));
+	}
+	logline_str(&l, "session", span_str(s->id));
+	logline_end(&l);
+}
+
+static void
+finish(struct session *s, const struct msg_MAIL_DONE *d)
+{
+	struct reply r;
+	char dsn[10] = "", id[64] = "";
+
+	/* All of it is still here: another intake may take it (the first was told to end, or died). */
+	if (!d && !s->streamed && !s->retried) {
+		s->retried = true;
+		s->begun = s->sent_end = false;
+		s->rcpts_sent = 0;
+		pump(s);
+		return;
+	}
+	if (!d) {
+		r = reply_make(451, "4.3.2", "Error: queue file cannot be written now");
+		refuse(s, &r);
+		return;
+	}
+	memcpy(dsn, d->dsn.p, d->dsn.n < sizeof(dsn) ? d->dsn.n : sizeof(dsn) - 1);
+	memcpy(id, d->id.p, d->id.n < sizeof(id) ? d->id.n : sizeof(id) - 1);
+	if (d->code == 250 && s->sent_end) {
+		r = reply_make(250, dsn[0] ? dsn : "2.0.0", "Ok: queued as %s", id);
+		log_client(s, id);
+		intake_finish(&s->job);
+		conclude(s, &r);
+		return;
+	}
+	r = reply_make(d->code >= 400 && d->code <= 599 ? (int)d->code : 451, dsn, "%.*s", SPAN_FMT(d->text));
+	if (r.code == 550 && strcmp(dsn, "5.5.2") == 0 && strcmp(par.smtpd_forbid_bare_newline, "reject") == 0)
+		r.then = THEN_CLOSE;
+	if (s->sent_end)
+		intake_finish(&s->job);
+	refuse(s, &r);
+}
+
+static void
+on_done(void *ctx, const struct msg_MAIL_DONE *d)
+{
+	session_enter(ctx);
+	finish(ctx, d);
+	session_leave(ctx);
+}
+
+/* ---- to intake ---- */
+
+/* The recipients from rcpts_sent on that fit one message; whole triples. */
+static struct span
+next_rcpts(const struct session *s)
+{
+	struct span rest = span_skip(buf_span(&s->rcpts), s->rcpts_sent), field;
+	const char *start = rest.p, *end = rest.p;
+
+	while (rest.n > 0 && (size_t)(rest.p - start) < SMTP_RCPTS_CHUNK) {
+		for (int i = 0; i < 3; i++)
+			if (!msg_list_next(&rest, &field))
+				return span_of(start, (size_t)(end - start));
+		end = rest.p ? rest.p : s->rcpts.p + s->rcpts.len;
+	}
+	return span_of(start, (size_t)(end - start));
+}
+
+static uint32_t
+mail_flags(const struct session *s)
+{
+	return s->flags | (par.smtpd_submission ? MAIL_SUBMISSION : 0) |
+	    (strcmp(par.smtpd_forbid_bare_newline, "reject") == 0 ? MAIL_BARE_LF_REJECT : 0);
+}
+
+static enum intake_state
+send_first(struct session *s, struct span rcpts, struct span body, uint32_t last)
+{
+	struct msg_MAIL m = {
+		.session = span_str(s->id), .sender = buf_span(&s->sender),
+		.client_addr = span_str(s->addr), .client_name = SPAN("unknown"),
+		.helo = span_str(s->helo), .protocol = span_str(session_protocol(s)),
+		.login = span_str(s->login), .tls = span_str(s->tls),
+		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = SPAN_NONE,
+		.rcpts = rcpts, .body = body, .last = last,
+	};
+
+	return intake_send(&s->job, MSG_MAIL, &m);
+}
+
+/* One message to intake; the body goes with the last of the recipients. */
+static enum intake_state
+send_next(struct session *s)
+{
+	struct span rcpts = next_rcpts(s), body = SPAN_NONE;
+	bool all = s->rcpts_sent + rcpts.n >= s->rcpts.len;
+	uint32_t last = MAIL_MORE;
+	enum intake_state st;
+
+	if (all) {
+		body = buf_span(&s->body);
+		last = s->ended ? MAIL_END : MAIL_MORE;
+	}
+	if (!s->begun)
+		st = send_first(s, rcpts, body, last);
+	else
+		st = intake_send(&s->job, MSG_PART, &(struct msg_PART){ .rcpts = rcpts, .body = body, .last = last });
+	if (st != INTAKE_READY)
+		return st;
+	s->begun = true;
+	s->rcpts_sent += rcpts.n;
+	if (last == MAIL_END) {
+		s->sent_end = true;
+		intake_answer_due(&s->job);
+	} else if (body.n > 0) {
+		s->streamed = true;
+		buf_reset(&s->body);
+	}
+	return st;
+}
+
+/* As much to intake as it takes now: everything when the end was seen, else while a whole chunk is here. */
+static void
+pump(struct session *s)
+{
+	enum intake_state st = INTAKE_READY;
+
+	s->job.on_done = on_done;
+	s->job.ctx = s;
+	if (!s->job.link && !s->begun)
+		st = intake_take(&s->job);
+	while (st == INTAKE_READY) {
+		bool all = s->begun && s->rcpts_sent >= s->rcpts.len;
+
+		if (all && !s->ended && s->body.max - s->body.len >= 2)
+			break;
+		st = send_next(s);
+		if (st == INTAKE_READY && s->ended && s->rcpts_sent >= s->rcpts.len)
+			break;
+	}
+	if (st == INTAKE_BROKEN) {
+		finish(s, NULL);
+		return;
+	}
+	if (s->conn && !s->ended)
+		conn_pause(s->conn, st == INTAKE_LATER);
+	s->window_paused = s->window_paused || st == INTAKE_LATER;
+}
+
+static void
+on_ready(void *ctx)
+{
+	struct session *s = ctx;
+
+	session_enter(s);
+	pump(s);
+	if (s->conn && s->phase == PH_DATA)
+		conn_kick(s->conn);
+	session_leave(s);
+}
+
+/* ---- from the client ---- */
+
+static void
+end_of_data(struct session *s)
+{
+	s->ended = true;
+	s->phase = PH_WAIT;
+	timer_clear(&s->timer);
+	if (s->conn)
+		conn_timeout(s->conn, 0, false);
+	if (s->refused) {
+		struct reply r = *s->refusal;
+
+		conclude(s, &r);
+		return;
+	}
+	pump(s);
+}
+
+/* A refused message is read to its end, so that the client hears why; but not for ever. */
+static bool
+drain(struct session *s)
+{
+	struct reply r;
+
+	s->drained += s->body.len;
+	buf_reset(&s->body);
+	if (s->drained <= 2 * par.message_size_limit + DRAIN_SLACK)
+		return true;
+	r = *s->refusal;
+	r.then = THEN_CLOSE;
+	s->phase = PH_WAIT;
+	conclude(s, &r);
+	return false;
+}
+
+void
+data_input(struct session *s)
+{
+	s->job.on_ready = on_ready;
+	while (s->phase == PH_DATA) {
+		size_t used = dotscan_feed(&s->scan, conn_input(s->conn), &s->body);
+
+		conn_consume(s->conn, used);
+		s->window_received += used;
+		if (s->refused && !drain(s))
+			return;
+		if (s->scan.at == DS_END) {
+			end_of_data(s);
+			return;
+		}
+		if (s->body.max - s->body.len < 2)
+			pump(s);		/* frees the body, or pauses the client */
+		if (used == 0)
+			return;
+	}
+}
+
+void
+data_tick(struct session *s)
+{
+	bool slow = !s->window_paused && s->window_received < (uint64_t)par.smtpd_min_data_rate * (DATA_TICK_MS / 1000);
+	struct reply r;
+
+	s->slow_windows = slow ? s->slow_windows + 1 : 0;
+	if (s->slow_windows < SLOW_WINDOWS) {
+		window_begin(s);
+		return;
+	}
+	log_info(s->id, "timeout after DATA from unknown[%s]: fewer than %u bytes a second", s->addr, par.smtpd_min_data_rate);
+	intake_drop(&s->job);
+	s->phase = PH_WAIT;
+	r = reply_close(421, "4.4.2", "%s Error: too slow", par.myhostname);
+	conclude(s, &r);
+}
+
+void
+data_abandon(struct session *s)
+{
+	intake_drop(&s->job);
+	buf_fini(&s->body);
+	forget_refusal(s);
+}

@@ -1,0 +1,113 @@
+/* hello.c: EHLO and HELO: a name from a stranger, answered with what this session may use. */
+#include "smtpd.h"
+
+#include <stdio.h>
+
+#include "mail/address.h"
+#include "service/params.h"
+
+#include "base/banned.h"
+
+/* Looser than a domain: names with an underscore or without a dot are common, shell text is not. */
+static bool
+hello_name_valid(struct span name)
+{
+	static const char odd[] = "-._:";
+
+	if (name.n == 0 || name.n > SMTP_HELO_MAX)
+		return false;
+	if (name.p[0] == '[')
+		return address_literal_valid(name);
+	for (size_t i = 0; i < name.n; i++) {
+		char c = ascii_lower(name.p[i]);
+
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && (!c || !strchr(odd, c)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+greet(struct session *s, struct span arg, bool esmtp)
+{
+	if (!hello_name_valid(arg))
+		return false;
+	session_reset(s);		/* RFC 5321 4.1.4 */
+	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
+	s->esmtp = esmtp;
+	s->state = ST_HELLO;
+	return true;
+}
+
+struct reply
+cmd_helo(struct session *s, struct span arg)
+{
+	if (!greet(s, arg, false))
+		return reply_make(501, "5.5.4", "Syntax: HELO hostname");
+	return reply_make(250, "", "%s", par.myhostname);
+}
+
+/* ---- the keywords of EHLO: what is whole, and only that ---- */
+
+static bool
+always(const struct session *s)
+{
+	(void)s;
+	return true;
+}
+
+static bool
+may_starttls(const struct session *s)
+{
+	return !s->secure && tls_offered();
+}
+
+static bool
+may_vrfy(const struct session *s)
+{
+	(void)s;
+	return !par.disable_vrfy_command;
+}
+
+static void
+size_value(struct buf *out)
+{
+	buf_addf(out, " %llu", (unsigned long long)par.message_size_limit);
+}
+
+static const struct {
+	const char *keyword;
+	bool (*offered)(const struct session *s);
+	void (*value)(struct buf *out);
+} keywords[] = {
+	{ "PIPELINING", always, NULL },
+	{ "SIZE", always, size_value },
+	{ "VRFY", may_vrfy, NULL },
+	{ "STARTTLS", may_starttls, NULL },
+	{ "AUTH", auth_offered, auth_list },
+	{ "ENHANCEDSTATUSCODES", always, NULL },
+	{ "8BITMIME", always, NULL },
+};
+
+struct reply
+cmd_ehlo(struct session *s, struct span arg)
+{
+	struct buf text;
+	struct reply r;
+
+	if (!greet(s, arg, true))
+		return reply_make(501, "5.5.4", "Syntax: EHLO hostname");
+	buf_init(&text, REPLY_TEXT_MAX);
+	buf_adds(&text, par.myhostname);
+	for (size_t i = 0; i < NELEMS(keywords); i++) {
+		if (!keywords[i].offered(s) ||
+		    param_list_has(par.smtpd_discard_ehlo_keywords, span_str(keywords[i].keyword)))
+			continue;
+		buf_addf(&text, "\n%s", keywords[i].keyword);
+		if (keywords[i].value)
+			keywords[i].value(&text);
+	}
+	r = reply_make(250, "", "%s", buf_cstr(&text));
+	buf_fini(&text);
+	return r;
+}

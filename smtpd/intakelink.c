@@ -1,0 +1,297 @@
+/* intakelink.c: the pool of links to intake. Trusts intake's answers as far as the message decoder checks them. */
+#include "intakelink.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "service/service.h"
+
+#include "base/banned.h"
+
+#define TICK_MS 1000
+
+struct intake_link {
+	int fd;				/* -1: not open */
+	struct watch watch;
+	struct intake_job *job;
+	uint64_t idle_since;
+};
+
+static struct intake_link links[INTAKE_LINKS];
+static struct intake_job *line, **line_end = &line;
+static struct timer tick;
+static bool ticking;
+
+static void serve_line(void *ctx);
+
+static void
+begin_ticking(void)
+{
+	if (!ticking)
+		timer_set(&tick, TICK_MS);
+	ticking = true;
+}
+
+static void
+close_link(struct intake_link *l)
+{
+	if (l->fd < 0)
+		return;
+	watch_stop(&l->watch);
+	close_fd(&l->fd);
+	if (l->job)
+		l->job->link = NULL;
+	l->job = NULL;
+	if (line)
+		loop_later(serve_line, NULL);
+}
+
+/* ---- answers ---- */
+
+static void
+fail_job(struct intake_job *j)
+{
+	j->on_done(j->ctx, NULL);
+}
+
+static void
+receive(struct intake_link *l)
+{
+	struct intake_job *j = l->job;
+	struct msg m;
+
+	switch (msg_recv(l->fd, R_INTAKE, R_SMTPD, &m)) {
+	case MSG_AGAIN:
+		return;
+	case MSG_OK:
+		if (j && m.kind == MSG_MAIL_DONE) {
+			j->deadline = 0;
+			j->on_done(j->ctx, &m.MAIL_DONE);
+			return;
+		}
+		msg_close_fds(&m);
+		log_warn(NULL, "intake said %s, which nobody asked for", msg_name(m.kind));
+		break;
+	case MSG_END:
+	case MSG_BAD:
+		break;
+	}
+	close_link(l);
+	if (j)
+		fail_job(j);
+}
+
+static void
+on_link(void *ctx, int events)
+{
+	struct intake_link *l = ctx;
+
+	if (events & LOOP_READ) {
+		receive(l);
+		return;			/* the link may be gone; LOOP_WRITE comes again */
+	}
+	watch_set(&l->watch, LOOP_READ);
+	if (l->job)
+		l->job->on_ready(l->job->ctx);
+}
+
+/* ---- the pool ---- */
+
+static struct intake_link *
+open_link(void)
+{
+	for (size_t i = 0; i < INTAKE_LINKS; i++) {
+		struct intake_link *l = &links[i];
+
+		if (l->fd >= 0)
+			continue;
+		l->fd = service_connect("intake");
+		if (l->fd < 0) {
+			log_warn(NULL, "intake: %s", strerror(errno));
+			return NULL;
+		}
+		set_nonblocking(l->fd, true);
+		watch_start(&l->watch, l->fd, LOOP_READ, on_link, l);
+		return l;
+	}
+	return NULL;
+}
+
+static bool
+all_open(void)
+{
+	for (size_t i = 0; i < INTAKE_LINKS; i++)
+		if (links[i].fd < 0)
+			return false;
+	return true;
+}
+
+/* An open one before a new one: the lowest, so that the others grow idle and go back. */
+static struct intake_link *
+free_link(void)
+{
+	for (size_t i = 0; i < INTAKE_LINKS; i++)
+		if (links[i].fd >= 0 && !links[i].job)
+			return &links[i];
+	return open_link();
+}
+
+static void
+give(struct intake_link *l, struct intake_job *j)
+{
+	l->job = j;
+	j->link = l;
+	j->deadline = 0;
+	begin_ticking();
+}
+
+static void
+leave_line(struct intake_job *j)
+{
+	for (struct intake_job **p = &line; *p; p = &(*p)->next)
+		if (*p == j) {
+			*p = j->next;
+			break;
+		}
+	line_end = &line;
+	while (*line_end)
+		line_end = &(*line_end)->next;
+	j->waiting = false;
+	j->next = NULL;
+}
+
+/* A link has become free. */
+static void
+serve_line(void *ctx)
+{
+	(void)ctx;
+	while (line) {
+		struct intake_job *j = line;
+		struct intake_link *l = free_link();
+
+		if (!l && all_open())
+			return;
+		leave_line(j);
+		if (l) {
+			give(l, j);
+			j->on_ready(j->ctx);
+		} else {
+			fail_job(j);
+		}
+	}
+}
+
+enum intake_state
+intake_take(struct intake_job *j)
+{
+	struct intake_link *l = line ? NULL : free_link();
+
+	if (l) {
+		give(l, j);
+		return INTAKE_READY;
+	}
+	if (!line && !all_open())
+		return INTAKE_BROKEN;
+	j->waiting = true;
+	j->deadline = clock_mono_ms() + INTAKE_WAIT_MS;
+	*line_end = j;
+	line_end = &j->next;
+	begin_ticking();
+	return INTAKE_LATER;
+}
+
+enum intake_state
+intake_send(struct intake_job *j, enum msg_kind kind, const void *m)
+{
+	if (!j->link)
+		return INTAKE_BROKEN;
+	if (msg_send(j->link->fd, kind, m))
+		return INTAKE_READY;
+	if (errno == EAGAIN || errno == ENOBUFS) {
+		watch_set(&j->link->watch, LOOP_READ | LOOP_WRITE);
+		return INTAKE_LATER;
+	}
+	close_link(j->link);
+	return INTAKE_BROKEN;
+}
+
+void
+intake_answer_due(struct intake_job *j)
+{
+	j->deadline = clock_mono_ms() + INTAKE_ANSWER_MS;
+}
+
+void
+intake_finish(struct intake_job *j)
+{
+	struct intake_link *l = j->link;
+
+	j->link = NULL;
+	if (!l)
+		return;
+	l->job = NULL;
+	l->idle_since = clock_mono_ms();
+	if (line)
+		loop_later(serve_line, NULL);
+}
+
+/*
+ * The link is closed, not told to ABORT: an answer that is already under way
+ * must not be taken for that of the next message.
+ */
+void
+intake_drop(struct intake_job *j)
+{
+	if (j->waiting)
+		leave_line(j);
+	if (j->link)
+		close_link(j->link);
+}
+
+/* ---- what is overdue ---- */
+
+static void
+on_tick(void *ctx)
+{
+	uint64_t now = clock_mono_ms();
+	bool used = line;
+
+	(void)ctx;
+	for (size_t i = 0; i < INTAKE_LINKS; i++) {
+		struct intake_link *l = &links[i];
+		struct intake_job *j = l->job;
+
+		if (l->fd < 0)
+			continue;
+		used = true;
+		if (j && j->deadline && now >= j->deadline) {
+			log_warn(NULL, "intake has not answered for %d s", INTAKE_ANSWER_MS / 1000);
+			close_link(l);
+			fail_job(j);
+		} else if (!j && now - l->idle_since >= INTAKE_IDLE_MS) {
+			close_link(l);
+		}
+	}
+	while (line && now >= line->deadline) {
+		struct intake_job *j = line;
+
+		leave_line(j);
+		fail_job(j);
+	}
+	ticking = false;
+	if (used)
+		begin_ticking();
+}
+
+void
+intakelink_start(void)
+{
+	for (size_t i = 0; i < INTAKE_LINKS; i++)
+		links[i].fd = -1;
+	timer_init(&tick, on_tick, NULL);
+}

@@ -1,0 +1,42 @@
+/*
+ * intakelink.h: a worker's links to intake. A link carries one message at a
+ * time, from MAIL to MAIL_DONE; it is used again only after a whole exchange.
+ * At most INTAKE_LINKS are open; who finds none waits in line.
+ */
+#ifndef SMTPD_INTAKELINK_H
+#define SMTPD_INTAKELINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/message.h"
+
+#define INTAKE_LINKS 16			/* of one worker */
+#define INTAKE_WAIT_MS 60000		/* for a link */
+#define INTAKE_ANSWER_MS 300000		/* from the last part to MAIL_DONE; RFC 5321 4.5.3.2.6 gives the client 10 minutes */
+#define INTAKE_IDLE_MS 5000		/* an unused link goes back: it holds an intake process */
+
+struct intake_link;
+
+/* Embedded in a session, zeroed. Callbacks come from the loop, never from inside the calls below. */
+struct intake_job {
+	struct intake_link *link;
+	struct intake_job *next;	/* in line */
+	bool waiting;
+	uint64_t deadline;
+	void (*on_ready)(void *ctx);	/* a link is there, or it has room again */
+	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
+	void *ctx;
+};
+
+enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
+
+enum intake_state intake_take(struct intake_job *j);			/* LATER: on_ready comes, or on_done(NULL) */
+enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);	/* LATER: not sent, on_ready comes */
+void intake_answer_due(struct intake_job *j);	/* the last part is sent: the answer is waited for */
+void intake_finish(struct intake_job *j);	/* after on_done: the link may serve the next */
+void intake_drop(struct intake_job *j);		/* give up at any time; a message that was begun is discarded by intake */
+
+void intakelink_start(void);
+
+#endif

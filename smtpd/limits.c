@@ -1,0 +1,70 @@
+/* limits.c: connections of one client, counted by all workers of a service in shared memory. */
+#include "smtpd.h"
+
+#include <errno.h>
+
+#include "base/counters.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "service/params.h"
+#include "service/service.h"
+
+#include "base/banned.h"
+
+#define AUTH_DELAY_MAX_MS 15000
+
+static struct counters *counters;
+
+void
+limits_open(void)
+{
+	counters = counters_map(service_counters_fd());
+	if (!counters)
+		die_errno("counters");
+}
+
+/* As in Postfix, mynetworks are exempt (smtpd_client_event_limit_exceptions). */
+const char *
+limits_enter(struct session *s)
+{
+	unsigned char room[16];
+	struct span key = netlist_key(&s->peer, room);
+	uint32_t now;
+
+	if (key.n == 0 || s->trusted)
+		return NULL;
+	now = counters_add(counters, key, COUNT_CONNECTIONS, 1);
+	s->counted = true;
+	if (par.smtpd_client_connection_count_limit && now > par.smtpd_client_connection_count_limit)
+		return "too many connections";
+	if (!par.smtpd_client_connection_rate_limit)
+		return NULL;
+	now = counters_rate(counters, key, COUNT_CONNECTION_RATE, par.anvil_rate_time_unit, true);
+	return now > par.smtpd_client_connection_rate_limit ? "too frequent connections" : NULL;
+}
+
+void
+limits_leave(struct session *s)
+{
+	unsigned char room[16];
+
+	if (s->counted)
+		(void)counters_add(counters, netlist_key(&s->peer, room), COUNT_CONNECTIONS, -1);
+	s->counted = false;
+}
+
+/* Every further failure of one network is answered later: guessing gets slow, a mistyped password does not. */
+uint32_t
+limits_auth_failure(struct session *s)
+{
+	unsigned char room[16];
+	struct span key = netlist_key(&s->peer, room);
+	uint32_t failures = 1, ms;
+
+	if (key.n > 0 && counters)
+		failures = counters_rate(counters, key, COUNT_AUTH_FAILURES, par.anvil_rate_time_unit, true);
+	ms = par.auth_failure_delay * 1000;
+	if (failures > 3)
+		ms += (failures - 3) * 1000;
+	return ms > AUTH_DELAY_MAX_MS ? AUTH_DELAY_MAX_MS : ms;
+}

@@ -1,0 +1,85 @@
+/*
+ * smtpd: speaks SMTP with strangers; trusts nothing it reads. It has sockets
+ * and nothing else: no file, no key, no table that it can write.
+ */
+#include "base/die.h"
+#include "base/netlist.h"
+#include "intakelink.h"
+#include "policy.h"
+#include "service/front/authclient.h"
+#include "service/params.h"
+#include "service/service.h"
+#include "smtpd.h"
+#include "worker.h"
+
+#include "base/banned.h"
+
+static struct netlist *mynetworks;
+static unsigned sessions;
+
+bool
+worker_trusts(const struct sockaddr_storage *peer)
+{
+	return netlist_has(mynetworks, peer);
+}
+
+/* Before the jail: tables, certificates, links. */
+static void
+smtpd_open(void)
+{
+	struct buf err;
+
+	buf_init(&err, 1024);
+	mynetworks = netlist_new(span_str(par.mynetworks), &err);
+	if (!mynetworks)
+		die_config("mynetworks: %s", buf_cstr(&err));
+	buf_fini(&err);
+	policy_open();
+	limits_open();
+	tls_open();
+	auth_open();
+}
+
+static void
+smtpd_start(void)
+{
+	intakelink_start();
+	authclient_init(R_SMTPD);
+	tls_start();
+}
+
+static void
+smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
+{
+	(void)role;
+	service_clients(1);
+	if (++sessions >= par.smtpd_worker_connections)
+		service_full(true);
+	session_accept(fd, peer);
+}
+
+void
+worker_left(void)
+{
+	if (sessions-- >= par.smtpd_worker_connections)
+		service_full(false);
+	service_clients(-1);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct service smtpd = {
+		.name = "smtpd",
+		.role = R_SMTPD,
+		.model = SERVICE_EVENT,
+		.scope = SCOPE_SMTPD,
+		.root = ROOT_RUN,
+		.sys = JAIL_SOCKET | JAIL_UNIX,
+		.open = smtpd_open,
+		.start = smtpd_start,
+		.accept = smtpd_accept,
+	};
+
+	return service_main(&smtpd, argc, argv);
+}

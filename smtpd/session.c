@@ -1,0 +1,434 @@
+/*
+ * session.c: one client from its connection to its end: lines in, replies out,
+ * deadlines, error limits. What the lines say is the commands' business.
+ */
+#include "smtpd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/rand.h"
+#include "mail/envelope.h"
+#include "net/conn.h"
+#include "policy.h"
+#include "service/params.h"
+#include "service/service.h"
+#include "worker.h"
+
+#include "base/banned.h"
+
+#define RCPTS_MAX (64u << 20)
+
+static void on_time(void *ctx);
+
+/* ---- birth and death ---- */
+
+/* Unique within the host for as long as anybody reads the log: time and a random start. */
+static void
+make_id(char out[SESSION_ID_LEN + 1])
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static uint64_t last;
+	uint64_t v;
+
+	if (last == 0) {
+		rand_bytes(&last, sizeof(last));
+		last |= 1;
+	}
+	v = last += 0x9e3779b97f4a7c15u;
+	for (int i = 0; i < SESSION_ID_LEN; i++, v /= 62)
+		out[i] = digits[v % 62];
+	out[SESSION_ID_LEN] = '\0';
+}
+
+void
+session_init(struct session *s)
+{
+	make_id(s->id);
+	buf_init(&s->sender, ADDRESS_MAX + 256);
+	buf_init(&s->rcpts, RCPTS_MAX);
+	buf_init(&s->body, SMTP_CHUNK);
+	timer_init(&s->timer, on_time, s);
+	s->last_verb = "CONNECT";
+}
+
+void
+session_fini(struct session *s)
+{
+	auth_abandon(s);
+	data_abandon(s);
+	timer_stop(&s->timer);
+	buf_fini(&s->sender);
+	buf_fini(&s->rcpts);
+	x_free(&s->held);
+	x_free(&s->login);
+	x_free(&s->mech);
+	x_free(&s->tls);
+}
+
+void
+session_reset(struct session *s)
+{
+	buf_reset(&s->sender);
+	buf_fini(&s->rcpts);
+	s->nrcpt = s->overshoot = s->flags = 0;
+	s->size_hint = 0;
+	if (s->state > ST_HELLO)
+		s->state = s->helo[0] ? ST_HELLO : ST_START;
+}
+
+const char *
+session_protocol(const struct session *s)
+{
+	static const char *const names[] = { "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" };	/* RFC 3848 */
+
+	return s->esmtp ? names[(s->secure ? 2 : 0) + (s->login ? 1 : 0)] : "SMTP";
+}
+
+void
+session_enter(struct session *s)
+{
+	s->busy++;
+}
+
+void
+session_leave(struct session *s)
+{
+	if (--s->busy > 0 || s->phase != PH_DEAD)
+		return;
+	session_fini(s);
+	free(s);
+	worker_left();
+}
+
+/*
+ * The client has gone or is sent away. A message whose end it has sent is still
+ * seen through: intake may have it already (RFC 5321 4.1.1.4).
+ */
+static void
+end_session(struct session *s)
+{
+	struct buf counts;
+
+	if (!s->conn)
+		return;
+	buf_init(&counts, 1024);
+	command_counts(s, &counts);
+	log_info(s->id, "disconnect from unknown[%s]%s", s->addr, buf_cstr(&counts));
+	buf_fini(&counts);
+	limits_leave(s);
+	conn_finish(s->conn);
+	s->conn = NULL;
+	if (s->ended)
+		return;
+	s->phase = PH_DEAD;
+}
+
+/* ---- replies ---- */
+
+static void
+deadline(struct session *s)
+{
+	conn_timeout(s->conn, par.smtpd_timeout * 1000, false);
+}
+
+/* What a reply leads to. */
+static void
+go_on(struct session *s, enum reply_then then)
+{
+	switch (then) {
+	case THEN_CLOSE:
+		end_session(s);
+		return;
+	case THEN_DATA:
+		data_begin(s);
+		return;
+	case THEN_TLS:
+		tls_begin(s);
+		return;
+	case THEN_AUTH:
+		s->phase = PH_AUTH;
+		break;
+	case THEN_NEXT:
+		s->phase = PH_COMMAND;
+		break;
+	}
+	deadline(s);
+}
+
+static void
+write_reply(struct session *s, const struct reply *r)
+{
+	struct buf out;
+
+	buf_init(&out, 4 * REPLY_TEXT_MAX);
+	reply_format(r, &out);
+	conn_writespan(s->conn, buf_span(&out));
+	buf_fini(&out);
+}
+
+static void
+say(struct session *s, const struct reply *r)
+{
+	struct reply last;
+
+	write_reply(s, r);
+	if (s->errors >= par.smtpd_hard_error_limit && r->then != THEN_CLOSE) {
+		log_info(s->id, "too many errors after %s from unknown[%s]", s->last_verb, s->addr);
+		last = reply_close(421, "4.7.0", "%s Error: too many errors", par.myhostname);
+		write_reply(s, &last);
+		end_session(s);
+		return;
+	}
+	go_on(s, r->then);
+}
+
+/* A reply, now or later: errors past the soft limit and failed logins are answered late, by a timer. */
+static void
+reply(struct session *s, const struct reply *r)
+{
+	uint64_t delay = r->delay_ms;
+
+	if (r->code == 0) {
+		s->phase = PH_WAIT;
+		conn_timeout(s->conn, 0, false);
+		return;
+	}
+	if (r->code >= 400)
+		s->errors++;
+	if (r->code >= 400 && s->errors > par.smtpd_soft_error_limit && delay < par.smtpd_error_sleep_time * 1000u)
+		delay = par.smtpd_error_sleep_time * 1000u;
+	if (delay == 0) {
+		say(s, r);
+		return;
+	}
+	s->phase = PH_WAIT;
+	conn_timeout(s->conn, 0, false);
+	s->held = x_new(struct reply);
+	*s->held = *r;
+	timer_set(&s->timer, delay);
+}
+
+void
+session_answer(struct session *s, const struct reply *r)
+{
+	session_enter(s);
+	if (s->conn) {
+		reply(s, r);
+		if (s->conn)
+			conn_kick(s->conn);
+	} else {
+		s->phase = PH_DEAD;
+	}
+	session_leave(s);
+}
+
+static void
+on_time(void *ctx)
+{
+	struct session *s = ctx;
+	struct reply *r = s->held;
+
+	session_enter(s);
+	if (r) {
+		s->held = NULL;
+		say(s, r);
+		free(r);
+		if (s->conn)
+			conn_kick(s->conn);
+	} else if (s->phase == PH_DATA) {
+		data_tick(s);
+	}
+	session_leave(s);
+}
+
+/* ---- lines ---- */
+
+static size_t
+line_max(const struct session *s, struct span in)
+{
+	return s->phase == PH_AUTH || span_starts_nocase(in, "AUTH ") ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
+}
+
+/* The rest of a line that is too long; it was answered at its beginning. False: no more input. */
+static bool
+skip_line(struct session *s, struct span in)
+{
+	const char *lf = memchr(in.p, '\n', in.n);
+	size_t n = lf ? (size_t)(lf - in.p) + 1 : in.n;
+
+	conn_consume(s->conn, n);
+	s->skipped = lf ? 0 : s->skipped + n;
+	if (s->skipped > SMTP_SKIP_MAX) {
+		log_info(s->id, "endless line from unknown[%s]", s->addr);
+		end_session(s);
+		return false;
+	}
+	return true;
+}
+
+static void
+line_too_long(struct session *s)
+{
+	struct reply r = reply_make(500, "5.5.2", "Error: line too long");
+
+	s->skipped = 1;
+	if (s->phase == PH_AUTH)
+		auth_abandon(s);
+	reply(s, &r);
+}
+
+/* One line, if a whole one is there. */
+static bool
+take_line(struct session *s)
+{
+	char line[SMTP_AUTH_LINE_MAX];
+	struct span in = conn_input(s->conn);
+	const char *lf = memchr(in.p, '\n', in.n);
+	size_t n = lf ? (size_t)(lf - in.p) : in.n;
+	struct reply r;
+
+	if (s->skipped)
+		return in.n > 0 && skip_line(s, in);
+	if (s->phase == PH_COMMAND && command_is_bogus(in)) {
+		log_warn(s->id, "non-SMTP command from unknown[%s]: %.*s", s->addr, (int)(n < 100 ? n : 100), in.p);
+		r = reply_close(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+		reply(s, &r);
+		return false;
+	}
+	if (n >= line_max(s, in)) {
+		line_too_long(s);
+		return true;
+	}
+	if (!lf)
+		return false;
+	memcpy(line, in.p, n);
+	conn_consume(s->conn, n + 1);
+	if (n > 0 && line[n - 1] == '\r')
+		n--;
+	if (s->phase == PH_AUTH)
+		r = auth_line(s, span_of(line, n));
+	else
+		r = command_run(s, span_of(line, n), conn_input(s->conn).n > 0);
+	reply(s, &r);
+	return true;
+}
+
+static void
+on_input(void *ctx)
+{
+	struct session *s = ctx;
+	bool more = true;
+
+	session_enter(s);
+	while (more && s->conn && conn_input(s->conn).n > 0) {
+		if (s->phase == PH_COMMAND || s->phase == PH_AUTH) {
+			more = take_line(s);
+		} else if (s->phase == PH_DATA) {
+			data_input(s);
+			more = s->phase != PH_DATA;
+		} else {
+			more = false;
+		}
+	}
+	session_leave(s);
+}
+
+/* ---- the connection ---- */
+
+static void
+greet(struct session *s)
+{
+	struct reply r = reply_make(220, "", "%s", par.smtpd_banner);
+
+	write_reply(s, &r);
+	s->phase = PH_COMMAND;
+	deadline(s);
+}
+
+static void
+on_secure(void *ctx)
+{
+	struct session *s = ctx;
+
+	session_enter(s);
+	s->secure = true;
+	s->tls = x_spandup(conn_tls_info(s->conn));
+	log_info(s->id, "TLS connection established from unknown[%s]: %s", s->addr, s->tls);
+	if (par.smtpd_tls_wrappermode)
+		greet(s);
+	else
+		go_on(s, THEN_NEXT);
+	session_leave(s);
+}
+
+static void
+on_end(void *ctx, enum conn_end why)
+{
+	static const char *const said[] = {
+		[CONN_EOF] = "lost connection", [CONN_TRUNCATED] = "lost connection", [CONN_RESET] = "lost connection",
+		[CONN_TIMEOUT] = "timeout", [CONN_TLS_FAILED] = "TLS failure",
+	};
+	struct session *s = ctx;
+
+	session_enter(s);
+	log_info(s->id, "%s after %s from unknown[%s]%s%s", said[why], s->last_verb, s->addr,
+	    why == CONN_TLS_FAILED ? ": " : "", why == CONN_TLS_FAILED ? conn_error(s->conn) : "");
+	end_session(s);
+	session_leave(s);
+}
+
+/* A client that talks before it is greeted is no mail client (RFC 5321 3.1); one look, no waiting. */
+static bool
+talks_first(int fd)
+{
+	char c;
+
+	if (!par.smtpd_forbid_unauth_pipelining || par.smtpd_tls_wrappermode)
+		return false;
+	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void
+refuse(struct session *s, int code, const char *dsn, const char *text)
+{
+	struct reply r = code == 554 ? reply_make(code, dsn, "%s", text) :
+	    reply_make(code, dsn, "%s Error: %s from %s", par.myhostname, text, s->addr);
+
+	log_warn(s->id, "%s from unknown[%s]", text, s->addr);
+	if (!par.smtpd_tls_wrappermode)
+		write_reply(s, &r);
+	end_session(s);
+}
+
+void
+session_accept(int fd, const struct sockaddr_storage *peer)
+{
+	static const struct conn_ops ops = { .on_input = on_input, .on_secure = on_secure, .on_end = on_end };
+	struct session *s = x_new(struct session);
+	const char *limit;
+	bool early;
+
+	session_init(s);
+	s->peer = *peer;
+	netlist_text(peer, s->addr);
+	s->trusted = worker_trusts(peer);
+	session_enter(s);
+	early = talks_first(fd);
+	s->conn = conn_new(fd, &ops, s, SMTP_INPUT_MAX);
+	log_info(s->id, "connect from unknown[%s]", s->addr);
+	limit = limits_enter(s);
+	policy_refresh();
+	if (limit) {
+		refuse(s, 421, "4.7.0", limit);
+	} else if (early) {
+		refuse(s, 554, "5.5.1", "Error: you talk before your turn");
+	} else if (par.smtpd_tls_wrappermode) {
+		s->phase = PH_WAIT;
+		tls_begin(s);
+	} else {
+		greet(s);
+	}
+	session_leave(s);
+}

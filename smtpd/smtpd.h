@@ -1,0 +1,143 @@
+/*
+ * smtpd.h: one SMTP session as its handlers see it. A handler gets the session
+ * and the argument of its command, changes the state, and returns a reply; it
+ * never writes to the socket.
+ */
+#ifndef SMTPD_SMTPD_H
+#define SMTPD_SMTPD_H
+
+#include <sys/socket.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/loop.h"
+#include "base/netlist.h"
+
+#include "dotscan.h"
+#include "intakelink.h"
+#include "reply.h"
+
+#define SMTP_LINE_MAX 2048		/* a command; RFC 5321 4.5.3.1.4 asks for 512 and what extensions add */
+#define SMTP_AUTH_LINE_MAX 12288	/* RFC 4954 4 */
+#define SMTP_SKIP_MAX (64 * 1024)	/* of a line that is too long; then the session ends */
+#define SMTP_INPUT_MAX (32 * 1024)	/* unread bytes of one client */
+#define SMTP_HELO_MAX 255
+#define SMTP_CHUNK (64 * 1024)		/* body bytes in one message to intake */
+#define SMTP_RCPTS_CHUNK (40 * 1024)	/* recipients in one message to intake */
+#define SMTP_COMMANDS_MAX 24
+#define SESSION_ID_LEN 10
+
+/* How far the dialogue has come (RFC 5321 4.1.4). */
+enum smtp_state { ST_START, ST_HELLO, ST_MAIL, ST_RCPT };
+
+/* Who is to act. */
+enum phase {
+	PH_COMMAND,		/* the client: a command */
+	PH_AUTH,		/* the client: its next line of a SASL exchange */
+	PH_DATA,		/* the client: the message */
+	PH_WAIT,		/* we: auth, intake, a delayed reply, a handshake */
+	PH_DEAD,
+};
+
+struct count {
+	uint32_t all, good;
+};
+
+struct session {
+	struct conn *conn;		/* NULL: gone, or a unit test */
+	enum phase phase;
+	unsigned busy;			/* callbacks on the stack; freed at 0 when dead */
+
+	/* the client */
+	char id[SESSION_ID_LEN + 1];
+	char addr[NETLIST_TEXT_MAX];
+	struct sockaddr_storage peer;
+	bool trusted;			/* in mynetworks */
+	bool counted;			/* in the shared counters */
+	bool secure;
+	char helo[SMTP_HELO_MAX + 1];
+	bool esmtp;
+	char *login, *mech, *tls;	/* NULL: none */
+
+	/* the dialogue */
+	enum smtp_state state;
+	struct count count[SMTP_COMMANDS_MAX], unknown;	/* parallel to the command table */
+	const char *last_verb;		/* for the log */
+	uint32_t errors, junk;
+	size_t skipped;			/* of a line that is too long; 0: none */
+	struct reply *held;		/* delayed reply */
+	struct timer timer;		/* the delay, or the data rate */
+	struct authexch *auth;
+	char *auth_mech, *auth_login;	/* auth_login: proven, but the mechanism's last word is still to be said */
+
+	/* the transaction */
+	struct buf sender, rcpts;	/* rcpts: as in MAIL, triples */
+	uint32_t nrcpt, overshoot, flags;
+	uint64_t size_hint;
+
+	/* the message */
+	struct dotscan scan;
+	struct buf body;
+	struct intake_job job;
+	size_t rcpts_sent;
+	bool begun, sent_end;		/* to intake */
+	bool streamed;			/* a part of it is no longer here */
+	bool ended;			/* the client has sent its end of data */
+	bool retried, refused;
+	struct reply *refusal;		/* what the end of data will be answered with */
+	uint64_t drained;
+	uint64_t window_received;	/* for smtpd_min_data_rate */
+	bool window_paused;
+	unsigned slow_windows;
+};
+
+/* session.c */
+void session_accept(int fd, const struct sockaddr_storage *peer);
+void session_answer(struct session *s, const struct reply *r);		/* of a pending reply */
+void session_init(struct session *s);
+void session_fini(struct session *s);
+void session_enter(struct session *s);			/* around every callback that is not session.c's: */
+void session_leave(struct session *s);			/* the session may be freed here */
+void session_reset(struct session *s);			/* forget the transaction */
+const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
+
+/* commands.c: one command line, without its line end. more: there is input behind it. */
+struct reply command_run(struct session *s, struct span line, bool more);
+void command_counts(const struct session *s, struct buf *out);	/* " ehlo=1 rcpt=0/1 commands=2" */
+bool command_is_bogus(struct span input);	/* certainly not SMTP: ends the session */
+
+/* hello.c */
+struct reply cmd_ehlo(struct session *s, struct span arg);
+struct reply cmd_helo(struct session *s, struct span arg);
+/* envelope.c */
+struct reply cmd_mail(struct session *s, struct span arg);
+struct reply cmd_rcpt(struct session *s, struct span arg);
+struct reply cmd_rset(struct session *s, struct span arg);
+struct reply cmd_vrfy(struct session *s, struct span arg);
+/* data.c */
+struct reply cmd_data(struct session *s, struct span arg);
+void data_begin(struct session *s);
+void data_input(struct session *s);		/* PH_DATA: take what conn_input has */
+void data_tick(struct session *s);		/* DATA_TICK_MS later */
+void data_abandon(struct session *s);		/* nobody waits for it any more */
+#define DATA_TICK_MS 10000
+/* auth.c */
+void auth_open(void);
+bool auth_offered(const struct session *s);
+void auth_list(struct buf *out);		/* " PLAIN LOGIN ..." */
+struct reply cmd_auth(struct session *s, struct span arg);
+struct reply auth_line(struct session *s, struct span line);
+void auth_abandon(struct session *s);
+/* tls.c */
+void tls_open(void);
+void tls_start(void);
+bool tls_offered(void);
+struct reply cmd_starttls(struct session *s, struct span arg);
+void tls_begin(struct session *s);
+/* limits.c: counters that all workers of the service share */
+void limits_open(void);
+const char *limits_enter(struct session *s);	/* NULL, or why this client may not come in */
+void limits_leave(struct session *s);
+uint32_t limits_auth_failure(struct session *s);	/* how long the answer waits, in ms */
+
+#endif
