@@ -1,0 +1,31 @@
+/* DNS answers: any bytes. */
+#include <assert.h>
+#include <string.h>
+
+#include "net/dns/parse.h"
+#include "base/banned.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static struct dns_mx mx[DNS_ANSWERS_MAX];
+	static struct dns_addrs addrs;
+	struct dns_names names = { .n = 0 };
+	struct span packet = span_of(data, n);
+	size_t count;
+
+	if (dns_parse_mx(packet, mx, &count)) {
+		assert(count <= DNS_ANSWERS_MAX);
+		for (size_t i = 0; i < count; i++)
+			assert(strlen(mx[i].host) < DNS_NAME_MAX && span_printable(span_str(mx[i].host)));
+	}
+	addrs.n = 0;
+	(void)!dns_parse_addrs(packet, AF_INET, &addrs);
+	(void)!dns_parse_addrs(packet, AF_INET6, &addrs);
+	assert(addrs.n <= DNS_ANSWERS_MAX);
+	(void)!dns_parse_ptr(packet, &names);
+	assert(names.n <= DNS_PTR_MAX);
+	return 0;
+}
