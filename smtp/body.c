@@ -1,0 +1,84 @@
+/* body.c: a message from its file to the wire. */
+#include "body.h"
+
+#include "base/fdio.h"
+#include "base/banned.h"
+
+void
+body_start(struct body *b, int fd, uint64_t off, uint64_t len)
+{
+	*b = (struct body){ .fd = fd, .at = off };
+	if (ckd_add(&b->end, off, len))
+		b->end = off;
+}
+
+static void
+add_part(struct body *b, struct span part, struct buf *out)
+{
+	if (part.n == 0)
+		return;
+	if (!b->middle && part.p[0] == '.')
+		buf_addc(out, '.');
+	buf_addspan(out, part);
+	b->middle = true;
+}
+
+/*
+ * Queue files have LF line ends. A CR before the LF is not doubled; one
+ * elsewhere goes out as a blank, so that no receiver takes it for a line end.
+ */
+static void
+add_line(struct body *b, struct span line, bool ends, struct buf *out)
+{
+	ssize_t cr;
+
+	while ((cr = span_find(line, '\r')) >= 0) {
+		add_part(b, span_sub(line, 0, (size_t)cr), out);
+		line = span_skip(line, (size_t)cr + 1);
+		if (line.n || !ends)
+			add_part(b, SPAN(" "), out);
+	}
+	add_part(b, line, out);
+}
+
+void
+body_convert(struct body *b, struct span in, struct buf *out)
+{
+	while (in.n) {
+		ssize_t lf = span_find(in, '\n');
+
+		add_line(b, lf < 0 ? in : span_sub(in, 0, (size_t)lf), lf >= 0, out);
+		if (lf < 0)
+			return;
+		buf_adds(out, "\r\n");
+		b->middle = false;
+		in = span_skip(in, (size_t)lf + 1);
+	}
+}
+
+bool
+body_next(struct body *b, struct buf *out)
+{
+	static char block[BODY_BLOCK];
+	size_t n = b->end - b->at < sizeof(block) ? (size_t)(b->end - b->at) : sizeof(block);
+
+	if (!pread_all(b->fd, block, n, (off_t)b->at))
+		return false;
+	b->at += n;
+	body_convert(b, span_of(block, n), out);
+	return true;
+}
+
+bool
+body_at_end(const struct body *b)
+{
+	return b->at >= b->end;
+}
+
+void
+body_finish(struct body *b, struct buf *out)
+{
+	if (b->middle)
+		buf_adds(out, "\r\n");
+	buf_adds(out, ".\r\n");
+}

@@ -1,0 +1,158 @@
+/* delivery.c: what qmgr asked for, and the outcome of each recipient. */
+#include "delivery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fdio.h"
+#include "link.h"
+#include "route.h"
+#include "session.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+#define ARENA_MAX (1u << 20)
+#define RCPTS_MAX 1000
+
+static struct delivery *all;
+static uint32_t count;
+
+uint32_t
+delivery_count(void)
+{
+	return count;
+}
+
+/* ---- start ---- */
+
+/* Quadruples: number, address, ORCPT, mailbox. */
+static bool
+take_rcpts(struct delivery *d, struct span list)
+{
+	struct span number, addr, orcpt, mailbox;
+	uint32_t n = msg_list_count(list);
+
+	if (n == 0 || n % 4 || n / 4 > RCPTS_MAX)
+		return false;
+	d->rcpts = arena_try(&d->arena, n / 4 * sizeof(*d->rcpts));
+	while (d->rcpts && msg_list_next(&list, &number)) {
+		if (!msg_list_next(&list, &addr) || !msg_list_next(&list, &orcpt) || !msg_list_next(&list, &mailbox))
+			return false;
+		d->rcpts[d->n++].addr = arena_span(&d->arena, addr);
+	}
+	d->unknown = d->n;
+	return d->n > 0;
+}
+
+static void
+take_headers(struct delivery *d, struct span list)
+{
+	struct buf b;
+	struct span line;
+
+	buf_init(&b, ARENA_MAX / 4);
+	while (msg_list_next(&list, &line)) {
+		buf_addspan(&b, line);
+		if (line.n && line.p[line.n - 1] != '\n')
+			buf_addc(&b, '\n');
+	}
+	d->headers = b.len ? arena_span(&d->arena, buf_span(&b)) : SPAN_NONE;
+	buf_fini(&b);
+}
+
+static void
+free_delivery(struct delivery *d)
+{
+	route_cancel(d);
+	close_fd(&d->fd);
+	if (d->prev)
+		d->prev->next = d->next;
+	else
+		all = d->next;
+	if (d->next)
+		d->next->prev = d->prev;
+	count--;
+	service_clients(-1);
+	arena_fini(&d->arena);
+	free(d);
+}
+
+bool
+delivery_start(struct msg_DELIVER *m)
+{
+	struct delivery *d = x_new(struct delivery);
+
+	arena_init(&d->arena, ARENA_MAX);
+	d->next = all;
+	if (all)
+		all->prev = d;
+	all = d;
+	count++;
+	service_clients(1);
+	d->fd = -1;
+	d->job = m->job;
+	snprintf(d->id, sizeof(d->id), "%.*s", SPAN_FMT(m->id));
+	d->sender = arena_span(&d->arena, m->sender);
+	d->nexthop = arena_span(&d->arena, m->nexthop);
+	d->flags = m->flags;
+	d->body_off = m->body_off;
+	d->body_len = m->body_len;
+	d->trouble = outcome_make(OUTCOME_DEFERRED, "4.4.1", "no host could be reached");
+	if (m->message < 0 || !take_rcpts(d, m->rcpts)) {
+		free_delivery(d);
+		return false;
+	}
+	take_headers(d, m->late_headers);
+	d->fd = m->message;
+	if (!session_reuse(d))
+		route_start(d);
+	return true;
+}
+
+/* ---- outcomes ---- */
+
+bool
+delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *o)
+{
+	struct recipient *r = &d->rcpts[index];
+
+	if (r->known)
+		return false;
+	r->known = true;
+	d->unknown--;
+	link_outcome(d->job, index, o, d->unknown == 0);
+	if (d->unknown)
+		return false;
+	if (d->session)
+		d->session->d = NULL;
+	free_delivery(d);
+	return true;
+}
+
+void
+delivery_end(struct delivery *d, const struct outcome *o)
+{
+	uint32_t n = d->n;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!d->rcpts[i].known && delivery_outcome(d, i, o))
+			return;
+}
+
+void
+delivery_next(struct delivery *d)
+{
+	struct outcome last;
+
+	if (d->plain && d->at > 0) {
+		d->plain = false;
+		session_open(d, &d->targets[d->at - 1], true);
+		return;
+	}
+	if (d->at < d->ntargets) {
+		session_open(d, &d->targets[d->at++], false);
+		return;
+	}
+	last = d->trouble;
+	delivery_end(d, &last);
+}

@@ -1,0 +1,64 @@
+/*
+ * delivery.h: one delivery as qmgr asked for it: recipients, the open message,
+ * and the addresses of the hosts that may take it. Each recipient gets exactly
+ * one outcome; with the last one the delivery is over and freed.
+ */
+#ifndef SMTP_DELIVERY_H
+#define SMTP_DELIVERY_H
+
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "body.h"
+#include "mail/outcome.h"
+#include "net/dns/dns.h"
+#include "service/message.h"
+
+struct recipient {
+	struct span addr;
+	bool known;		/* its outcome has gone to qmgr */
+	bool accepted;		/* by the server of this attempt */
+};
+
+struct target {
+	char host[DNS_NAME_MAX];
+	struct sockaddr_storage sa;
+};
+
+struct session;
+struct delivery {
+	struct delivery *next, *prev;	/* all of this process */
+	struct arena arena;
+	uint32_t job;
+	char id[32];
+	struct span sender, nexthop;
+	uint32_t flags;			/* MAIL_* */
+	struct recipient *rcpts;
+	uint32_t n, unknown;
+	struct span headers;		/* late header lines, each with its LF */
+	int fd;
+	uint64_t body_off, body_len;
+
+	/* where to (route.c) */
+	struct target *targets;
+	uint32_t ntargets, at;		/* at: the next one to try */
+	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
+	struct dns_query *query;
+	void *route;
+	bool plain;			/* the last target failed in its TLS handshake: once more without */
+	struct session *session;
+};
+
+/* From a message off the link: copies what it needs, takes the descriptor. False: malformed. */
+bool delivery_start(struct msg_DELIVER *m) CHECKED;
+
+/* One recipient; true when that was the last one: the delivery is gone. */
+bool delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *o);
+/* All recipients that have none yet: the delivery is gone. */
+void delivery_end(struct delivery *d, const struct outcome *o);
+
+/* Go on with the next target, or end with the last trouble. */
+void delivery_next(struct delivery *d);
+uint32_t delivery_count(void);
+
+#endif

@@ -1,0 +1,404 @@
+/*
+ * dialog.c: the SMTP dialog in mirror: each row builds a command and knows
+ * what its reply means. Rows are sent ahead of replies as far as PIPELINING
+ * (RFC 2920) allows; nothing else in here knows of it.
+ */
+#include "dialog.h"
+
+#include <stdio.h>
+
+#include "mail/envelope.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+static const struct row row_greeting, row_ehlo, row_helo, row_starttls, row_mail, row_rcpt, row_data;
+
+static bool
+level_is(const char *level)
+{
+	return strcmp(par.smtp_tls_security_level, level) == 0;
+}
+
+/* ---- outcomes ---- */
+
+struct outcome
+dialog_outcome(const struct session *s, const struct reply *r, const char *command)
+{
+	struct outcome o = outcome_from_reply(r->code, buf_span(&r->text), s->mta);
+
+	if (o.kind == OUTCOME_DELIVERED)
+		snprintf(o.text, sizeof(o.text), "%d %.400s", r->code, buf_cstr(&r->text));
+	else
+		snprintf(o.text, sizeof(o.text), "host %.128s said: %d %.300s (in reply to %s)", s->mta, r->code,
+		    buf_cstr(&r->text), command);
+	outcome_clean(o.text);
+	return o;
+}
+
+static void
+unfit(struct session *s, const struct reply *r, const char *command)
+{
+	struct outcome o = dialog_outcome(s, r, command);
+
+	if (o.kind == OUTCOME_DELIVERED || r->code < 400) {
+		o.kind = OUTCOME_DEFERRED;
+		snprintf(o.dsn, sizeof(o.dsn), "4.5.0");
+	}
+	session_trouble(s, &o);
+}
+
+/* A host that does not want to talk at all: others may; in the end it is worth another day. */
+static void
+unwilling(struct session *s, const struct reply *r, const char *command)
+{
+	struct outcome o = dialog_outcome(s, r, command);
+
+	o.kind = OUTCOME_DEFERRED;
+	if (o.dsn[0] != '4')
+		snprintf(o.dsn, sizeof(o.dsn), "4.3.0");
+	session_trouble(s, &o);
+}
+
+/* The whole delivery has this outcome; the connection is of no more use. */
+static void
+conclude(struct session *s, const struct outcome *o)
+{
+	struct delivery *d = s->d;
+
+	delivery_end(d, o);		/* s->d is NULL now: take_reply says good-bye when all replies are in */
+}
+
+/* ---- hello ---- */
+
+static const struct extension {
+	const char *word;
+	uint32_t bit;
+} extensions[] = {
+	{ "PIPELINING", EXT_PIPELINING }, { "SIZE", EXT_SIZE }, { "8BITMIME", EXT_8BITMIME },
+	{ "STARTTLS", EXT_STARTTLS }, { "SMTPUTF8", EXT_SMTPUTF8 },
+};
+
+void
+dialog_line(void *ctx, unsigned line, struct span text)
+{
+	struct session *s = ctx;
+	struct span word, rest = text;
+
+	if (line == 0 || !s->queued || s->queue[s->queue_head].row != &row_ehlo || !span_word(&rest, " ", &word))
+		return;
+	for (size_t i = 0; i < NELEMS(extensions); i++)
+		if (span_is_nocase(word, extensions[i].word))
+			s->ext |= extensions[i].bit;
+	if (span_is_nocase(word, "SIZE") && span_word(&rest, " ", &word) &&
+	    !span_u64(word, 0, UINT64_MAX, &s->size_limit))
+		s->size_limit = 0;
+}
+
+void
+dialog_greeting(struct session *s)
+{
+	session_expect(s, &row_greeting, 0);
+}
+
+static void
+on_greeting(struct session *s, uint32_t arg, const struct reply *r)
+{
+	(void)arg;
+	if (r->code == 220)
+		session_command(s, &row_ehlo, 0);
+	else
+		unwilling(s, r, "greeting");
+}
+
+static bool
+build_ehlo(struct session *s, uint32_t arg, struct buf *out)
+{
+	(void)arg;
+	s->ext = 0;
+	s->size_limit = 0;
+	buf_addf(out, "EHLO %s", par.smtp_helo_name);
+	return true;
+}
+
+static bool
+build_helo(struct session *s, uint32_t arg, struct buf *out)
+{
+	(void)arg;
+	s->helo = true;
+	buf_addf(out, "HELO %s", par.smtp_helo_name);
+	return true;
+}
+
+static void
+greeted(struct session *s)
+{
+	struct outcome o;
+
+	if (s->secured || !level_is("encrypt")) {
+		s->greeted = true;
+		return;
+	}
+	o = outcome_make(OUTCOME_DEFERRED, "4.7.4", "TLS is required, but was not offered by host %s", s->mta);
+	session_trouble(s, &o);
+}
+
+static void
+on_ehlo(struct session *s, uint32_t arg, const struct reply *r)
+{
+	(void)arg;
+	if (r->code / 100 == 5 && !s->secured)
+		session_command(s, &row_helo, 0);
+	else if (r->code / 100 != 2)
+		unwilling(s, r, "EHLO");
+	else if (s->ext & EXT_STARTTLS && !s->secured && !s->no_tls && !level_is("none"))
+		session_command(s, &row_starttls, 0);
+	else
+		greeted(s);
+}
+
+static void
+on_helo(struct session *s, uint32_t arg, const struct reply *r)
+{
+	(void)arg;
+	if (r->code / 100 == 2)
+		greeted(s);
+	else
+		unwilling(s, r, "HELO");
+}
+
+static bool
+build_starttls(struct session *s, uint32_t arg, struct buf *out)
+{
+	(void)s;
+	(void)arg;
+	buf_adds(out, "STARTTLS");
+	return true;
+}
+
+static void
+on_starttls(struct session *s, uint32_t arg, const struct reply *r)
+{
+	(void)arg;
+	if (r->code == 220)
+		session_tls(s);
+	else
+		greeted(s);
+}
+
+void
+dialog_secure(struct session *s)
+{
+	session_command(s, &row_ehlo, 0);
+}
+
+/* ---- envelope ---- */
+
+/* What would break the line or the angle brackets is no address that can be sent. */
+static bool
+sendable(struct span address)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < address.n; i++) {
+		unsigned char c = (unsigned char)address.p[i];
+
+		if (c < 0x20 || c == 0x7f)
+			return false;
+		if (c == '"')
+			quoted = !quoted;
+		else if (c == '\\' && quoted)
+			i++;
+		else if (!quoted && (c == '<' || c == '>' || c == ' '))
+			return false;
+	}
+	return !quoted && address.n <= ADDRESS_MAX;
+}
+
+static bool
+refuse_here(struct session *s, const char *dsn, const char *text)
+{
+	struct outcome o = outcome_make(OUTCOME_FAILED, dsn, "%s (host %s)", text, s->mta);
+
+	conclude(s, &o);
+	return false;
+}
+
+static bool
+build_mail(struct session *s, uint32_t arg, struct buf *out)
+{
+	const struct delivery *d = s->d;
+
+	(void)arg;
+	if (!sendable(d->sender))
+		return refuse_here(s, "5.1.7", "bad sender address");
+	if (d->flags & MAIL_SMTPUTF8 && !(s->ext & EXT_SMTPUTF8))
+		return refuse_here(s, "5.6.7", "SMTPUTF8 is required, but was not offered");
+	if (s->size_limit && d->body_len > s->size_limit)
+		return refuse_here(s, "5.3.4", "message size exceeds the size limit of the server");
+	buf_addf(out, "MAIL FROM:<%.*s>", SPAN_FMT(d->sender));
+	if (s->ext & EXT_SIZE)
+		buf_addf(out, " SIZE=%llu", (unsigned long long)d->body_len);
+	if (s->ext & EXT_8BITMIME && d->flags & MAIL_8BITMIME)
+		buf_adds(out, " BODY=8BITMIME");
+	if (d->flags & MAIL_SMTPUTF8)
+		buf_adds(out, " SMTPUTF8");
+	return true;
+}
+
+static void
+on_mail(struct session *s, uint32_t arg, const struct reply *r)
+{
+	struct outcome o;
+
+	(void)arg;
+	if (r->code == 421 || r->code < 200 || r->code / 100 == 3) {
+		unfit(s, r, "MAIL FROM");
+		return;
+	}
+	if (r->code / 100 == 2 || !s->d)
+		return;
+	o = dialog_outcome(s, r, "MAIL FROM");
+	conclude(s, &o);
+}
+
+static bool
+build_rcpt(struct session *s, uint32_t arg, struct buf *out)
+{
+	buf_addf(out, "RCPT TO:<%.*s>", SPAN_FMT(s->d->rcpts[arg].addr));
+	return true;
+}
+
+static void
+on_rcpt(struct session *s, uint32_t arg, const struct reply *r)
+{
+	struct outcome o;
+
+	if (r->code == 421 || r->code / 100 == 3) {
+		unfit(s, r, "RCPT TO");
+		return;
+	}
+	if (!s->d)
+		return;
+	if (r->code / 100 == 2) {
+		s->d->rcpts[arg].accepted = true;
+		return;
+	}
+	o = dialog_outcome(s, r, "RCPT TO");
+	if (r->code == 552) {		/* RFC 5321 4.5.3.1.10: too many recipients */
+		o.kind = OUTCOME_DEFERRED;
+		snprintf(o.dsn, sizeof(o.dsn), "4.5.3");
+	}
+	(void)delivery_outcome(s->d, arg, &o);
+}
+
+static bool
+build_data(struct session *s, uint32_t arg, struct buf *out)
+{
+	(void)s;
+	(void)arg;
+	buf_adds(out, "DATA");
+	return true;
+}
+
+static void
+on_data(struct session *s, uint32_t arg, const struct reply *r)
+{
+	struct outcome o;
+
+	(void)arg;
+	if (!s->d) {
+		if (r->code == 354)	/* for nobody: only the end of the connection means "nothing" */
+			session_close(s);
+		return;
+	}
+	if (r->code == 421 || r->code / 100 == 2 || (r->code / 100 == 3 && r->code != 354)) {
+		unfit(s, r, "DATA");
+		return;
+	}
+	if (r->code != 354) {
+		o = dialog_outcome(s, r, "DATA");
+		conclude(s, &o);
+		return;
+	}
+	if (conn_input(s->conn).n) {	/* an answer to what has not been sent */
+		unfit(s, r, "DATA, with more behind it");
+		return;
+	}
+	session_stream(s);
+}
+
+static void
+on_dot(struct session *s, uint32_t arg, const struct reply *r)
+{
+	struct outcome o = dialog_outcome(s, r, "end of DATA");
+
+	(void)arg;
+	if (r->code / 100 == 3) {
+		o.kind = OUTCOME_DEFERRED;
+		snprintf(o.dsn, sizeof(o.dsn), "4.5.0");
+	}
+	conclude(s, &o);
+	if (r->code / 100 == 2)
+		session_idle(s);
+}
+
+void
+dialog_quit(struct session *s)
+{
+	struct conn *c = s->conn;
+
+	s->conn = NULL;
+	conn_write(c, "QUIT\r\n", 6);
+	conn_finish(c);
+	session_close(s);
+}
+
+/* One row of the envelope; false: nothing can be sent now. */
+static bool
+send_step(struct session *s)
+{
+	struct delivery *d = s->d;
+	uint32_t step = s->step;
+
+	if (step > d->n + 1)
+		return false;
+	s->step++;
+	if (step == 0)
+		return session_command(s, &row_mail, 0);
+	if (step == d->n + 1)
+		return session_command(s, &row_data, 0);
+	if (d->rcpts[step - 1].known)
+		return true;
+	if (sendable(d->rcpts[step - 1].addr))
+		return session_command(s, &row_rcpt, step - 1);
+
+	struct outcome o = outcome_make(OUTCOME_FAILED, "5.1.3", "bad recipient address");
+
+	return !delivery_outcome(d, step - 1, &o);
+}
+
+void
+dialog_envelope(struct session *s)
+{
+	while (s->d && s->greeted && !s->streaming) {
+		if (s->queued && !(s->ext & EXT_PIPELINING))
+			return;
+		if (s->queued && s->queue[(s->queue_head + s->queued - 1) % s->queue_cap].row->last_in_group)
+			return;
+		if (!send_step(s))
+			break;
+	}
+	if (!s->d && !s->dead && !s->queued)
+		dialog_quit(s);
+}
+
+/* ---- the table ---- */
+
+static const struct row row_greeting = { "the greeting", NULL, on_greeting, &par.smtp_helo_timeout, true };
+static const struct row row_ehlo = { "EHLO", build_ehlo, on_ehlo, &par.smtp_helo_timeout, true };
+static const struct row row_helo = { "HELO", build_helo, on_helo, &par.smtp_helo_timeout, true };
+static const struct row row_starttls = { "STARTTLS", build_starttls, on_starttls, &par.smtp_helo_timeout, true };
+static const struct row row_mail = { "MAIL FROM", build_mail, on_mail, &par.smtp_mail_timeout, false };
+static const struct row row_rcpt = { "RCPT TO", build_rcpt, on_rcpt, &par.smtp_mail_timeout, false };
+static const struct row row_data = { "DATA", build_data, on_data, &par.smtp_mail_timeout, true };
+const struct row dialog_dot = { "the end of DATA", NULL, on_dot, &par.smtp_data_done_timeout, true };

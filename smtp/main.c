@@ -1,0 +1,55 @@
+/*
+ * main.c: smtp delivers to other hosts. It gets each message as an open file
+ * over its link to qmgr, connects out, and answers with outcomes. No
+ * directory of the queue, no table, no key; its peers are strangers.
+ */
+#include "main.h"
+
+#include "base/fdio.h"
+#include "link.h"
+#include "net/dns/dns.h"
+#include "net/tls.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+static struct tls_client *tls;
+
+struct tls_client *
+smtp_tls(void)
+{
+	return tls;
+}
+
+static void
+smtp_open(void)
+{
+	tls_init();
+	tls = tls_client_new();
+	dns_init(par.dns_servers);
+}
+
+static void
+smtp_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
+{
+	(void)role;
+	(void)peer;
+	set_nonblocking(fd, true);
+	link_start(fd);
+}
+
+static const struct service smtp = {
+	.name = "smtp",
+	.role = R_SMTP,
+	.model = SERVICE_EVENT,
+	.scope = SCOPE_SMTP,
+	.root = ROOT_RUN,
+	.sys = JAIL_SOCKET | JAIL_INET,
+	.open = smtp_open,
+	.accept = smtp_accept,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_main(&smtp, argc, argv);
+}

@@ -1,0 +1,325 @@
+/*
+ * route.c: from a next hop to a short list of addresses. Names come from
+ * recipients, answers from anybody: the number of look-ups is bounded by
+ * smtp_mx_address_limit.
+ */
+#include "route.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "net/dns/parse.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define LOOKUP_MS 30000
+#define SMTP_PORT 25
+
+struct route {
+	struct delivery *d;
+	struct nexthop hop;
+	struct dns_mx *mx;		/* hosts to look up */
+	size_t nmx, at;
+	bool from_mx, any_failed;
+};
+
+/* ---- next hops ---- */
+
+static bool
+parse_port(struct span s, uint16_t *port)
+{
+	static const struct { const char *name; uint16_t port; } names[] = {
+		{ "smtp", 25 }, { "submission", 587 }, { "lmtp", 24 },
+	};
+	uint32_t n;
+
+	for (size_t i = 0; i < NELEMS(names); i++)
+		if (span_is_nocase(s, names[i].name)) {
+			*port = names[i].port;
+			return true;
+		}
+	if (!span_u32(s, 1, 65535, &n))
+		return false;
+	*port = (uint16_t)n;
+	return true;
+}
+
+bool
+nexthop_parse(struct span s, struct nexthop *out)
+{
+	struct span host = s, rest = SPAN_NONE;
+	ssize_t end;
+
+	*out = (struct nexthop){ .port = SMTP_PORT };
+	if (s.n && s.p[0] == '[') {
+		end = span_find(s, ']');
+		if (end < 0)
+			return false;
+		host = span_sub(s, 1, (size_t)end);
+		rest = span_skip(s, (size_t)end + 1);
+		out->direct = true;
+		if (span_starts_nocase(host, "ipv6:"))
+			host = span_skip(host, 5);
+	} else if ((end = span_rfind(s, ':')) >= 0) {
+		host = span_sub(s, 0, (size_t)end);
+		rest = span_skip(s, (size_t)end);
+	}
+	if (host.n == 0 || host.n >= sizeof(out->host) || !span_printable(host))
+		return false;
+	memcpy(out->host, host.p, host.n);
+	if (rest.n == 0)
+		return true;
+	out->has_port = true;
+	return rest.p[0] == ':' && parse_port(span_skip(rest, 1), &out->port);
+}
+
+/* ---- targets ---- */
+
+static int
+wanted_family(void)
+{
+	if (strcmp(par.inet_protocols, "ipv4") == 0)
+		return AF_INET;
+	return strcmp(par.inet_protocols, "ipv6") == 0 ? AF_INET6 : AF_UNSPEC;
+}
+
+static void
+add_target(struct route *r, const char *host, const struct sockaddr_storage *sa)
+{
+	struct delivery *d = r->d;
+	struct target *t;
+
+	if (d->ntargets >= par.smtp_mx_address_limit)
+		return;
+	t = &d->targets[d->ntargets++];
+	snprintf(t->host, sizeof(t->host), "%s", host);
+	t->sa = *sa;
+	if (sa->ss_family == AF_INET)
+		((struct sockaddr_in *)&t->sa)->sin_port = htons(r->hop.port);
+	else
+		((struct sockaddr_in6 *)&t->sa)->sin6_port = htons(r->hop.port);
+}
+
+static bool
+literal_address(const char *host, struct sockaddr_storage *sa)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)sa;
+	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)sa;
+
+	*sa = (struct sockaddr_storage){ 0 };
+	if (inet_pton(AF_INET, host, &sin->sin_addr) == 1)
+		sa->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, host, &sin6->sin6_addr) == 1)
+		sa->ss_family = AF_INET6;
+	return sa->ss_family != 0;
+}
+
+void
+route_cancel(struct delivery *d)
+{
+	struct route *r = d->route;
+
+	dns_cancel(d->query);
+	d->query = NULL;
+	d->route = NULL;
+	if (!r)
+		return;
+	free(r->mx);
+	free(r);
+}
+
+static void
+give_up(struct route *r, struct outcome o)
+{
+	struct delivery *d = r->d;
+
+	route_cancel(d);
+	delivery_end(d, &o);
+}
+
+static void
+ready(struct route *r)
+{
+	struct delivery *d = r->d;
+
+	route_cancel(d);
+	delivery_next(d);
+}
+
+/* ---- addresses of the hosts ---- */
+
+static void look_up_hosts(struct route *r);
+
+/* An address of each family in turn: one that is not connected costs one attempt at most. */
+static void
+add_addresses(struct route *r, const struct sockaddr_storage *sa, size_t n)
+{
+	size_t i6 = 0, i4 = 0;
+	bool want4 = false;
+
+	for (size_t taken = 0; taken < n; taken++, want4 = !want4) {
+		while (i4 < n && sa[i4].ss_family != AF_INET)
+			i4++;
+		while (i6 < n && sa[i6].ss_family != AF_INET6)
+			i6++;
+		if (i4 < n && (want4 || i6 >= n))
+			add_target(r, r->mx[r->at].host, &sa[i4++]);
+		else if (i6 < n)
+			add_target(r, r->mx[r->at].host, &sa[i6++]);
+	}
+}
+
+static void
+on_addr(void *ctx, enum dns_status st, bool secure, const struct sockaddr_storage *sa, size_t n)
+{
+	struct route *r = ctx;
+
+	(void)secure;
+	r->d->query = NULL;
+	if (st == DNS_OK)
+		add_addresses(r, sa, n);
+	r->any_failed |= st == DNS_FAIL;
+	r->at++;
+	look_up_hosts(r);
+}
+
+static void
+no_addresses(struct route *r)
+{
+	if (r->any_failed)
+		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3",
+		    "Host or domain name not found. Name service error for name=%s: try again", r->hop.host));
+	else if (r->from_mx)
+		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4",
+		    "Host or domain name not found. None of the mail hosts of %s has an address", r->hop.host));
+	else
+		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4",
+		    "Host or domain name not found. Name service error for name=%s: host not found", r->hop.host));
+}
+
+static void
+look_up_hosts(struct route *r)
+{
+	struct delivery *d = r->d;
+
+	while (r->at < r->nmx && d->ntargets < par.smtp_mx_address_limit) {
+		struct sockaddr_storage sa;
+
+		if (!literal_address(r->mx[r->at].host, &sa)) {
+			d->query = dns_addr(r->mx[r->at].host, wanted_family(), LOOKUP_MS, on_addr, r);
+			return;
+		}
+		if (r->hop.direct)	/* an MX may name hosts only */
+			add_target(r, r->mx[r->at].host, &sa);
+		r->at++;
+	}
+	if (d->ntargets)
+		ready(r);
+	else
+		no_addresses(r);
+}
+
+/* ---- MX ---- */
+
+static bool
+is_ourselves(const struct route *r, const char *host)
+{
+	return r->hop.port == SMTP_PORT && span_is_nocase(span_str(host), par.myhostname);
+}
+
+/* RFC 5321 5.1: where we are a mail host ourselves, only better ones may be tried. */
+static size_t
+better_than_us(const struct route *r, const struct dns_mx *mx, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t first = i;
+
+		if (!is_ourselves(r, mx[i].host))
+			continue;
+		while (first > 0 && mx[first - 1].preference == mx[i].preference)
+			first--;
+		return first;
+	}
+	return n;
+}
+
+static void
+loops(struct route *r)
+{
+	give_up(r, outcome_make(OUTCOME_FAILED, "5.4.6", "mail for %s loops back to myself", r->hop.host));
+}
+
+static void
+host_itself(struct route *r)
+{
+	if (!r->hop.direct && is_ourselves(r, r->hop.host)) {
+		loops(r);
+		return;
+	}
+	r->mx = x_alloc(sizeof(*r->mx));
+	memcpy(r->mx[0].host, r->hop.host, sizeof(r->hop.host));
+	r->nmx = 1;
+	look_up_hosts(r);
+}
+
+static void
+on_mx(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_t n)
+{
+	struct route *r = ctx;
+
+	(void)secure;
+	r->d->query = NULL;
+	if (st == DNS_NONE) {		/* RFC 5321 5.1: an implicit MX */
+		host_itself(r);
+		return;
+	}
+	if (st == DNS_FAIL) {
+		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3",
+		    "Host or domain name not found. Name service error for name=%s type=MX: try again", r->hop.host));
+		return;
+	}
+	if (n == 1 && mx[0].host[0] == '\0') {	/* RFC 7505 */
+		struct outcome o = outcome_make(OUTCOME_FAILED, "5.1.10", "Domain %s does not accept mail (nullMX)",
+		    r->hop.host);
+
+		o.code = 556;
+		give_up(r, o);
+		return;
+	}
+	r->nmx = better_than_us(r, mx, n);
+	if (r->nmx == 0) {
+		loops(r);
+		return;
+	}
+	r->from_mx = true;
+	r->mx = x_alloc(r->nmx * sizeof(*mx));
+	memcpy(r->mx, mx, r->nmx * sizeof(*mx));
+	look_up_hosts(r);
+}
+
+void
+route_start(struct delivery *d)
+{
+	struct route *r = x_new(struct route);
+	struct sockaddr_storage sa;
+
+	r->d = d;
+	d->route = r;
+	d->at = d->ntargets = 0;
+	d->targets = arena_try(&d->arena, par.smtp_mx_address_limit * sizeof(*d->targets));
+	if (!d->targets || !nexthop_parse(d->nexthop, &r->hop)) {
+		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4", "bad next hop %.*s", SPAN_FMT(d->nexthop)));
+		return;
+	}
+	if (!par.smtp_dns_lookups && !literal_address(r->hop.host, &sa)) {
+		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3", "host %s: DNS look-ups are switched off", r->hop.host));
+		return;
+	}
+	if (r->hop.direct)
+		host_itself(r);
+	else
+		d->query = dns_mx(r->hop.host, LOOKUP_MS, on_mx, r);
+}

@@ -1,0 +1,19 @@
+/* route.h: from a next hop to addresses: MX, A and AAAA (RFC 5321 5.1), [host], [host]:port. */
+#ifndef SMTP_ROUTE_H
+#define SMTP_ROUTE_H
+
+#include "delivery.h"
+
+struct nexthop {
+	char host[DNS_NAME_MAX];
+	uint16_t port;
+	bool direct;			/* in brackets: no MX */
+	bool has_port;
+};
+bool nexthop_parse(struct span s, struct nexthop *out) CHECKED;
+
+/* Fills d->targets and calls delivery_next, now or later; or ends the delivery. */
+void route_start(struct delivery *d);
+void route_cancel(struct delivery *d);
+
+#endif

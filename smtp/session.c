@@ -1,0 +1,480 @@
+/*
+ * session.c: connection, command queue, message stream. The server at the
+ * other end is a stranger; what it says is bounded by reply.c.
+ */
+#include "session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dialog.h"
+#include "main.h"
+#include "net/tls.h"
+#include "route.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define INPUT_MAX (REPLY_LINE_MAX * 4)
+#define PENDING_MAX (64u << 10)		/* bytes of the message that wait for the kernel */
+#define IDLE_MS 2000			/* an unused connection is kept that long */
+#define DELIVERIES_MAX 100		/* over one connection */
+
+static struct session *idle;
+
+/* ---- birth and death ---- */
+
+static void
+leave_idle(struct session *s)
+{
+	if (s->prev)
+		s->prev->next = s->next;
+	else if (idle == s)
+		idle = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	s->next = s->prev = NULL;
+}
+
+static void
+session_free(struct session *s)
+{
+	conn_free(s->conn);
+	timer_stop(&s->idle_timer);
+	reply_fini(&s->reply);
+	free(s->queue);
+	free(s->site);
+	free(s);
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->dead)
+		return;
+	leave_idle(s);
+	if (s->d)
+		s->d->session = NULL;
+	s->d = NULL;
+	s->dead = true;
+	if (!s->in_callback)
+		session_free(s);
+}
+
+/* Callbacks of a connection run between these two: the session outlives them. */
+static void
+enter(struct session *s)
+{
+	s->in_callback = true;
+}
+
+static void
+leave(struct session *s)
+{
+	s->in_callback = false;
+	if (s->dead)
+		session_free(s);
+}
+
+void
+session_trouble(struct session *s, const struct outcome *o)
+{
+	struct delivery *d = s->d;
+	bool reused = s->reused;
+	struct outcome copy = *o;
+
+	snprintf(copy.mta, sizeof(copy.mta), "%.255s", s->mta);
+	session_close(s);
+	if (!d)
+		return;
+	d->trouble = copy;
+	for (uint32_t i = 0; i < d->n; i++)
+		d->rcpts[i].accepted = false;
+	if (reused)	/* the server may have been tired of the old connection: that is no failure */
+		route_start(d);
+	else
+		delivery_next(d);
+}
+
+/* ---- the end by the other side ---- */
+
+static const char *const endings[] = {
+	[CONN_EOF] = "lost connection with", [CONN_TRUNCATED] = "lost connection with",
+	[CONN_RESET] = "lost connection with", [CONN_TIMEOUT] = "conversation timed out with",
+	[CONN_TLS_FAILED] = "TLS failed with",
+};
+
+static const char *
+stage_of(const struct session *s)
+{
+	if (s->queued)
+		return s->queue[s->queue_head].row->name;
+	return s->streaming ? "message body" : "connect";
+}
+
+static struct outcome
+outcome_of_end(const struct session *s, enum conn_end why)
+{
+	const char *detail = conn_error(s->conn);
+
+	if (!s->connected)
+		return outcome_make(OUTCOME_DEFERRED, "4.4.1", "connect to %s: %s", s->mta,
+		    why == CONN_TIMEOUT ? "Connection timed out" : *detail ? detail : "Connection refused");
+	return outcome_make(OUTCOME_DEFERRED, "4.4.2", "%s %s while %s %s%s%s", endings[why], s->mta,
+	    s->queued ? "waiting for the reply to" : "sending", stage_of(s),
+	    why == CONN_TLS_FAILED ? ": " : "", why == CONN_TLS_FAILED ? detail : "");
+}
+
+/* The delivery ends with this outcome, here and now. */
+static void
+over(struct session *s, struct outcome *o)
+{
+	struct delivery *d = s->d;
+
+	snprintf(o->mta, sizeof(o->mta), "%.255s", s->mta);
+	session_close(s);
+	delivery_end(d, o);
+}
+
+/* Opportunistic: what cannot be secret goes in the clear, over a new connection. */
+static void
+without_tls(struct session *s)
+{
+	struct delivery *d = s->d;
+
+	log_info(d->id, "TLS with %s failed (%s), trying without", s->mta, conn_error(s->conn));
+	d->plain = true;
+	session_close(s);
+	delivery_next(d);
+}
+
+static void
+on_end(void *ctx, enum conn_end why)
+{
+	struct session *s = ctx;
+	struct outcome o;
+
+	enter(s);
+	if (!s->d) {
+		session_close(s);
+	} else if (s->tls_started && !s->secured && strcmp(par.smtp_tls_security_level, "may") == 0) {
+		without_tls(s);
+	} else {
+		o = outcome_of_end(s, why);
+		if (s->queued && s->queue[s->queue_head].row == &dialog_dot)
+			over(s, &o);	/* it may have been taken: never to another host now */
+		else
+			session_trouble(s, &o);
+	}
+	leave(s);
+}
+
+/* ---- replies ---- */
+
+static void
+arm(struct session *s)
+{
+	if (s->queued)
+		conn_timeout(s->conn, *s->queue[s->queue_head].row->timeout * 1000, false);
+}
+
+static void
+protocol_error(struct session *s, const char *what)
+{
+	struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.5.0", "protocol error of %s: %s", s->mta, what);
+
+	session_trouble(s, &o);
+}
+
+/* Something comes unasked: a server may refuse the message half-way, or say that it closes. */
+static void
+unasked(struct session *s)
+{
+	struct outcome o;
+
+	if (!s->d || s->reply.code < 400) {
+		protocol_error(s, "a reply that nothing asked for");
+		return;
+	}
+	o = dialog_outcome(s, &s->reply, "DATA");
+	if (s->reply.code == 421)
+		session_trouble(s, &o);
+	else
+		over(s, &o);
+}
+
+static void
+take_reply(struct session *s)
+{
+	struct sent sent;
+
+	if (!s->queued) {
+		unasked(s);
+		return;
+	}
+	sent = s->queue[s->queue_head];
+	s->queue_head = (s->queue_head + 1) % s->queue_cap;
+	s->queued--;
+	sent.row->on_reply(s, sent.arg, &s->reply);
+	if (s->dead)
+		return;
+	arm(s);
+	if (s->d)
+		dialog_envelope(s);
+	else if (!s->queued && !s->idling)
+		dialog_quit(s);
+}
+
+static void
+on_input(void *ctx)
+{
+	struct session *s = ctx;
+
+	enter(s);
+	while (!s->dead) {
+		size_t used;
+		enum reply_state st = reply_take(&s->reply, conn_input(s->conn), &used);
+
+		conn_consume(s->conn, used);
+		if (st == REPLY_MORE)
+			break;
+		if (st == REPLY_BAD) {
+			protocol_error(s, "a malformed or endless reply");
+			break;
+		}
+		take_reply(s);
+		reply_reset(&s->reply);
+	}
+	leave(s);
+}
+
+/* ---- commands ---- */
+
+void
+session_expect(struct session *s, const struct row *row, uint32_t arg)
+{
+	if (s->queued == s->queue_cap) {
+		uint32_t cap = s->queue_cap ? s->queue_cap * 2 : 8;
+		struct sent *q = x_alloc(cap * sizeof(*q));
+
+		for (uint32_t i = 0; i < s->queued; i++)
+			q[i] = s->queue[(s->queue_head + i) % s->queue_cap];
+		free(s->queue);
+		s->queue = q;
+		s->queue_cap = cap;
+		s->queue_head = 0;
+	}
+	s->queue[(s->queue_head + s->queued++) % s->queue_cap] = (struct sent){ row, arg };
+	if (s->queued == 1)
+		arm(s);
+}
+
+bool
+session_command(struct session *s, const struct row *row, uint32_t arg)
+{
+	struct buf line;
+	bool ok;
+
+	buf_init(&line, REPLY_LINE_MAX);
+	ok = row->build(s, arg, &line);
+	if (ok) {
+		buf_adds(&line, "\r\n");
+		conn_writespan(s->conn, buf_span(&line));
+		session_expect(s, row, arg);
+	}
+	buf_fini(&line);
+	return ok;
+}
+
+/* ---- the message ---- */
+
+static void
+stream_more(struct session *s)
+{
+	struct buf out;
+	bool ok = true;
+
+	buf_init(&out, 4 * BODY_BLOCK);
+	while (ok && !body_at_end(&s->body) && conn_pending(s->conn) < PENDING_MAX) {
+		buf_reset(&out);
+		ok = body_next(&s->body, &out);
+		conn_writespan(s->conn, buf_span(&out));
+	}
+	buf_reset(&out);
+	if (!ok) {
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
+
+		over(s, &o);
+	} else if (body_at_end(&s->body)) {
+		body_finish(&s->body, &out);
+		conn_writespan(s->conn, buf_span(&out));
+		s->streaming = false;
+		session_expect(s, &dialog_dot, 0);
+	} else {
+		conn_timeout(s->conn, par.smtp_data_xfer_timeout * 1000, false);
+	}
+	buf_fini(&out);
+}
+
+static void
+on_drain(void *ctx)
+{
+	struct session *s = ctx;
+
+	enter(s);
+	if (s->streaming)
+		stream_more(s);
+	leave(s);
+}
+
+void
+session_stream(struct session *s)
+{
+	struct buf out;
+
+	body_start(&s->body, s->d->fd, s->d->body_off, s->d->body_len);
+	buf_init(&out, s->d->headers.n * 2 + 1024);
+	body_convert(&s->body, s->d->headers, &out);
+	conn_writespan(s->conn, buf_span(&out));
+	buf_fini(&out);
+	s->streaming = true;
+	stream_more(s);
+}
+
+/* ---- connect ---- */
+
+static void
+on_connect(void *ctx)
+{
+	struct session *s = ctx;
+
+	enter(s);
+	s->connected = true;
+	dialog_greeting(s);
+	leave(s);
+}
+
+static void
+on_secure(void *ctx)
+{
+	struct session *s = ctx;
+
+	enter(s);
+	s->secured = true;
+	dialog_secure(s);
+	leave(s);
+}
+
+static const struct conn_ops ops = {
+	.on_input = on_input, .on_secure = on_secure, .on_drain = on_drain, .on_end = on_end, .on_connect = on_connect,
+};
+
+void
+session_tls(struct session *s)
+{
+	s->tls_started = true;
+	conn_tls_connect(s->conn, smtp_tls(), s->target.host);
+}
+
+static socklen_t
+name_target(struct session *s)
+{
+	const struct sockaddr_storage *sa = &s->target.sa;
+	char address[INET6_ADDRSTRLEN] = "";
+	uint16_t port;
+
+	if (sa->ss_family == AF_INET) {
+		const struct sockaddr_in *sin = (const struct sockaddr_in *)sa;
+
+		inet_ntop(AF_INET, &sin->sin_addr, address, sizeof(address));
+		port = ntohs(sin->sin_port);
+	} else {
+		const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)sa;
+
+		inet_ntop(AF_INET6, &sin6->sin6_addr, address, sizeof(address));
+		port = ntohs(sin6->sin6_port);
+	}
+	snprintf(s->mta, sizeof(s->mta), "%s[%s]:%u", s->target.host, address, port);
+	return sa->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static void
+on_idle(void *ctx)
+{
+	dialog_quit(ctx);
+}
+
+void
+session_open(struct delivery *d, const struct target *t, bool no_tls)
+{
+	struct session *s = x_new(struct session);
+	socklen_t len;
+	int fd;
+
+	s->d = d;
+	d->session = s;
+	s->target = *t;
+	s->no_tls = no_tls;
+	s->site = x_spandup(d->nexthop);
+	timer_init(&s->idle_timer, on_idle, s);
+	reply_init(&s->reply);
+	s->reply.on_line = dialog_line;
+	s->reply.ctx = s;
+	len = name_target(s);
+	fd = socket(t->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (connect(fd, (const struct sockaddr *)&s->target.sa, len) < 0 && errno != EINPROGRESS)) {
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.4.1", "connect to %s: %s", s->mta, strerror(errno));
+
+		if (fd >= 0)
+			close(fd);
+		session_trouble(s, &o);
+		return;
+	}
+	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
+	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+}
+
+/* ---- once more ---- */
+
+void
+session_idle(struct session *s)
+{
+	if (++s->deliveries >= DELIVERIES_MAX) {
+		dialog_quit(s);
+		return;
+	}
+	s->idling = true;
+	s->step = 0;
+	s->prev = NULL;
+	s->next = idle;
+	if (idle)
+		idle->prev = s;
+	idle = s;
+	conn_timeout(s->conn, 0, false);
+	timer_set(&s->idle_timer, IDLE_MS);
+}
+
+bool
+session_reuse(struct delivery *d)
+{
+	struct session *s = idle;
+
+	while (s && !span_eq_nocase(span_str(s->site), d->nexthop))
+		s = s->next;
+	if (!s || s->in_callback)
+		return false;
+	leave_idle(s);
+	timer_clear(&s->idle_timer);
+	s->idling = false;
+	s->reused = true;
+	s->d = d;
+	d->session = s;
+	enter(s);
+	dialog_envelope(s);
+	leave(s);
+	return true;
+}
