@@ -34,7 +34,7 @@ static const struct {
 		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
 		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), -1 } },
 	{ JAIL_INET, { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl), -1 } },
-	{ JAIL_UNIX, { SCMP_SYS(connect), -1 } },
+	{ JAIL_UNIX, { SCMP_SYS(connect), SCMP_SYS(socketpair), -1 } },
 	{ JAIL_READ, { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(lstat),
 		SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
 		SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(sendfile),

@@ -1,0 +1,71 @@
+/* front_private.h: one connection of a front, shared by front.c, login.c and pump.c. */
+#ifndef SERVICE_FRONT_PRIVATE_H
+#define SERVICE_FRONT_PRIVATE_H
+
+#include <sys/socket.h>
+
+#include "base/loop.h"
+#include "base/netlist.h"
+#include "net/conn.h"
+#include "service/front/authclient.h"
+#include "service/front/front.h"
+
+enum front_state {
+	FS_HANDSHAKE,		/* TLS begins */
+	FS_COMMAND,
+	FS_CLIENT_TURN,		/* a line of base64 is awaited */
+	FS_AUTH_TURN,		/* auth thinks */
+	FS_LATE,		/* a failed login is answered in a moment */
+	FS_SESSION_TURN,	/* the session's first line is awaited */
+	FS_PUMP,
+	FS_ORPHAN,		/* the client is gone; the session's output is thrown away until it ends */
+	FS_ENDED
+};
+
+struct front {
+	struct front *next, *prev;
+	const struct front_protocol *proto;
+	struct conn *conn;		/* NULL: gone */
+	enum front_state state;
+	struct line_scan scan;
+	uint8_t errors, failures;
+	bool counted;			/* in the counters of connections before login */
+	bool cleartext_ok;
+	bool greeted, heard;		/* heard: at least one whole command */
+	bool session_full;		/* the session does not take more now */
+	int session;			/* our end of the byte pair, -1: none */
+	struct watch session_watch;
+	struct timer timer;		/* login deadline; then what FS_LATE, FS_SESSION_TURN, FS_ORPHAN wait for */
+	struct timer deadline;
+	enum front_refusal refusal;	/* said when FS_LATE is over */
+	struct authexch *exchange;
+	struct buf note, first_line;
+	char *login;			/* canonical, once known */
+	uint64_t in, out;		/* bytes of the session */
+	uint64_t active;		/* monotonic ms of the last byte either way */
+	unsigned char key[16];		/* counters: the client's network */
+	uint8_t key_len;
+	char client[NETLIST_TEXT_MAX];
+};
+
+/* front.c */
+void front_go_on(struct front *f);		/* before login: look at the input again */
+void front_bye(struct front *f, enum front_farewell why);	/* last words; the connection ends by itself */
+void front_end(struct front *f, const char *why);	/* gives everything back; freed after the callback */
+void front_uncount(struct front *f);
+
+/* login.c */
+void login_line(struct front *f, struct span line);	/* the client's turn, without CRLF */
+void login_cancel(struct front *f);
+void login_refuse_now(struct front *f);	/* FS_LATE is over */
+
+/* pump.c */
+void pump_await_greeting(struct front *f);
+void pump_start(struct front *f);
+void pump_input(struct front *f);
+void pump_drained(struct front *f);
+void pump_client_gone(struct front *f);
+void pump_time(struct front *f);		/* the timer in FS_SESSION_TURN, FS_PUMP, FS_ORPHAN */
+void pump_close(struct front *f);
+
+#endif

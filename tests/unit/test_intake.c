@@ -1,0 +1,588 @@
+/*
+ * intake: what becomes of a message that comes in. The destination is memory
+ * with faults on order, or a folder; links are socket pairs.
+ * links: qmgr/intake/message.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c
+ */
+#include "tests/unit/unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "intake.h"
+#include "mail/envelope.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+/* ---- a destination in memory ---- */
+
+enum step { CREATE, WRITE, SUBMIT, DONE, STEPS };
+
+static struct memory {
+	struct dest d;
+	struct buf bytes;
+	bool open, committed;
+	unsigned calls[STEPS], aborts, syncs_after_failure;
+	enum step fail_step;
+	unsigned fail_at;		/* the how manieth call of that step, from 1; 0: none */
+	int fail_errno;
+	uint64_t free;
+} mem;
+
+static bool
+step(enum step s)
+{
+	if (++mem.calls[s] == mem.fail_at && s == mem.fail_step) {
+		mem.d.err = mem.fail_errno;
+		return false;
+	}
+	return true;
+}
+
+static bool
+mem_create(struct dest *d, const char *id)
+{
+	(void)d;
+	assert_true(queue_id_valid(span_str(id)));
+	if (!step(CREATE))
+		return false;
+	mem.open = true;
+	return true;
+}
+
+static bool
+mem_write(struct dest *d, struct span s)
+{
+	(void)d;
+	assert_true(mem.open);
+	buf_addspan(&mem.bytes, s);
+	return step(WRITE);
+}
+
+static bool
+mem_submit(struct dest *d)
+{
+	(void)d;
+	return step(SUBMIT);
+}
+
+static bool
+mem_done(struct dest *d)
+{
+	(void)d;
+	if (!step(DONE))
+		return false;
+	mem.committed = true;
+	mem.open = false;
+	return true;
+}
+
+static void
+mem_abort(struct dest *d)
+{
+	(void)d;
+	mem.aborts++;
+	mem.open = false;
+	buf_reset(&mem.bytes);
+}
+
+static bool
+mem_free_bytes(struct dest *d, uint64_t *bytes)
+{
+	(void)d;
+	*bytes = mem.free;
+	return true;
+}
+
+static void
+mem_reset(void)
+{
+	static const struct dest_ops ops = { mem_create, mem_write, mem_submit, mem_done, mem_abort, mem_free_bytes };
+
+	buf_fini(&mem.bytes);
+	mem = (struct memory){ .d = { .ops = &ops }, .free = 1ull << 40 };
+	buf_init(&mem.bytes, 64u << 20);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	par.myhostname = "mx.test";
+	par.myorigin = "origin.test";
+	par.mail_name = "Merpati";
+	par.message_size_limit = 1000000;
+	par.queue_minfree = 0;
+	par.hopcount_limit = 3;
+	par.header_size_limit = 102400;
+	if (!mem.d.ops)
+		buf_init(&mem.bytes, 1);
+	mem_reset();
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static struct msg_MAIL
+mail_of(struct buf *rcpts, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		msg_list_add(rcpts, span_str(list[i]));
+		msg_list_add(rcpts, SPAN("rfc822;o"));
+		msg_list_add(rcpts, SPAN("NEVER"));
+	}
+	return (struct msg_MAIL){ .session = SPAN("s1"), .sender = SPAN("a@b"), .client_addr = SPAN("192.0.2.1"),
+		.client_name = SPAN("c.test"), .helo = SPAN("helo.test"), .protocol = SPAN("ESMTP"),
+		.rcpts = buf_span(rcpts) };
+}
+
+static struct reply
+take_all(struct intake *in, struct msg_MAIL *m, struct span body, size_t chunk)
+{
+	assert_true(intake_begin(in, m));
+	while (body.n) {
+		struct span part = span_sub(body, 0, chunk);
+
+		intake_body(in, part);
+		body = span_skip(body, part.n);
+	}
+	return intake_end(in);
+}
+
+static void
+read_back(struct queue_file *q)
+{
+	struct buf err;
+	int fd = memfd_create("q", 0);
+
+	buf_init(&err, 1000);
+	assert_true(pwrite_all(fd, mem.bytes.p, mem.bytes.len, 0));
+	if (queue_file_read(fd, q, true, &err) != QUEUE_READ_OK)
+		fail_msg("%s", err.p);
+	close(fd);
+	buf_fini(&err);
+}
+
+/* The body without the Received field in front */
+static struct span
+without_trace(const struct queue_file *q)
+{
+	struct span s = span_of(mem.bytes.p, (size_t)q->body_len);
+
+	assert_true(span_starts(s, "Received: "));
+	for (size_t i = 0; i + 1 < s.n; i++)
+		if (s.p[i] == '\n' && s.p[i + 1] != '\t')
+			return span_skip(s, i + 1);
+	return SPAN_NONE;
+}
+
+static void
+content(void **state)
+{
+	static const char *const rcpt[] = { "c@d", "bob", "E@F.Test" };
+	static const struct { const char *in, *out; } cases[] = {
+		{ "Subject: s\r\n\r\nhello\r\n", "Subject: s\n\nhello\n" },
+		{ "Return-Path: <x>\r\nBcc: y\r\nA: b\r\n\r\n", "A: b\n\n" },
+		{ "no header\r\n", "\nno header\n" },
+		{ "", "\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++)
+		for (size_t chunk = 1; chunk < 30; chunk += 7) {
+			struct queue_file q;
+			struct queue_rcpt r;
+			struct intake in;
+			struct buf rcpts;
+			struct msg_MAIL m;
+			size_t at = 0;
+
+			mem_reset();
+			buf_init(&rcpts, 10000);
+			intake_init(&in, &mem.d, 7);
+			in.role = R_SMTPD;
+			m = mail_of(&rcpts, rcpt, 3);
+			assert_int_equal(take_all(&in, &m, span_str(cases[i].in), chunk).code, 250);
+			assert_true(mem.committed);
+			assert_int_equal(mem.calls[WRITE], 1);	/* one write for a small message */
+			read_back(&q);
+			assert_true(span_is(without_trace(&q), cases[i].out));
+			assert_true(span_is(q.env.sender, "a@b") && span_is(q.env.client, "c.test [192.0.2.1]"));
+			assert_true(queue_file_rcpt(&q, &at, &r) && span_is(r.addr, "c@d") && span_is(r.notify, "NEVER"));
+			assert_true(queue_file_rcpt(&q, &at, &r) && span_is(r.addr, "bob@origin.test"));
+			assert_true(queue_file_rcpt(&q, &at, &r) && span_is(r.addr, "E@f.test"));
+			assert_true(span_starts(buf_span(&mem.bytes), "Received: from helo.test (c.test [192.0.2.1])\n\t"
+			    "by mx.test (Merpati) with ESMTP id "));
+			assert_null(strstr(mem.bytes.p, "for <"));
+			queue_file_fini(&q);
+			intake_fini(&in);
+			buf_fini(&rcpts);
+		}
+}
+
+static void
+trace(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+
+	(void)state;
+	buf_init(&rcpts, 1000);
+	intake_init(&in, &mem.d, 7);
+	in.role = R_SMTPD;
+	m = mail_of(&rcpts, rcpt, 1);
+	m.helo = SPAN("x\r\nBcc: (v@x)\x1b\xff");
+	m.client_addr = SPAN("2001:db8::1");
+	m.client_name = SPAN_NONE;
+	m.tls = SPAN("TLSv1.3 with (cipher");
+	m.login = SPAN("bob");
+	assert_int_equal(take_all(&in, &m, SPAN("A: b\r\n\r\n"), 100).code, 250);
+	assert_true(span_starts(buf_span(&mem.bytes), "Received: from x??Bcc:??v@x??? (unknown [IPv6:2001:db8::1])\n"
+	    "\t(using TLSv1.3 with ?cipher)\n\tby mx.test (Merpati) with ESMTP id "));
+	assert_non_null(strstr(mem.bytes.p, "\n\tfor <c@d>; "));
+	intake_fini(&in);
+	buf_fini(&rcpts);
+}
+
+/* RFC 6409 8: what is missing is added, what is there is left alone. */
+static void
+submission(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	static const struct { unsigned role, flags; const char *in, *has, *hasnt; } cases[] = {
+		{ R_SMTPD, MAIL_SUBMISSION, "A: b\r\n\r\nx\r\n", "\nA: b\nDate: ", "??" },
+		{ R_SMTPD, MAIL_SUBMISSION, "A: b\r\n\r\nx\r\n", "@mx.test>\nFrom: a@b\n\nx\n", "??" },
+		{ R_SMTPD, MAIL_SUBMISSION, "x\r\n", "From: a@b\n\nx\n", "??" },
+		{ R_SMTPD, MAIL_SUBMISSION, "A: b", "From: a@b\n\n", "??" },
+		{ R_SMTPD, MAIL_SUBMISSION, "Date: x\r\nfrom: y\r\nMessage-ID: <z>\r\n\r\nx\r\n", "<z>\n\nx\n", "From: a" },
+		{ R_SMTPD, 0, "A: b\r\n\r\nx\r\n", "\nA: b\n\nx\n", "Date: " },
+		{ R_PUBLIC, 0, "A: b\r\n\r\nx\r\n", "from userid 1234) id ", "Received: from" },
+		{ R_PUBLIC, 0, "A: b\r\n\r\nx\r\n", "From: a@b\n\nx\n", "Received: from" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++)
+		for (size_t chunk = 1; chunk < 10; chunk += 4) {
+			struct queue_file q;
+			struct intake in;
+			struct buf rcpts;
+			struct msg_MAIL m;
+
+			mem_reset();
+			buf_init(&rcpts, 1000);
+			intake_init(&in, &mem.d, 7);
+			in.role = cases[i].role;
+			in.uid = 1234;
+			m = mail_of(&rcpts, rcpt, 1);
+			m.flags = cases[i].flags;
+			if (in.role == R_PUBLIC)
+				m.client_addr = m.protocol = SPAN_NONE;
+			assert_int_equal(take_all(&in, &m, span_str(cases[i].in), chunk).code, 250);
+			read_back(&q);
+			buf_truncate(&mem.bytes, (size_t)q.body_len);
+			if (!strstr(mem.bytes.p, cases[i].has) || strstr(mem.bytes.p, cases[i].hasnt))
+				fail_msg("case %zu: %s", i, mem.bytes.p);
+			if (in.role == R_PUBLIC)
+				assert_true(span_is(q.env.login, "uid 1234"));
+			queue_file_fini(&q);
+			intake_fini(&in);
+			buf_fini(&rcpts);
+		}
+}
+
+static void
+refusals(void **state)
+{
+	static const char *const one[] = { "c@d" };
+	static const struct {
+		const char *sender, *rcpt, *body;
+		unsigned flags, code;
+		const char *dsn;
+		uint64_t free, limit;
+	} cases[] = {
+		{ "a@b", "c@d", "A: b\r\n\r\n", 0, 250, "2.0.0", 0, 0 },
+		{ "", "c@d", "A: b\r\n\r\n", 0, 250, "2.0.0", 0, 0 },
+		{ "a@b\r\nX: y", "c@d", "A: b\r\n\r\n", 0, 501, "5.1.7", 0, 0 },
+		{ "a@b", "c@d@e", "A: b\r\n\r\n", 0, 501, "5.1.3", 0, 0 },
+		{ "a@b", NULL, "A: b\r\n\r\n", 0, 554, "5.5.1", 0, 0 },
+		{ "a@b", NULL, "", 0, 554, "5.5.1", 0, 0 },
+		{ "a@b", "c@d", "A: b\r\n\r\n0123456789\r\n", 0, 250, "2.0.0", 0, 20 },
+		{ "a@b", "c@d", "A: b\r\n\r\n0123456789\r\n", 0, 552, "5.3.4", 0, 19 },
+		{ "a@b", "c@d", "Received: a\r\nReceived: a\r\nReceived: a\r\n\r\n", 0, 250, "2.0.0", 0, 0 },
+		{ "a@b", "c@d", "Received: a\r\nReceived: a\r\nReceived: a\r\nReceived: a\r\n\r\n", 0, 554, "5.4.6", 0, 0 },
+		{ "a@b", "c@d", "A: b\r\n\r\nx\n", MAIL_BARE_LF_REJECT, 550, "5.5.2", 0, 0 },
+		{ "a@b", "c@d", "A: b\r\n\r\nx\n", 0, 250, "2.0.0", 0, 0 },
+		{ "a@b", "c@d", "A: b\r\n\r\n", 0, 452, "4.3.1", 1499999, 0 },
+		{ "a@b", "c@d", "A: b\r\n\r\n", 0, 250, "2.0.0", 1500000, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct intake in;
+		struct buf rcpts;
+		struct msg_MAIL m;
+		struct reply r;
+
+		mem_reset();
+		if (cases[i].free)
+			mem.free = cases[i].free;
+		par.message_size_limit = cases[i].limit ? cases[i].limit : 1000000;
+		buf_init(&rcpts, 1000);
+		intake_init(&in, &mem.d, 7);
+		in.role = R_SMTPD;
+		m = mail_of(&rcpts, cases[i].rcpt ? &cases[i].rcpt : one, cases[i].rcpt != NULL);
+		m.sender = span_str(cases[i].sender);
+		m.flags = cases[i].flags;
+		r = take_all(&in, &m, span_str(cases[i].body), 1000);
+		if (r.code != cases[i].code || strcmp(r.dsn, cases[i].dsn) != 0)
+			fail_msg("case %zu: %u %s %s", i, (unsigned)r.code, r.dsn, r.text);
+		assert_int_equal(mem.committed, r.code == 250);
+		assert_false(mem.open);
+		/* the next message on the link is not touched by it */
+		mem.free = 1ull << 40;
+		mem.committed = false;
+		buf_reset(&rcpts);
+		m = mail_of(&rcpts, one, 1);
+		par.message_size_limit = 1000000;
+		assert_int_equal(take_all(&in, &m, SPAN("A: b\r\n\r\n"), 100).code, 250);
+		assert_true(mem.committed);
+		intake_fini(&in);
+		buf_fini(&rcpts);
+	}
+}
+
+/* Every call that can fail, the Nth time, with every kind of error: an answer that says so, and nothing left behind. */
+static void
+faults(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	static const struct { int err; unsigned code; } errors[] = {
+		{ ENOSPC, 452 }, { EDQUOT, 452 }, { EFBIG, 452 }, { EIO, 451 }, { EROFS, 451 }, { EMFILE, 451 },
+		{ EACCES, 451 }, { EEXIST, 451 },
+	};
+	struct buf body;
+
+	(void)state;
+	par.message_size_limit = 10000000;
+	buf_init(&body, 1 << 20);
+	buf_adds(&body, "A: b\r\n\r\n");
+	for (int i = 0; i < 50000; i++)
+		buf_adds(&body, "0123456789abcde\r\n");
+	for (size_t e = 0; e < NELEMS(errors); e++)
+		for (enum step s = CREATE; s < STEPS; s++)
+			for (unsigned n = 1; n <= (s == WRITE ? 3u : 1u); n++) {
+				struct intake in;
+				struct buf rcpts;
+				struct msg_MAIL m;
+
+				mem_reset();
+				mem.fail_step = s;
+				mem.fail_at = n;
+				mem.fail_errno = errors[e].err;
+				buf_init(&rcpts, 1000);
+				intake_init(&in, &mem.d, 7);
+				in.role = R_SMTPD;
+				m = mail_of(&rcpts, rcpt, 1);
+				assert_int_equal(take_all(&in, &m, buf_span(&body), 65536).code, errors[e].code);
+				assert_int_equal(mem.calls[s], n);		/* never tried again */
+				assert_true(mem.calls[SUBMIT] <= 1);
+				assert_int_equal(mem.aborts, s != CREATE);
+				assert_false(mem.open || mem.committed);
+				intake_fini(&in);
+				buf_fini(&rcpts);
+			}
+	buf_fini(&body);
+}
+
+/* A large message goes to disk in large pieces, and memory stays small. */
+static void
+large(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	struct queue_file q;
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+	char chunk[65536];
+
+	(void)state;
+	par.message_size_limit = 100u << 20;
+	memset(chunk, 'x', sizeof(chunk));
+	buf_init(&rcpts, 1000);
+	intake_init(&in, &mem.d, 7);
+	in.role = R_SMTPD;
+	m = mail_of(&rcpts, rcpt, 1);
+	assert_true(intake_begin(&in, &m));
+	intake_body(&in, SPAN("A: b\r\n\r\n"));
+	for (int i = 0; i < 200; i++)
+		intake_body(&in, span_of(chunk, sizeof(chunk)));
+	assert_true(in.out.cap < 1 << 20);
+	assert_int_equal(intake_end(&in).code, 250);
+	assert_true(mem.calls[WRITE] <= 200 / 4 + 2);
+	read_back(&q);
+	assert_int_equal(without_trace(&q).n, 6 + 200 * sizeof(chunk) + 1);
+	queue_file_fini(&q);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+}
+
+/* ---- links and a real folder ---- */
+
+static enum msg_result
+receive(int fd, unsigned from, unsigned to, struct msg *m, bool within)
+{
+	(void)within;
+	return msg_recv(fd, from, to, m);
+}
+
+static unsigned
+files_here(void)
+{
+	DIR *d = opendir(".");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static void
+remove_all(void)
+{
+	DIR *d = opendir(".");
+	struct dirent *e;
+
+	while ((e = readdir(d)))
+		unlink(e->d_name);
+	closedir(d);
+}
+
+static void
+expect_done(int fd, unsigned code)
+{
+	struct msg m;
+
+	assert_int_equal(msg_recv(fd, R_INTAKE, R_SMTPD, &m), MSG_OK);
+	assert_int_equal(m.kind, MSG_MAIL_DONE);
+	assert_int_equal(m.MAIL_DONE.code, code);
+	assert_int_equal(m.MAIL_DONE.id.n, code == 250 ? QUEUE_ID_LEN : 0);
+}
+
+static void
+links(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	char dir[] = "/tmp/test_intake.XXXXXX", back[4096], name[32];
+	struct msg_PART part = { .body = SPAN("more\r\n"), .last = MAIL_MORE };
+	struct intake_links l = { .recv = receive };
+	struct dest_file file;
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+	struct msg got;
+	struct stat st;
+	int client[2], qmgr[2];
+
+	(void)state;
+	assert_non_null(getcwd(back, sizeof(back)));
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	assert_true(chan_pair(client) && chan_pair(qmgr));
+	l.qmgr = qmgr[0];
+	buf_init(&rcpts, 1000);
+	dest_file_init(&file);
+	par.queue_minfree = 1;
+	intake_init(&in, &file.d, instance_number("."));
+	in.role = R_SMTPD;
+	assert_int_equal(instance_number("."), in.instance);
+	m = mail_of(&rcpts, rcpt, 1);
+
+	/* small one; one in parts; aborted; refused with parts after it; broken off */
+	m.body = SPAN("A: b\r\n\r\n");
+	m.last = MAIL_END;
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	m.last = MAIL_MORE;
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	assert_true(msg_send(client[1], MSG_PART, &part));
+	part.last = MAIL_END;
+	assert_true(msg_send(client[1], MSG_PART, &part));
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	part.last = MAIL_ABORT;
+	assert_true(msg_send(client[1], MSG_PART, &part));
+	m.sender = SPAN("not an address");
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	part.last = MAIL_END;
+	assert_true(msg_send(client[1], MSG_PART, &part));
+	assert_true(msg_send(client[1], MSG_PART, &part));
+	m.sender = SPAN("a@b");
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	shutdown(client[1], SHUT_WR);
+	intake_serve(&in, &l, client[0]);
+
+	expect_done(client[1], 250);
+	expect_done(client[1], 250);
+	expect_done(client[1], 501);
+	set_nonblocking(client[1], true);
+	assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_AGAIN);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(msg_recv(qmgr[1], R_INTAKE, R_QMGR, &got), MSG_OK);
+		assert_int_equal(got.kind, MSG_NEW);
+		snprintf(name, sizeof(name), "%.*s", SPAN_FMT(got.NEW.id));
+		assert_int_equal(stat(name, &st), 0);
+		assert_int_equal(st.st_mode & 07777 & ~022u, 0640);
+	}
+	assert_int_equal(files_here(), 3);	/* two messages and .instance */
+
+	/* MAIL within a message ends the link, and the message with it */
+	close(client[0]);
+	close(client[1]);
+	assert_true(chan_pair(client));
+	m.last = MAIL_MORE;
+	assert_true(msg_send(client[1], MSG_MAIL, &m) && msg_send(client[1], MSG_MAIL, &m));
+	intake_serve(&in, &l, client[0]);
+	assert_int_equal(files_here(), 3);
+
+	/* without qmgr the message is durable and answered for, and the link is given up */
+	close(qmgr[1]);
+	m.last = MAIL_END;
+	assert_true(msg_send(client[1], MSG_MAIL, &m));
+	intake_serve(&in, &l, client[0]);
+	expect_done(client[1], 250);
+	assert_int_equal(l.qmgr, -1);
+	assert_int_equal(files_here(), 4);
+
+	close(client[0]);
+	close(client[1]);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+	remove_all();
+	assert_int_equal(chdir(back), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(content, setup),
+		cmocka_unit_test_setup(trace, setup),
+		cmocka_unit_test_setup(submission, setup),
+		cmocka_unit_test_setup(refusals, setup),
+		cmocka_unit_test_setup(faults, setup),
+		cmocka_unit_test_setup(large, setup),
+		cmocka_unit_test_setup(links, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
