@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""The architecture itself: which process may link what."""
+import os, subprocess
+from harness import *
+
+LIBEXEC = BUILD + '/libexec/merpati'
+ALLOWED = {     # library -> the only binaries that may have it
+    'libssl': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd'},
+    'libsasl2': {'auth', 'smtp'},
+    'libcrypt.': {'auth', 'merpati'},
+    'libunbound': {'smtp', 'smtpd'},
+    'liblmdb': {'local', 'imap-session', 'pop3-session', 'merpati'},
+    'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},
+}
+DAEMONS = 'master keyd auth smtpd intake qmgr smtp local bounce imapd pop3d imap-session pop3-session'.split()
+
+
+def needed(path):
+    out = subprocess.run(['readelf', '-d', path], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [l.split('[')[1].split(']')[0] for l in out.splitlines() if '(NEEDED)' in l]
+
+
+@test
+def every_daemon_is_built():
+    for d in DAEMONS:
+        check(os.access(f'{LIBEXEC}/{d}', os.X_OK), f'{d} is missing')
+
+
+@test
+def no_daemon_links_more_than_its_row_allows():
+    for d in DAEMONS:
+        if not os.path.exists(f'{LIBEXEC}/{d}'):
+            continue
+        for lib in needed(f'{LIBEXEC}/{d}'):
+            for name, who in ALLOWED.items():
+                check(not lib.startswith(name) or d in who, f'{d} links {lib}')
+
+
+@test
+def libraries_depend_one_way():
+    order = ['base', 'net', 'mail', 'service']
+    for i, lower in enumerate(order):
+        for higher in order[i + 1:]:
+            if (lower, higher) == ('net', 'mail'):
+                continue        # neither knows the other
+            r = subprocess.run(['grep', '-rln', f'#include "{higher}/', f'{TOP}/lib/{lower}'], stdout=subprocess.PIPE, text=True)
+            check(not r.stdout, f'lib/{lower} includes lib/{higher}: {r.stdout}')
+
+
+main()
