@@ -32,7 +32,7 @@ static const struct {
 		SCMP_SYS(exit_group), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(shutdown), SCMP_SYS(fcntl), -1 } },
 	{ JAIL_SOCKET, { SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
 		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
-		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), -1 } },
+		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), SCMP_SYS(socketpair), -1 } },
 	{ JAIL_INET, { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl), -1 } },
 	{ JAIL_UNIX, { SCMP_SYS(connect), SCMP_SYS(socketpair), -1 } },
 	{ JAIL_READ, { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(lstat),
