@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
-#include "base/rand.h"
 #include "common/tool.h"
 #include "mail/queuefile.h"
 #include "base/banned.h"
@@ -158,20 +157,6 @@ prepare_rooms(void)
 		prepare_place(&(struct place){ IN_RUN, daemons[i], NULL, daemons[i], 0710 });
 }
 
-/* The instance's part of queue ids: chosen once, so that ids of two spools never meet. */
-static void
-prepare_instance(void)
-{
-	const char *path = tool_path(par.queue_directory, "instance");
-	char text[16];
-
-	if (access(path, F_OK) == 0)
-		return;
-	snprintf(text, sizeof(text), "%u\n", rand_below(62 * 62 * 62));
-	if (!replace_file(AT_FDCWD, path, span_str(text), 0644))
-		tool_fail(EX_CANTCREAT, "%s: %s", path, strerror(errno));
-}
-
 static void
 prepare_log(void)
 {
@@ -196,7 +181,6 @@ places_prepare(const char *confdir)
 		prepare_place(&places[i]);
 	prepare_hashes();
 	prepare_rooms();
-	prepare_instance();
 	prepare_log();
 	for (size_t i = 0; i < NELEMS(secret); i++)
 		if (chmod(tool_path(confdir, "%s", secret[i]), 0600) < 0 && errno != ENOENT)
