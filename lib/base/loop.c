@@ -30,7 +30,6 @@ loop_init(void)
 	if (cfg) {
 		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 		event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-		event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
 		base = event_base_new_with_config(cfg);
 		event_config_free(cfg);
 	}
