@@ -264,6 +264,10 @@ linger(struct conn *c)
 {
 	ssize_t n;
 
+	if (c->dry && !c->lingering) {
+		conn_free(c);
+		return;
+	}
 	do
 		n = recv(c->fd, conn_wire, sizeof(conn_wire), MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -409,6 +413,7 @@ leave(struct conn *c)
 			conn_queue(c);
 		update_watch(c);
 	}
+	c->dry = false;
 	if (c->state != CS_FREED)
 		keep_unread(c);
 	if (--c->busy == 0 && c->state == CS_FREED)
@@ -477,9 +482,12 @@ conn_read(struct conn *c, size_t most)
 {
 	ssize_t n;
 
+	if (most > sizeof(conn_wire))
+		most = sizeof(conn_wire);
 	do
-		n = read(c->fd, conn_wire, most < sizeof(conn_wire) ? most : sizeof(conn_wire));
+		n = read(c->fd, conn_wire, most);
 	while (n < 0 && errno == EINTR);
+	c->dry = n < (ssize_t)most;
 	if (n > 0) {
 		c->heard = true;
 	} else if (n < 0 && errno != EAGAIN) {

@@ -62,6 +62,7 @@ struct conn {
 	bool try_read : 1;
 	bool blocked : 1;		/* the kernel takes no more output for now */
 	bool drained : 1;		/* on_drain is due */
+	bool dry : 1;			/* this callback has read all that the kernel had */
 	bool heard : 1;			/* a byte has come in */
 	bool finishing : 1;
 	bool said_bye : 1;		/* close_notify is written */
