@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""kill -9 of each kind of daemon under load: nothing acknowledged is lost, service is back in 2 s. (release build only)"""
+import os, re, signal, smtplib, socket, threading, time
+from harness import *
+
+DAEMONS = ['smtpd', 'intake', 'qmgr', 'local', 'keyd', 'auth']
+ROUNDS = int(os.environ.get('MERPATI_KILLS', 4))
+
+
+class Load:
+    """four clients that send numbered messages and remember which ones were acknowledged"""
+    def __init__(self, i):
+        self.i, self.acked, self.stop, self.n, self.lock = i, set(), False, 0, threading.Lock()
+        self.ts = [threading.Thread(target=self.work, daemon=True) for _ in range(4)]
+        for t in self.ts:
+            t.start()
+
+    def work(self):
+        s = None
+        while not self.stop:
+            with self.lock:
+                self.n += 1
+                mark = f'mark{self.n}x'
+            try:
+                s = s or smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=10)
+                s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{"y" * 3000}\r\n')
+                self.acked.add(mark)
+            except (OSError, smtplib.SMTPException):
+                s = None
+                time.sleep(0.01)
+
+    def end(self):
+        self.stop = True
+        for t in self.ts:
+            t.join(20)
+
+
+def greeting(i):
+    try:
+        with socket.create_connection(('127.0.0.1', i.port('smtp')), timeout=2) as s:
+            s.settimeout(2)
+            return s.recv(100).startswith(b'220')
+    except OSError:
+        return False
+
+
+def marks(i):
+    found = {}
+    for p in i.mails('bob'):
+        try:
+            m = re.search(rb'^Subject: (mark\d+x)', open(p, 'rb').read(2000), re.M)
+        except OSError:
+            continue
+        if m:
+            found[m[1].decode()] = found.get(m[1].decode(), 0) + 1
+    return found
+
+
+def killing(daemon):
+    with Instance() as i:
+        load = Load(i)
+        time.sleep(0.5)
+        worst = 0
+        for _ in range(ROUNDS):
+            for pid in [p for p, n in i.processes().items() if n == daemon]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            t = time.monotonic()
+            before = len(load.acked)
+            check(wait(lambda: greeting(i) and len(load.acked) > before, 5, 0.01), f'no service 5 s after kill -9 of {daemon}')
+            worst = max(worst, time.monotonic() - t)
+            time.sleep(0.3)
+        load.end()
+        check(worst < 2, f'service was back only after {worst:.1f} s')
+        wait(lambda: not i.queue() and load.acked <= set(marks(i)), 60, 0.2)
+        found = marks(i)
+        lost = load.acked - set(found)
+        check(not lost, f'{len(lost)} of {len(load.acked)} acknowledged messages are lost: {sorted(lost)[:5]}')
+        print(f'# {daemon}: {len(load.acked)} acknowledged, {sum(found.values()) - len(found)} duplicates, '
+              f'{len(set(found) - load.acked)} whole but unanswered, back after {worst:.2f} s at worst')
+        check(sum(found.values()) - len(found) == 0, 'local delivery made duplicates')
+
+
+for d in DAEMONS:
+    def f(d=d): killing(d)
+    f.__name__ = f'kill_9_of_{d}_under_load_loses_nothing'
+    test(f)
+
+
+@test
+def kill_9_of_master_and_everything_then_start():
+    with Instance() as i:
+        load = Load(i)
+        time.sleep(1)
+        pids = list(i.processes())
+        for p in pids:
+            try:
+                os.kill(p, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        load.end()
+        wait(lambda: not any(os.path.exists(f'/proc/{p}') for p in pids), 5)
+        i.run('start')
+        wait(lambda: not i.queue() and load.acked <= set(marks(i)), 60, 0.2)
+        lost = load.acked - set(marks(i))
+        check(not lost, f'{len(lost)} of {len(load.acked)} lost')
+
+
+main()
