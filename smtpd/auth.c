@@ -20,7 +20,7 @@ auth_open(void)
 {
 	buf_init(&mechanisms, 256);
 	if (par.smtpd_sasl_auth_enable)
-		authclient_list(par.smtpd_sasl_mechanism_filter, " ", &mechanisms);
+		authclient_list(par.smtpd_sasl_mechanism_filter, "", &mechanisms);
 }
 
 bool
@@ -32,6 +32,7 @@ auth_offered(const struct session *s)
 void
 auth_list(struct buf *out)
 {
+	buf_addc(out, ' ');
 	buf_addspan(out, buf_span(&mechanisms));
 }
 

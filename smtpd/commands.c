@@ -189,7 +189,6 @@ command_run(struct session *s, struct span line, bool more)
 	const struct smtp_command *c;
 	struct span verb, arg = span_trim_right(line);
 	struct count *count = &s->unknown;
-	struct reply r;
 
 	if (!span_word(&arg, " \t", &verb))
 		return reply_make(500, "5.5.2", "Error: bad syntax");
@@ -198,6 +197,7 @@ command_run(struct session *s, struct span line, bool more)
 	if (c)
 		count = &s->count[c - commands];
 	count->all++;
+	s->asked = count;
 	s->last_verb = c ? c->verb : "UNKNOWN";
 	/* RFC 2920: nothing behind some commands, and nothing at all before EHLO has been answered. */
 	if (more && par.smtpd_forbid_unauth_pipelining && (!s->esmtp || (c && c->needs & LAST_IN_GROUP))) {
@@ -208,10 +208,7 @@ command_run(struct session *s, struct span line, bool more)
 		return reply_make(500, "5.5.2", "Error: command not recognized");
 	if (has_control(line))
 		return reply_make(501, "5.5.2", "Error: a command has no control characters");
-	r = run(s, c, arg);
-	if (r.code < 400)
-		count->good++;
-	return r;
+	return run(s, c, arg);
 }
 
 void

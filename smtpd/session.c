@@ -184,6 +184,17 @@ say(struct session *s, const struct reply *r)
 	go_on(s, r->then);
 }
 
+/* 334 and 354 are not the last word on AUTH and DATA. */
+static void
+settle_count(struct session *s, int code)
+{
+	if (!s->asked || (code >= 300 && code < 400))
+		return;
+	if (code < 300)
+		s->asked->good++;
+	s->asked = NULL;
+}
+
 /* A reply, now or later: errors past the soft limit and failed logins are answered late, by a timer. */
 static void
 reply(struct session *s, const struct reply *r)
@@ -195,6 +206,7 @@ reply(struct session *s, const struct reply *r)
 		conn_timeout(s->conn, 0, false);
 		return;
 	}
+	settle_count(s, r->code);
 	if (r->code >= 400)
 		s->errors++;
 	if (r->code >= 400 && s->errors > par.smtpd_soft_error_limit && delay < par.smtpd_error_sleep_time * 1000u)

@@ -62,6 +62,7 @@ struct session {
 	/* the dialogue */
 	enum smtp_state state;
 	struct count count[SMTP_COMMANDS_MAX], unknown;	/* parallel to the command table */
+	struct count *asked;		/* of the command that is still to be answered for good */
 	const char *last_verb;		/* for the log */
 	uint32_t errors, junk;
 	size_t skipped;			/* of a line that is too long; 0: none */

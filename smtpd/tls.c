@@ -22,7 +22,7 @@ tls_open(void)
 	tls_init();
 	server = keylink_open(R_SMTPD, "smtp");
 	if (!server && par.smtpd_tls_wrappermode)
-		die_config("smtpd_tls_wrappermode needs a certificate: see smtpd_tls_chain_files");
+		die("smtpd_tls_wrappermode needs a certificate: see smtpd_tls_chain_files");
 }
 
 void
