@@ -1,0 +1,113 @@
+/*
+ * fuzz_smtp_line.c: command lines of a stranger through the table and its handlers, no socket behind them.
+ * links: smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/reply.c
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "mail/envelope.h"
+#include "service/params.h"
+#include "service/service.h"
+#include "smtpd/policy.h"
+#include "smtpd/smtpd.h"
+
+#include "base/banned.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+struct maps *
+service_maps(const char *spec)
+{
+	struct buf err;
+
+	buf_init(&err, 256);
+	return maps_open(span_str(spec), &err);
+}
+
+/* The parts of smtpd that have sockets behind them. */
+static bool tls;
+bool tls_offered(void) { return true; }
+struct reply cmd_starttls(struct session *s, struct span arg) { (void)arg; s->secure = tls; return reply_make(220, "", "Go"); }
+bool auth_offered(const struct session *s) { return s->secure; }
+void auth_list(struct buf *out) { buf_adds(out, " PLAIN"); }
+struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
+struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(354, "", "Go"); }
+const char *session_protocol(const struct session *s) { return s->esmtp ? "ESMTP" : "SMTP"; }
+
+void
+session_reset(struct session *s)
+{
+	buf_reset(&s->sender);
+	buf_fini(&s->rcpts);
+	s->nrcpt = 0;
+	if (s->state > ST_HELLO)
+		s->state = ST_HELLO;
+}
+
+static void
+set_up(void)
+{
+	log_setup("fuzz", LOG_TEXT, LOG_ERROR_);
+	par = (struct params){ .myhostname = "h.example", .myorigin = "h.example", .mydestination = "h.example",
+		.virtual_mailbox_domains = "", .virtual_alias_domains = "", .relay_domains = "r.example",
+		.virtual_mailbox_maps = "", .virtual_alias_maps = "inline:{v@h.example=a@b.example}",
+		.alias_maps = "inline:{bob=x, postmaster=bob}", .relay_recipient_maps = "", .transport_maps = "", .relayhost = "",
+		.recipient_delimiter = "+", .users_file = "/nonexistent/users", .config_directory = "/nonexistent",
+		.message_size_limit = 1000000, .smtpd_recipient_limit = 10, .smtpd_client_restrictions = "",
+		.smtpd_recipient_restrictions = "reject_non_fqdn_sender, reject_non_fqdn_recipient, reject_invalid_helo_hostname",
+		.smtpd_relay_restrictions = "permit_sasl_authenticated, reject_unauth_destination",
+		.smtpd_reject_unlisted_recipient = true, .unknown_local_recipient_reject_code = 550,
+		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "" };
+	policy_open();
+}
+
+/* No recipient of another domain gets past the table: nothing here is logged in. */
+static void
+check(const struct session *s)
+{
+	struct span list = buf_span(&s->rcpts), addr, orcpt, notify;
+
+	while (msg_list_next(&list, &addr) && msg_list_next(&list, &orcpt) && msg_list_next(&list, &notify)) {
+		struct span domain = span_skip(addr, (size_t)(span_rfind(addr, '@') + 1));
+
+		if (!span_is_nocase(domain, "h.example") && !span_ends_nocase(domain, "r.example"))
+			abort();
+		for (size_t i = 0; i < addr.n - domain.n - 1; i++)
+			if (strchr("%!@", addr.p[i]))
+				abort();
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static bool ready;
+	struct span rest = span_of(data, n), line;
+	struct session s = { .addr = "192.0.2.1", .id = "fuzz" };
+	struct buf wire;
+
+	if (!ready)
+		set_up();
+	ready = true;
+	buf_init(&s.sender, ADDRESS_MAX + 256);
+	buf_init(&s.rcpts, 1 << 20);
+	buf_init(&wire, 8 * REPLY_TEXT_MAX);
+	for (int i = 0; i < 100 && rest.n > 0 && span_cut(&rest, '\n', &line); i++) {
+		struct reply r;
+
+		if (line.n > SMTP_LINE_MAX)
+			continue;
+		(void)command_is_bogus(line);
+		r = command_run(&s, line, false);
+		buf_reset(&wire);
+		reply_format(&r, &wire);
+		if (wire.over || (r.code && !span_ends_nocase(buf_span(&wire), "\r\n")))
+			abort();
+		check(&s);
+	}
+	command_counts(&s, &wire);
+	buf_fini(&s.sender);
+	buf_fini(&s.rcpts);
+	buf_fini(&wire);
+	return 0;
+}
