@@ -8,24 +8,24 @@
 #include "base/banned.h"
 
 #define WRAP 76
-#define TEXT_MAX 1000
+#define TEXT_MAX 900
 
 /* What differs from kind to kind. */
 static const struct kind {
-	const char *subject, *action, *status, *says;
+	const char *subject, *action, *status, *classes, *says;
 } kinds[] = {
-	[BOUNCE_FAILED] = { "Undelivered Mail Returned to Sender", "failed", "5.0.0",
+	[BOUNCE_FAILED] = { "Undelivered Mail Returned to Sender", "failed", "5.0.0", "45",
 		"Your message could not be delivered to one or more recipients. It is\n"
 		"attached below. What is known of each recipient follows; nothing more will\n"
 		"be tried.\n" },
-	[BOUNCE_DELAYED] = { "Delayed Mail (still being retried)", "delayed", "4.0.0",
+	[BOUNCE_DELAYED] = { "Delayed Mail (still being retried)", "delayed", "4.0.0", "4",
 		"THIS IS A WARNING ONLY. YOU NEED NOT SEND YOUR MESSAGE AGAIN.\n\n"
 		"Your message could not yet be delivered to the recipients below. It will be\n"
 		"tried again until it is too old; then you will be told.\n" },
-	[BOUNCE_DELIVERED] = { "Successful Mail Delivery Report", "delivered", "2.0.0",
+	[BOUNCE_DELIVERED] = { "Successful Mail Delivery Report", "delivered", "2.0.0", "2",
 		"Your message was delivered to the destinations below. You asked to be told\n"
 		"of this.\n" },
-	[BOUNCE_DOUBLE] = { "Postmaster Copy: Undelivered Mail", "failed", "5.0.0",
+	[BOUNCE_DOUBLE] = { "Postmaster Copy: Undelivered Mail", "failed", "5.0.0", "45",
 		"The message below could not be delivered, and neither could the report of\n"
 		"that to its sender.\n" },
 };
@@ -179,14 +179,14 @@ add_typed(struct buf *out, const char *name, struct span addr, bool utf8)
 	buf_addc(out, '\n');
 }
 
-/* RFC 3463: three numbers; the class says what happened, so a wrong one is replaced. */
+/* RFC 3463: the class must fit what happened (4 fits a failure that was a delay too long). */
 static struct span
 status_of(const struct report *r, struct span dsn)
 {
-	const char *dflt = kind_of(r->msg)->status;
+	const struct kind *k = kind_of(r->msg);
 
-	if (dsn.n < 5 || dsn.n > 9 || dsn.p[0] != dflt[0] || dsn.p[1] != '.' || !span_printable(dsn))
-		return span_str(dflt);
+	if (dsn.n < 5 || dsn.n > 9 || !span_printable(dsn) || !strchr(k->classes, dsn.p[0]) || dsn.p[1] != '.')
+		return span_str(k->status);
 	return dsn;
 }
 
@@ -302,7 +302,7 @@ add_status(const struct report *r, struct buf *out)
 	buf_addf(out, "Reporting-MTA: dns; %s\nX-Merpati-Queue-ID: ", par.myhostname);
 	add_clean(out, r->msg->id, false);
 	buf_addc(out, '\n');
-	if (r->msg->sender.n)
+	if (r->msg->sender.n && r->msg->kind != BOUNCE_DOUBLE)
 		add_typed(out, "X-Merpati-Sender", r->msg->sender, utf8_of(r));
 	add_date(out, "Arrival-Date", (time_t)r->msg->arrival);
 	while (next_rcpt(&list, &rc))
