@@ -102,12 +102,16 @@ only_site(const struct active *a)
 }
 
 struct site *
-deliver_plan(struct active *a)
+deliver_full_site(const struct active *a)
 {
 	struct site *s = a->ndests ? only_site(a) : NULL;
 
-	if (s && site_full(s) && !site_dead(s, clock_mono_ms()))
-		return s;
+	return s && site_full(s) && !site_dead(s, clock_mono_ms()) ? s : NULL;
+}
+
+void
+deliver_plan(struct active *a)
+{
 	for (uint32_t i = 0; i < a->ndests; ) {
 		if (a->dests[i].pool == POOLS) {
 			log_dest(a, &a->dests[i], NULL);
@@ -116,7 +120,6 @@ deliver_plan(struct active *a)
 			i = plan_site(a, i);
 		}
 	}
-	return NULL;
 }
 
 void

@@ -26,11 +26,12 @@ struct delivery {
 };
 
 /*
- * Make the deliveries of a resolved message and hand them to the schedule.
- * When its only site owns its share of ready deliveries already, nothing is
- * made and that site is returned: the message shall be parked there.
+ * The site of a message that goes to one site only, when that owns its share
+ * of ready deliveries already: the message shall be parked there. Else NULL.
  */
-struct site *deliver_plan(struct active *a);
+struct site *deliver_full_site(const struct active *a);
+/* Make the deliveries of a resolved message and hand them to the schedule. */
+void deliver_plan(struct active *a);
 void deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts);
 
 enum deliver_sent { DELIVER_SENT, DELIVER_LATER, DELIVER_NO_LINK, DELIVER_NO_FILE };

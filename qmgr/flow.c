@@ -234,13 +234,14 @@ activate(struct message *m)
 		break;
 	}
 	active_resolve(a);
-	full = deliver_plan(a);
+	full = deliver_full_site(a);
 	if (full) {
 		active_free(a);
 		state_park(full, m);
 		return;
 	}
 	log_active(a);
+	deliver_plan(a);
 	if (!a->running)
 		state_progress(a);
 }
