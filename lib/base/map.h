@@ -21,6 +21,7 @@ enum map_answer { MAP_FOUND, MAP_NONE, MAP_FAILED };	/* FAILED: the answer is no
 /* How a map file is opened: returns an fd or -1 with errno. Default: open(2). */
 typedef int map_opener(const char *path);
 void map_set_opener(map_opener *f);
+int map_open_file(const char *path);		/* by the opener; the caller closes */
 
 /*
  * `spec` is a comma or blank separated list ("hash:/etc/x, inline:{a=b}").

@@ -31,6 +31,12 @@ map_set_opener(map_opener *f)
 	opener = f ? f : open_here;
 }
 
+int
+map_open_file(const char *path)
+{
+	return opener(path);
+}
+
 void
 map_file_close(struct map *m)
 {

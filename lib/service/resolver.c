@@ -1,6 +1,7 @@
 /* resolver.c: fills resolve_spec from the parameters. */
 #include "service/resolver.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/die.h"
@@ -10,6 +11,18 @@
 #include "base/banned.h"
 
 #define SPEC_MAX 4200
+
+/* Inside the jail of a daemon that reads its parameters again only master sees the file. */
+static bool
+is_missing(const char *path)
+{
+	int fd = map_open_file(path);
+
+	if (fd < 0)
+		return errno == ENOENT;
+	close(fd);
+	return false;
+}
 
 /* "cdb:PATH", or "" when nobody has compiled the table yet: then it has no entries. */
 static const char *
@@ -24,10 +37,10 @@ compiled_table(const char *what, struct span path)
 	buf_adds(&file, ".cdb");
 	buf_adds(&spec, "cdb:");
 	buf_addspan(&spec, path);
-	if (access(buf_cstr(&file), F_OK) == 0)
-		out = x_strdup(buf_cstr(&spec));
-	else
+	if (is_missing(buf_cstr(&file)))
 		log_warn(NULL, "%s is missing: no %s are known", buf_cstr(&file), what);
+	else
+		out = x_strdup(buf_cstr(&spec));
 	buf_fini(&file);
 	buf_fini(&spec);
 	return out;
