@@ -144,7 +144,7 @@ cmd_auth(struct session *s, struct span arg)
 
 	if (!par.smtpd_sasl_auth_enable)
 		return reply_make(503, "5.5.1", "Error: authentication not enabled");
-	if (!s->secure && par.smtpd_tls_auth_only)
+	if (!s->secure && (par.smtpd_tls_auth_only || strcmp(par.smtpd_tls_security_level, "encrypt") == 0))
 		return reply_make(538, "5.7.11", "Encryption required for requested authentication mechanism");
 	if (!s->esmtp)
 		return reply_make(503, "5.5.1", "Error: send EHLO first");

@@ -43,9 +43,9 @@ static const struct smtp_command commands[] = {
 	    "", "Syntax: EHLO hostname" },
 	{ "HELO",     cmd_helo,     ANYTIME,                      ARG | LAST_IN_GROUP,
 	    "", "Syntax: HELO hostname" },
-	{ "STARTTLS", cmd_starttls, IN(ST_START) | IN(ST_HELLO),  NO_ARG | LAST_IN_GROUP,
+	{ "STARTTLS", cmd_starttls, IN(ST_START) | IN(ST_HELLO),  NO_ARG,	/* what is behind it is thrown away */
 	    "Error: MAIL transaction in progress", "Syntax: STARTTLS" },
-	{ "AUTH",     cmd_auth,     IN(ST_HELLO),                 ARG | TLS_IF_ASKED | LAST_IN_GROUP,
+	{ "AUTH",     cmd_auth,     IN(ST_HELLO),                 ARG | LAST_IN_GROUP,
 	    "Error: AUTH is possible after EHLO and outside of a MAIL transaction", "Syntax: AUTH mechanism" },
 	{ "MAIL",     cmd_mail,     IN(ST_START) | IN(ST_HELLO),  ARG | HELO_IF_ASKED | TLS_IF_ASKED,
 	    "Error: nested MAIL command", "Syntax: MAIL FROM:<address>" },

@@ -254,8 +254,8 @@ cmd_vrfy(struct session *s, struct span arg)
 		return reply_make(501, "5.1.3", "Bad recipient address syntax");
 	buf_init(&addr, ADDRESS_MAX + 256);
 	address_canonical(&a, &addr);
-	complete_address(&addr);
-	r = policy_listed(buf_span(&addr));
+	/* A name without a domain may be anybody's: neither confirmed nor denied. */
+	r = a.domain.n > 0 ? policy_listed(buf_span(&addr)) : reply_pending();
 	if (r.code == 0)
 		r = reply_make(252, "2.0.0", "%.*s", SPAN_FMT(buf_span(&addr)));
 	else if (par.soft_bounce)

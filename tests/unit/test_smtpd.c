@@ -320,7 +320,7 @@ static const struct {
 	{ "smuggling", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\na\n.\nMAIL FROM:<>\n\r\n.\nQUIT\r\n\r\n.\r\nQUIT\r\n",
 	    HI HELLO OK_MAIL OK_RCPT GO QUEUED BYE },
 	{ "verify", HELO "VRFY bob\r\nVRFY <nobody@h.example>\r\nVRFY (((\r\nQUIT\r\n",
-	    HI HELLO "252 2.0.0 bob@h.example\r\n"
+	    HI HELLO "252 2.0.0 bob\r\n"
 	    "550 5.1.1 <nobody@h.example>: Recipient address rejected: User unknown in local recipient table\r\n"
 	    "501 5.1.3 Bad recipient address syntax\r\n" BYE },
 	{ "too many errors", "A\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nNOOP\r\n",
