@@ -16,7 +16,14 @@
 static const char *log_name = "merpati";
 static enum log_format log_form = LOG_TEXT;
 static enum log_level log_least = LOG_INFO_;
+static int log_pid;
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
+
+void
+log_new_process(void)
+{
+	log_pid = (int)getpid();
+}
 
 void
 log_setup(const char *name, enum log_format format, enum log_level least)
@@ -24,6 +31,7 @@ log_setup(const char *name, enum log_format format, enum log_level least)
 	log_name = name;
 	log_form = format;
 	log_least = least;
+	log_new_process();
 }
 
 static void
@@ -70,21 +78,21 @@ write_line(struct buf *b)
 void
 logline_begin(struct logline *l, enum log_level level, const char *id)
 {
-	int pid = (int)getpid();
-
+	if (!log_pid)
+		log_new_process();
 	buf_init(&l->text, LINE_MAX_BYTES);
 	l->level = level;
 	l->json = log_form == LOG_JSON;
 	if (l->json) {
 		buf_adds(&l->text, "{\"time\":\"");
 		add_time(&l->text);
-		buf_addf(&l->text, "\",\"level\":\"%s\",\"daemon\":\"%s\",\"pid\":%d", level_names[level], log_name, pid);
+		buf_addf(&l->text, "\",\"level\":\"%s\",\"daemon\":\"%s\",\"pid\":%d", level_names[level], log_name, log_pid);
 		if (id)
 			logline_str(l, "id", span_str(id));
 		return;
 	}
 	add_time(&l->text);
-	buf_addf(&l->text, " %s[%d]: ", log_name, pid);
+	buf_addf(&l->text, " %s[%d]: ", log_name, log_pid);
 	if (id && *id) {
 		add_escaped(&l->text, span_str(id), false);
 		buf_adds(&l->text, ": ");

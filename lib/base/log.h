@@ -19,6 +19,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* name must live as long as the process */
 void log_setup(const char *name, enum log_format format, enum log_level least);
 
+void log_new_process(void);	/* in the child of a fork: its pid is another */
+
 void log_debug(const char *id, const char *fmt, ...) PRINTF(2, 3);
 void log_info(const char *id, const char *fmt, ...) PRINTF(2, 3);
 void log_warn(const char *id, const char *fmt, ...) PRINTF(2, 3);

@@ -1,6 +1,7 @@
 /* conf_apply.c: settings to a struct params: expand, check, store; every mistake is told with its place. */
 #include <stdlib.h>
 
+#include "base/netlist.h"
 #include "service/conf_private.h"
 #include "base/banned.h"
 
@@ -79,6 +80,36 @@ store_enum(struct store *s)
 }
 
 static bool
+store_list(struct store *s)
+{
+	struct span rest = s->value, word;
+
+	while (*s->row->min && span_word(&rest, ", \t", &word)) {
+		const char *near;
+
+		if (param_list_has(s->row->min, word))
+			continue;
+		near = param_nearest(word, s->row->min);
+		buf_addf(s->why, "there is no \"%.*s\"", SPAN_FMT(word));
+		if (near)
+			buf_addf(s->why, "; did you mean %.*s?", (int)strcspn(near, " "), near);
+		else
+			buf_addf(s->why, "; the words are: %s", s->row->min);
+		return false;
+	}
+	return store_text(s);
+}
+
+static bool
+store_nets(struct store *s)
+{
+	struct netlist *l = netlist_new(s->value, s->why);
+
+	netlist_free(l);
+	return l && store_text(s);
+}
+
+static bool
 store_bool(struct store *s)
 {
 	bool yes = span_is_nocase(s->value, "yes");
@@ -131,7 +162,7 @@ store_number(struct store *s)
 }
 
 static bool (*const store_as[])(struct store *) = {
-	[PT_STR] = store_text, [PT_LIST] = store_text, [PT_MAPS] = store_text, [PT_FILE] = store_text,
+	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
 	[PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };
@@ -146,7 +177,7 @@ apply_row(const struct conf *c, const struct param_row *row, struct params *out,
 
 	buf_init(&value, CONF_LINE_MAX);
 	ok = conf_value(c, row->name, &value);
-	if (!ok)
+	if (!ok && conf_raw(c, row->name))	/* a default fails only by what another line has broken: told there */
 		conf_expand(c, span_str(conf_raw(c, row->name)), 0, &value, why);
 	s.value = span_trim(buf_span(&value));
 	ok = ok && store_as[row->type](&s);
@@ -164,7 +195,7 @@ conf_apply(const struct conf *c, struct params *out, struct buf *err)
 	buf_init(&why, CONF_LINE_MAX);
 	for (size_t i = 0; i < param_count; i++) {
 		buf_reset(&why);
-		if (apply_row(c, &param_rows[i], out, &why))
+		if (apply_row(c, &param_rows[i], out, &why) || why.len == 0)
 			continue;
 		errors++;
 		conf_place(c, param_rows[i].name, err);

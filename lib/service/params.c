@@ -112,6 +112,24 @@ param_suggest(struct span name)
 	return found;
 }
 
+const char *
+param_nearest(struct span word, const char *words)
+{
+	struct span rest = span_str(words), w;
+	size_t best = word.n / 4 + 2;
+	const char *found = NULL;
+
+	while (span_word(&rest, " ", &w)) {
+		size_t d = distance(word, w, best);
+
+		if (d < best) {
+			best = d;
+			found = w.p;
+		}
+	}
+	return found;
+}
+
 bool
 param_list_has(const char *list, struct span word)
 {

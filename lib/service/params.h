@@ -29,7 +29,8 @@ enum {
 /*
  * PARAM(type, name, default, min, max, scope, "One sentence.")
  *   STR TEXT       const char *   $name is expanded
- *   LIST           const char *   comma or blank separated words
+ *   LIST           const char *   comma or blank separated words; only those in `min` when it has any
+ *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table
  *   FILE           const char *   must exist when not empty
  *   ENUM           const char *   one of the words in `min` (blank separated)
@@ -41,6 +42,7 @@ enum {
 struct params {
 #define P_STR(name) const char *name;
 #define P_LIST(name) const char *name;
+#define P_NETS(name) const char *name;
 #define P_MAPS(name) const char *name;
 #define P_FILE(name) const char *name;
 #define P_ENUM(name) const char *name;
@@ -53,6 +55,7 @@ struct params {
 #undef PARAM
 #undef P_STR
 #undef P_LIST
+#undef P_NETS
 #undef P_MAPS
 #undef P_FILE
 #undef P_ENUM
@@ -64,7 +67,7 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_MAPS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE };
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE };
 
 struct param_row {
 	const char *name;
@@ -110,6 +113,9 @@ bool param_time(struct span s, uint32_t *out) CHECKED;
 bool param_size(struct span s, uint64_t *out) CHECKED;
 /* Nearest known name within a small edit distance, or NULL. */
 const char *param_suggest(struct span name);
+
+/* The word of the blank separated list that is nearest to `word`, or NULL; it ends at a blank or NUL. */
+const char *param_nearest(struct span word, const char *words);
 
 /* Is `word` in the comma/blank separated list? (case-insensitive) */
 bool param_list_has(const char *list, struct span word);

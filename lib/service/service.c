@@ -26,6 +26,7 @@
 #define LISTENERS_MAX 16
 #define OPTIONS_MAX 64
 #define CONF_TEXT_MAX (1 << 20)
+#define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read */
 #define ACCEPT_PAUSE_MS 1000	/* after EMFILE and the like: no busy loop */
 
 struct service_state service = { .counters_fd = -1 };
@@ -39,7 +40,7 @@ static size_t listener_count;
 static struct listener accepted = { .fd = -1 };
 static const char *options[OPTIONS_MAX];
 static size_t option_count;
-static struct timer accept_pause, tell_timer;
+static struct timer accept_pause, tell_timer, done_timer;
 
 #ifdef MERPATI_SANITIZE
 const char *__asan_default_options(void);
@@ -254,10 +255,21 @@ service_done(void)
 }
 
 static void
+done(void *ctx)
+{
+	(void)ctx;
+	if (service.clients == 0)
+		service_done();
+}
+
+static void
 maybe_done(void)
 {
-	if (service.retiring && service.clients == 0)
-		service_done();
+	if (!service.retiring || service.clients > 0)
+		return;
+	timer_stop(&done_timer);
+	timer_init(&done_timer, done, NULL);
+	timer_set(&done_timer, LAST_WORDS_MS);
 }
 
 static void

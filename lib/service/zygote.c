@@ -44,6 +44,7 @@ be_session(struct span mailbox, struct span login, int sock)
 	char *dir = x_spandup(mailbox);
 
 	close(MASTER_LINK);
+	log_new_process();
 	signal(SIGCHLD, SIG_DFL);
 	set_nonblocking(sock, false);
 	if (!shut_in(dir)) {
