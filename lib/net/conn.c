@@ -213,6 +213,14 @@ conn_end(struct conn *c, enum conn_end why)
 		return;
 	if (why == CONN_TLS_FAILED)
 		(void)send_out(c);		/* the alert */
+	if ((why == CONN_TIMEOUT || why == CONN_EOF) && (c->state == CS_PLAIN || c->state == CS_SECURE)) {
+		c->ops->on_end(c->ctx, why);	/* the peer still hears us: a last word may be written */
+		if (!conn_alive(c) || c->finishing)
+			return;
+		c->state = CS_DEAD;
+		put_to_sleep(c);
+		return;
+	}
 	c->state = CS_DEAD;
 	put_to_sleep(c);
 	c->ops->on_end(c->ctx, why);
@@ -395,11 +403,9 @@ leave(struct conn *c)
 		if ((before == 0 && !c->drained) || !conn_alive(c) || conn_pending(c) > 0 ||
 		    c->state == CS_HANDSHAKE || c->finishing || !c->ops->on_drain)
 			break;
-		c->drained = i == DRAIN_ROUNDS;
-		if (c->drained) {
-			conn_queue(c);
+		c->drained = c->blocked = i == DRAIN_ROUNDS;	/* goes on when the socket is next found writable */
+		if (c->drained)
 			break;
-		}
 		c->ops->on_drain(c->ctx);
 	}
 	if (conn_alive(c) && c->finishing && conn_pending(c) == 0 && !c->blocked)

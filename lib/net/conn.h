@@ -30,7 +30,10 @@ struct conn_ops {
 	void (*on_input)(void *ctx);
 	void (*on_secure)(void *ctx);		/* the TLS handshake is done */
 	void (*on_drain)(void *ctx);		/* everything written has gone out (may be NULL) */
-	/* The connection is dead. Unread input may still be looked at. The owner calls conn_free, here or later. */
+	/*
+	 * The connection is dead. Unread input may still be looked at. The owner calls conn_free, here or later.
+	 * After CONN_TIMEOUT and CONN_EOF a last word can be said: conn_write and conn_finish inside on_end.
+	 */
 	void (*on_end)(void *ctx, enum conn_end why);
 	/* an outgoing connect() has succeeded (may be NULL for accepted ones) */
 	void (*on_connect)(void *ctx);

@@ -61,7 +61,7 @@ struct conn {
 	bool kicked : 1;
 	bool try_read : 1;
 	bool blocked : 1;		/* the kernel takes no more output for now */
-	bool drained : 1;		/* on_drain is due */
+	bool drained : 1;		/* on_drain is due, after others have had their turn */
 	bool dry : 1;			/* this callback has read all that the kernel had */
 	bool heard : 1;			/* a byte has come in */
 	bool finishing : 1;
@@ -77,11 +77,13 @@ conn_alive(const struct conn *c)
 	return c->state < CS_DEAD;
 }
 
-/* more input may be given to the owner */
+/* more input may be read; a pause holds back text, not a handshake */
 static inline bool
 conn_wants_input(const struct conn *c)
 {
-	return !c->paused && c->unread.n < c->in_max && (!c->ssl || c->out.len - c->out_off < WIRE_HIGH);
+	if (c->ssl && c->out.len - c->out_off >= WIRE_HIGH)
+		return false;
+	return c->state == CS_HANDSHAKE || (!c->paused && c->unread.n < c->in_max);
 }
 
 void conn_give(struct conn *c, const char *p, size_t n);	/* new input: calls on_input */

@@ -15,7 +15,7 @@
 #include "base/loop.h"
 #include "tests/unit/unit.h"
 
-enum plan { TAKE_ALL, TAKE_LINE, TAKE_NONE, FREE_ON_INPUT, FINISH_ON_INPUT, FILL_ON_DRAIN, PAUSE_ON_INPUT };
+enum plan { TAKE_ALL, TAKE_LINE, TAKE_NONE, FREE_ON_INPUT, FINISH_ON_INPUT, FILL_ON_DRAIN, PAUSE_ON_INPUT, LAST_WORD };
 
 struct side {
 	struct conn *conn;
@@ -81,7 +81,12 @@ on_end(void *ctx, enum conn_end why)
 
 	s->ended = true;
 	s->why = why;
-	conn_free(s->conn);
+	if (s->plan == LAST_WORD) {
+		conn_write(s->conn, "421 bye\r\n", 9);
+		conn_finish(s->conn);
+	} else {
+		conn_free(s->conn);
+	}
 	s->conn = NULL;
 }
 
@@ -259,13 +264,16 @@ test_endless_drain(void **state)
 {
 	struct side s;
 	int fd = open_side(&s, FILL_ON_DRAIN, 4096);
+	size_t all = 0;
 
 	(void)state;
 	s.fill = 100;
 	conn_write(s.conn, "x", 1);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 10; i++) {
 		spin();
-	assert_int_equal(drain_fd(fd, NULL), 1001);
+		all += drain_fd(fd, NULL);
+	}
+	assert_int_equal(all, 1001);
 	assert_int_equal(s.drains, 101);
 	close_side(&s, fd);
 }
@@ -360,6 +368,31 @@ test_end_of_file(void **state)
 	close_side(&s, -1);
 }
 
+static void
+test_last_words(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct side s;
+		int fd = open_side(&s, LAST_WORD, 100);
+		struct buf got;
+		char c;
+
+		buf_init(&got, 100);
+		conn_timeout(s.conn, i ? 5000 : 20, false);
+		if (i)
+			shutdown(fd, SHUT_WR);
+		wait_ms(50);
+		assert_true(s.ended);
+		assert_int_equal(s.why, i ? CONN_EOF : CONN_TIMEOUT);
+		drain_fd(fd, &got);
+		assert_string_equal(got.p, "421 bye\r\n");
+		assert_int_equal(read(fd, &c, 1), 0);
+		buf_fini(&got);
+		close_side(&s, fd);
+	}
+}
+
 static int
 connect_to(uint16_t port)
 {
@@ -414,6 +447,7 @@ main(void)
 		cmocka_unit_test(test_finish_lingers),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_end_of_file),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_connecting),
 	};
 

@@ -230,6 +230,9 @@ read_some(SSL *ssl, char *to, int n)
 	return r;
 }
 
+#define A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A255 A50 A50 A50 A50 A50 "aaaaa"
+
 static void
 test_handshakes(void **state)
 {
@@ -249,6 +252,11 @@ test_handshakes(void **state)
 		{ { TLS1_2_VERSION, NULL, NULL, "a.wild.test", NULL }, true, "ecdsa", "other.test" },
 		{ { TLS1_2_VERSION, NULL, NULL, "a.b.wild.test", NULL }, true, "ecdsa", "mx.test" },
 		{ { TLS1_3_VERSION, NULL, NULL, "nobody.test", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, NULL, A255, NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, NULL, ".", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_3_VERSION, NULL, NULL, ".wild.test", NULL }, true, "ecdsa", "mx.test" },
+		{ { TLS1_2_VERSION, NULL, NULL, "*.wild.test", NULL }, true, "ecdsa", "other.test" },
+		{ { TLS1_2_VERSION, NULL, NULL, "a b\377.test", NULL }, true, "ecdsa", "mx.test" },
 		{ { TLS1_3_VERSION, NULL, "\4imap\10http/1.1", NULL, NULL }, false, NULL, NULL },
 		{ { TLS1_2_VERSION, NULL, "\4imap", NULL, NULL }, false, NULL, NULL },
 		{ { TLS1_1_VERSION, NULL, NULL, NULL, NULL }, false, NULL, NULL },
@@ -360,6 +368,40 @@ test_garbage(void **state)
 		spin();
 		assert_true(s.ended);
 		assert_int_equal(s.why, CONN_TLS_FAILED);
+		close_side(&s, fd);
+	}
+}
+
+/* A hello that asks for "mx", NUL, "test", and one whose name is longer than its field: refused, and nothing else. */
+static void
+test_crooked_names(void **state)
+{
+	static const struct client how = { TLS1_3_VERSION, NULL, NULL, "mx.test", NULL };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct side s;
+		int fd = open_side(&s);
+		SSL *ssl = client_new(&how, fd);
+		BIO *hello = BIO_new(BIO_s_mem());
+		char *p, *name;
+		long n;
+
+		SSL_set_bio(ssl, BIO_new(BIO_s_mem()), hello);
+		SSL_connect(ssl);
+		n = BIO_get_mem_data(hello, &p);
+		name = memmem(p, (size_t)n, "mx.test", 7);
+		assert_non_null(name);
+		if (i == 0)
+			name[2] = '\0';
+		else
+			name[-1] = 100;
+		conn_tls_accept(s.conn, server);
+		assert_true(write_all(fd, p, (size_t)n));
+		spin();
+		assert_true(s.ended);
+		assert_int_equal(s.why, CONN_TLS_FAILED);
+		SSL_free(ssl);
 		close_side(&s, fd);
 	}
 }
@@ -485,6 +527,7 @@ main(void)
 		cmocka_unit_test(test_starttls_drops_plain_input),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_crooked_names),
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_renewal_under_a_live_connection),
 		cmocka_unit_test(test_own_client),
