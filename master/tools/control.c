@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -166,19 +167,36 @@ nth_word(const char *line, int n)
 	return word;
 }
 
+/* The name of a uid, as far as the system has one. */
+static struct span
+user_of(struct span uid)
+{
+	const struct passwd *pw;
+	uint32_t n;
+
+	if (!span_u32(uid, 0, UINT32_MAX - 1, &n) || !(pw = getpwuid(n)))
+		return uid;
+	return span_str(pw->pw_name);
+}
+
 static void
 print_table(const struct answer *a)
 {
 	static const char *const keys[] = { "pid", "uid", "clients", "state" };
-	static const int width[] = { 8, 16, 8, 10 };
+	static const int width[] = { 8, 18, 8, 10 };
 
-	printf("%-16s%-8s%-16s%-8s%s\n", "PROCESS", "PID", "UID", "CLIENTS", "STATE");
+	printf("%-16s%-8s%-18s%-8s%s\n", "PROCESS", "PID", "USER", "CLIENTS", "STATE");
 	for (size_t i = 0; i < a->n; i++) {
 		if (!span_is(nth_word(a->lines[i], 0), "process"))
 			continue;
 		printf("%-16.*s", SPAN_FMT(nth_word(a->lines[i], 1)));
-		for (size_t k = 0; k < NELEMS(keys); k++)
-			printf("%-*.*s", k + 1 < NELEMS(keys) ? width[k] : 0, SPAN_FMT(field(a->lines[i], keys[k])));
+		for (size_t k = 0; k < NELEMS(keys); k++) {
+			struct span value = field(a->lines[i], keys[k]);
+
+			if (strcmp(keys[k], "uid") == 0)
+				value = user_of(value);
+			printf("%-*.*s ", k + 1 < NELEMS(keys) ? width[k] - 1 : 0, SPAN_FMT(value));
+		}
 		putchar('\n');
 	}
 	printf("\n%-16s%s\n", "SERVICE", "LISTENS ON");

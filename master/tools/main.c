@@ -26,7 +26,7 @@ print_usage(FILE *to)
 	fputs("usage: merpati [-c CONFDIR] [--json] COMMAND ...\n\n", to);
 	for (size_t i = 0; i < NELEMS(commands); i++)
 		fprintf(to, "  %-7s %-42s %s\n", commands[i].name, commands[i].args, commands[i].text);
-	fputs("\nCONFDIR is $MERPATI_CONF or /etc/merpati when it is not given. Exit codes are those of sysexits.h.\n", to);
+	fputs("\nCONFDIR is $MERPATI_CONF or " MERPATI_CONFDIR " when it is not given. Exit codes are those of sysexits.h.\n", to);
 }
 
 static const struct command *

@@ -87,7 +87,8 @@ prepare_tables(struct check *c)
 	check_read(c);
 	if (!c->conf || c->errors)
 		return -1;
-	if (compile_is_stale(par.users_file, tool_path(c->confdir, "secrets.cdb")) && !compile_users(c->confdir, &c->out))
+	if ((compile_is_stale(par.users_file, tool_path(c->confdir, "secrets.cdb")) ||
+	    compile_is_stale(par.users_file, compile_users_cdb())) && !compile_users(c->confdir, &c->out))
 		c->errors++;
 	if (!compile_aliases(true, &c->out) || !compile_system_users(c->confdir, &c->out))
 		c->errors++;

@@ -92,8 +92,8 @@ compile_check_users(const char *file, struct span text, struct buf *err)
 	return errors;
 }
 
-static const char *
-users_cdb(void)
+const char *
+compile_users_cdb(void)
 {
 	static char path[4096];
 
@@ -109,7 +109,7 @@ compile_users_text(const char *confdir, const char *file, struct span text, stru
 
 	/* secrets first: whoever is found by users.cdb has a verifier */
 	ok = ok && write_table(t.secrets, tool_path(confdir, "secrets.cdb"), 0600, err) &&
-	    write_table(t.users, users_cdb(), 0644, err);
+	    write_table(t.users, compile_users_cdb(), 0644, err);
 	map_maker_free(t.users);
 	map_maker_free(t.secrets);
 	return ok;

@@ -14,6 +14,8 @@ bool compile_users_text(const char *confdir, const char *file, struct span text,
 /* Check alone: how many mistakes. */
 int compile_check_users(const char *file, struct span text, struct buf *err);
 
+const char *compile_users_cdb(void);	/* its path; static */
+
 /* getpwent(3) to system-users.cdb: root and everybody with a uid that people have. */
 bool compile_system_users(const char *confdir, struct buf *err);
 

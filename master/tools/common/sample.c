@@ -27,6 +27,25 @@ add_comment(struct buf *out, const char *text)
 	buf_addc(out, '\n');
 }
 
+/* Where things are on a host that serves by this file; an instance of `merpati init` has them beside conf/. */
+static const struct {
+	const char *name, *value;
+} host_places[] = {
+	{ "queue_directory", "/var/spool/merpati" },
+	{ "run_directory", "/run/merpati" },
+	{ "virtual_mailbox_base", "/var/vmail" },
+	{ "maillog_file", "" },		/* standard error: systemd's journal */
+};
+
+static const char *
+host_place(const char *name)
+{
+	for (size_t i = 0; i < NELEMS(host_places); i++)
+		if (strcmp(name, host_places[i].name) == 0)
+			return host_places[i].value;
+	return NULL;
+}
+
 void
 sample_main_cf(struct buf *out)
 {
@@ -46,6 +65,8 @@ sample_main_cf(struct buf *out)
 		else if (row->max[0])
 			buf_addf(out, "# From %s to %s\n", row->min, row->max);
 		buf_addf(out, "#%s =%s%s\n", row->name, row->dflt[0] ? " " : "", row->dflt);
+		if (host_place(row->name))
+			buf_addf(out, "%s =%s%s\n", row->name, host_place(row->name)[0] ? " " : "", host_place(row->name));
 	}
 }
 
@@ -112,6 +133,8 @@ sample_master_cf(struct buf *out, unsigned base_port)
 	    "# override main.cf; lines that begin with a blank continue the one before.\n"
 	    "#\n"
 	    "# service type  private unpriv  chroot  wakeup  maxproc command + options\n");
+	if (base_port)
+		buf_addf(out, "# base-port %u\n", base_port);
 	for (size_t i = 0; i < NELEMS(services); i++) {
 		char port[16];
 

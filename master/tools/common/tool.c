@@ -19,7 +19,6 @@
 #define MAIN_CF_MAX (1u << 20)
 
 static const char *tool_name = "merpati";
-static const char *confdir_default = "/etc/merpati";
 
 void
 tool_begin(int argc, char **argv, const char *name)
@@ -90,12 +89,6 @@ tool_flush(int code)
 	return code ? code : EX_IOERR;
 }
 
-void
-tool_set_confdir_default(const char *dir)
-{
-	confdir_default = dir;
-}
-
 const char *
 tool_confdir(const char *given)
 {
@@ -108,7 +101,7 @@ tool_confdir(const char *given)
 			dir = getenv("MAIL_CONFIG");
 	}
 	if (!dir || !*dir)
-		dir = confdir_default;
+		dir = MERPATI_CONFDIR;
 	full = realpath(dir, NULL);
 	if (!full)
 		tool_fail(EX_CONFIG, "no configuration in %s: %s (name its directory with -c)", dir, strerror(errno));

@@ -22,10 +22,9 @@ int tool_flush(int code);
 
 /*
  * The directory of main.cf, absolute: `given` (-c), else $MERPATI_CONF or $MAIL_CONFIG (not when
- * set-id), else /etc/merpati. Exits with EX_CONFIG when it cannot be entered. Lives as long as the process.
+ * set-id), else MERPATI_CONFDIR. Exits with EX_CONFIG when it cannot be entered. Lives as long as the process.
  */
 const char *tool_confdir(const char *given);
-void tool_set_confdir_default(const char *dir);
 
 /* DIR/main.cf read; mistakes are appended to err and counted. NULL: no such file, the sentence is in err. */
 struct conf *tool_read_conf(const char *confdir, struct buf *err, int *errors);
