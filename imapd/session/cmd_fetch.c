@@ -1,0 +1,266 @@
+/* cmd_fetch.c: FETCH and UID FETCH. */
+#include "message.h"
+
+#include "mail/date.h"
+#include "base/log.h"
+#include "base/banned.h"
+
+struct fetch {
+	struct session *s;
+	struct fetch_list list;
+	struct message msg;
+	struct buf out;			/* of small items, before they go to the stream */
+	bool any;			/* an item of this message is out */
+	bool missing;			/* some message was gone: the answer says so */
+};
+
+static void
+begin_item(struct fetch *f)
+{
+	if (f->any)
+		stream_putc(&f->s->io, ' ');
+	f->any = true;
+	buf_reset(&f->out);
+}
+
+static void
+end_item(struct fetch *f)
+{
+	stream_putspan(&f->s->io, buf_span(&f->out));
+}
+
+static enum store_result
+fetch_flags(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	buf_adds(&f->out, "FLAGS ");
+	print_flags(f->s, &f->out, session_message(f->s, f->msg.index));
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_uid(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	buf_addf(&f->out, "UID %u", session_message(f->s, f->msg.index)->uid);
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_date(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	char date[DATE_IMAP_MAX];
+
+	buf_addf(&f->out, "INTERNALDATE \"%s\"", date_format_imap((time_t)session_message(f->s, f->msg.index)->date, 0, date));
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_size(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	buf_addf(&f->out, "RFC822.SIZE %llu", (unsigned long long)session_message(f->s, f->msg.index)->crlf_size);
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_envelope(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	struct span text;
+	enum store_result r = message_envelope(&f->msg, &text);
+
+	if (r != STORE_OK)
+		return r;
+	stream_puts(&f->s->io, "ENVELOPE ");
+	stream_putspan(&f->s->io, text);
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_structure(struct fetch *f, const struct fetch_item *it)
+{
+	bool extended = it->what == FETCH_BODYSTRUCTURE;
+	struct span text;
+	enum store_result r = message_structure(&f->msg, extended, &text);
+
+	if (r != STORE_OK)
+		return r;
+	stream_puts(&f->s->io, extended ? "BODYSTRUCTURE " : "BODY ");
+	stream_putspan(&f->s->io, text);
+	return STORE_OK;
+}
+
+/* BODY[text]<from> {n} and n bytes */
+static enum store_result
+fetch_section(struct fetch *f, const struct fetch_item *it)
+{
+	struct stream *io = &f->s->io;
+	uint64_t size, from = it->partial ? it->from : 0;
+	struct span text;
+	bool found;
+	enum store_result r = message_section(&f->msg, &it->section, &text, &found);
+
+	if (r != STORE_OK)
+		return r;
+	if (it->name) {
+		stream_puts(io, it->name);
+	} else {
+		stream_puts(io, "BODY[");
+		stream_putspan(io, it->section.text);
+		stream_putc(io, ']');
+	}
+	if (it->partial)
+		stream_putf(io, "<%u>", it->from);
+	if (!found) {
+		stream_puts(io, " NIL");
+		return STORE_OK;
+	}
+	size = wire_size(text);
+	size = from < size ? size - from : 0;
+	if (it->partial && size > it->count)
+		size = it->count;
+	stream_putf(io, " {%llu}\r\n", (unsigned long long)size);
+	wire_put(io, text, from, size);
+	return STORE_OK;
+}
+
+static enum store_result (*const printers[])(struct fetch *f, const struct fetch_item *it) = {
+	[FETCH_FLAGS] = fetch_flags,
+	[FETCH_UID] = fetch_uid,
+	[FETCH_INTERNALDATE] = fetch_date,
+	[FETCH_SIZE] = fetch_size,
+	[FETCH_ENVELOPE] = fetch_envelope,
+	[FETCH_BODY] = fetch_structure,
+	[FETCH_BODYSTRUCTURE] = fetch_structure,
+	[FETCH_SECTION] = fetch_section,
+};
+
+static const enum message_depth depths[] = {
+	[FETCH_ENVELOPE] = MESSAGE_CLOSED,	/* perhaps cached */
+	[FETCH_SECTION] = MESSAGE_WHOLE,
+};
+
+/* Open what will be needed before the first byte of the answer: a message that is gone then gives none at all. */
+static enum store_result
+open_message(struct fetch *f)
+{
+	enum message_depth depth = MESSAGE_CLOSED;
+
+	for (uint32_t i = 0; i < f->list.n; i++) {
+		const struct fetch_item *it = &f->list.items[i];
+		enum message_depth d = it->what < NELEMS(depths) ? depths[it->what] : MESSAGE_CLOSED;
+
+		if (d == MESSAGE_WHOLE && it->section.depth == 0 && it->section.what != SECTION_ALL &&
+		    it->section.what != SECTION_TEXT)
+			d = MESSAGE_HEAD;
+		if (d > depth)
+			depth = d;
+	}
+	return depth == MESSAGE_CLOSED ? STORE_OK : message_open(&f->msg, depth);
+}
+
+static void
+fetch_message(struct fetch *f, uint32_t index, bool seen_now)
+{
+	struct stream *io = &f->s->io;
+	enum store_result r;
+
+	message_choose(&f->msg, index);
+	r = open_message(f);
+	if (r != STORE_OK) {
+		f->missing = true;
+		if (r != STORE_GONE)
+			log_warn(f->s->id, "message UID %u cannot be read: %s", session_message(f->s, index)->uid,
+			    mailstore_cause(f->s->ms));
+		return;
+	}
+	f->any = false;
+	stream_putf(io, "* %u FETCH (", index + 1);
+	for (uint32_t i = 0; i < f->list.n; i++) {
+		const struct fetch_item *it = &f->list.items[i];
+
+		begin_item(f);
+		if (printers[it->what](f, it) != STORE_OK) {
+			/* gone between two items: the name is out, the value must follow */
+			f->missing = true;
+			buf_adds(&f->out, it->what == FETCH_ENVELOPE ? "ENVELOPE NIL" : "BODY NIL");
+		}
+		end_item(f);
+	}
+	if (seen_now) {
+		begin_item(f);
+		fetch_flags(f, NULL);
+		end_item(f);
+	}
+	stream_puts(io, ")\r\n");
+	f->s->fetched++;
+}
+
+/* Reading a body sets \Seen. New flags are written before the answers, so that they tell the truth. */
+static bool *
+mark_seen(struct fetch *f, const uint32_t *index, size_t n)
+{
+	uint32_t *unseen;
+	bool *now, reads = false;
+	size_t k = 0;
+
+	for (uint32_t i = 0; i < f->list.n; i++)
+		reads |= f->list.items[i].what == FETCH_SECTION && !f->list.items[i].peek;
+	if (!reads || f->s->readonly)
+		return NULL;
+	unseen = arena_try(&f->s->arena, (n + 1) * sizeof(*unseen));
+	now = arena_try(&f->s->arena, (n + 1) * sizeof(*now));
+	if (!unseen || !now)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		now[i] = !(session_message(f->s, index[i])->flags & MFLAG_SEEN);
+		if (now[i])
+			unseen[k++] = index[i];
+	}
+	if (k && mailfolder_set_flags(f->s->folder, unseen, k, MAILFLAG_ADD, MFLAG_SEEN, 0, UINT64_MAX, NULL, NULL) != STORE_OK)
+		log_warn(f->s->id, "flags cannot be stored: %s", mailstore_cause(f->s->ms));
+	return now;
+}
+
+static bool
+parse_arguments(struct session *s, struct command *c, struct fetch_list *list, uint32_t **index, size_t *n)
+{
+	struct parser *p = &c->args;
+	struct seqset set;
+	bool has_uid = false;
+
+	if (!parse_space(p) || !parse_seqset(p, &set) || !parse_space(p) || !parse_fetch_list(p, list) || !parse_end(p))
+		return false;
+	for (uint32_t i = 0; i < list->n; i++)
+		has_uid |= list->items[i].what == FETCH_UID;
+	if (c->uid && !has_uid) {
+		/* UID FETCH always tells the UID (RFC 9051 6.4.9); first, as clients like it */
+		if (list->n == PARSE_ITEMS_MAX)
+			return parse_fail(p, "Too many items");
+		memmove(list->items + 1, list->items, list->n * sizeof(*list->items));
+		list->items[0] = (struct fetch_item){ .what = FETCH_UID };
+		list->n++;
+	}
+	return session_resolve(s, c, &set, index, n);
+}
+
+struct reply
+cmd_fetch(struct session *s, struct command *c)
+{
+	struct fetch f = { .s = s };
+	bool *seen_now, has_flags = false;
+	uint32_t *index;
+	size_t n;
+
+	if (!parse_arguments(s, c, &f.list, &index, &n))
+		return reply_bad(c);
+	for (uint32_t i = 0; i < f.list.n; i++)
+		has_flags |= f.list.items[i].what == FETCH_FLAGS;
+	message_init(&f.msg, s);
+	buf_init(&f.out, 16384);
+	seen_now = mark_seen(&f, index, n);
+	for (size_t i = 0; i < n && s->io.end == STREAM_OPEN; i++)
+		fetch_message(&f, index[i], seen_now && seen_now[i] && !has_flags);
+	buf_fini(&f.out);
+	message_fini(&f.msg);
+	if (f.missing)
+		return reply_no("EXPUNGEISSUED", "Some messages are gone");
+	return reply_ok("Fetch completed");
+}

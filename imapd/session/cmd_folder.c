@@ -1,0 +1,77 @@
+/* cmd_folder.c: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE. */
+#include "session.h"
+
+#include "base/banned.h"
+
+/* A separator at the end only says that children will follow (RFC 9051 6.3.4). */
+static struct span
+without_separator(struct span name)
+{
+	if (name.n > 1 && name.p[name.n - 1] == MAILSTORE_SEPARATOR)
+		name.n--;
+	return name;
+}
+
+static bool
+parse_one(struct command *c, struct span *name, bool *ok)
+{
+	return parse_space(&c->args) && parse_mailbox(&c->args, name, ok) && parse_end(&c->args);
+}
+
+static struct reply
+result(enum store_result r, const char *done)
+{
+	return r == STORE_OK ? reply_ok(done) : reply_store(r);
+}
+
+struct reply
+cmd_create(struct session *s, struct command *c)
+{
+	struct span name;
+	bool ok;
+
+	if (!parse_one(c, &name, &ok))
+		return reply_bad(c);
+	return result(ok ? mailstore_create(s->ms, without_separator(name)) : STORE_BADNAME, "Created");
+}
+
+struct reply
+cmd_delete(struct session *s, struct command *c)
+{
+	struct span name;
+	bool ok;
+
+	if (!parse_one(c, &name, &ok))
+		return reply_bad(c);
+	if (ok && s->folder && span_is(name, mailfolder_name(s->folder)))
+		session_close_folder(s);
+	return result(ok ? mailstore_delete(s->ms, name) : STORE_BADNAME, "Deleted");
+}
+
+struct reply
+cmd_rename(struct session *s, struct command *c)
+{
+	struct parser *p = &c->args;
+	struct span from, to;
+	bool from_ok, to_ok;
+
+	if (!parse_space(p) || !parse_mailbox(p, &from, &from_ok) || !parse_space(p) || !parse_mailbox(p, &to, &to_ok) ||
+	    !parse_end(p))
+		return reply_bad(c);
+	if (!from_ok || !to_ok)
+		return reply_store(STORE_BADNAME);
+	if (s->folder && span_is(from, mailfolder_name(s->folder)) && !span_is(from, "INBOX"))
+		session_close_folder(s);
+	return result(mailstore_rename(s->ms, from, without_separator(to)), "Renamed");
+}
+
+struct reply
+cmd_subscribe(struct session *s, struct command *c)
+{
+	bool on = span_is(span_str(c->row->name), "SUBSCRIBE"), ok;
+	struct span name;
+
+	if (!parse_one(c, &name, &ok))
+		return reply_bad(c);
+	return result(ok ? mailstore_subscribe(s->ms, name, on) : STORE_BADNAME, on ? "Subscribed" : "Unsubscribed");
+}

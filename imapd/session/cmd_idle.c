@@ -1,0 +1,66 @@
+/* cmd_idle.c: IDLE (RFC 2177): wakes on a change of the folder, by inotify or a look every two seconds. */
+#include "session.h"
+
+#include "base/clock.h"
+#include "base/banned.h"
+
+#define LOOK_MS 2000			/* where there is no inotify */
+#define ALIVE_MS (4 * 60 * 1000)	/* a word now and then keeps NAT routers from forgetting us */
+
+static bool
+read_done(struct session *s, bool *done)
+{
+	struct buf line;
+	bool ok;
+
+	buf_init(&line, s->line_max);
+	ok = stream_line(&s->io, &line);
+	*done = ok && span_is_nocase(buf_span(&line), "DONE");
+	buf_fini(&line);
+	return ok;
+}
+
+/* Until there is input, or the client was silent for too long. */
+static void
+watch(struct session *s)
+{
+	uint64_t start = clock_mono_ms(), told = start, now = start;
+	int fd = s->folder ? mailfolder_watch(s->folder) : -1;
+	int ms = s->folder && fd < 0 ? LOOK_MS : ALIVE_MS;
+
+	while (!stream_wait(&s->io, fd, ms)) {
+		session_sync(s, true);
+		now = clock_mono_ms();
+		if (s->io.timeout_ms && now - start >= s->io.timeout_ms) {
+			s->io.end = STREAM_TIMEOUT;
+			return;
+		}
+		if (s->io.out_len == 0 && now - told >= ALIVE_MS)
+			stream_puts(&s->io, "* OK Still here\r\n");
+		if (s->io.out_len)
+			told = now;
+	}
+}
+
+struct reply
+cmd_idle(struct session *s, struct command *c)
+{
+	bool done;
+
+	if (!parse_end(&c->args))
+		return reply_bad(c);
+	session_sync(s, true);
+	stream_puts(&s->io, "+ idling\r\n");
+	if (!stream_has_input(&s->io)) {
+		stream_flush(&s->io);
+		mailstore_release(s->ms);
+	}
+	watch(s);
+	if (!read_done(s, &done))
+		return (struct reply){ REPLY_NONE, NULL, NULL };
+	if (!done) {
+		parse_fail(&c->args, "DONE expected");
+		return reply_bad(c);
+	}
+	return reply_ok("Idle completed");
+}

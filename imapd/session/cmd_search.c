@@ -1,0 +1,301 @@
+/* cmd_search.c: SEARCH and UID SEARCH. The program is the client's, the messages are strangers'. */
+#include "message.h"
+#include "search.h"
+
+#include "fold.h"
+#include "mail/date.h"
+#include "mail/header.h"
+#include "base/log.h"
+#include "base/banned.h"
+
+#define TEXT_MAX (64u << 20)		/* of decoded text that is looked through, per part */
+
+struct searching {
+	struct session *s;
+	struct search_program prog;
+	struct message msg;
+	struct buf text;		/* folded */
+	enum message_depth depth;	/* what may be looked at in this pass */
+	time_t sent;			/* day of the Date header */
+	bool sent_known, sent_valid;
+};
+
+static bool
+contains(struct buf *b, struct span what)
+{
+	return what.n == 0 || memmem(b->p, b->len, what.p, what.n) != NULL;
+}
+
+static enum search_value
+yes_no(bool v)
+{
+	return v ? SEARCH_YES : SEARCH_NO;
+}
+
+static bool
+has_keyword(struct session *s, const struct mail_message *m, struct span name)
+{
+	int bit;
+
+	if (span_is_nocase(name, "$Forwarded"))
+		return m->flags & MFLAG_FORWARDED;
+	bit = mailfolder_keyword(s->folder, name, false);
+	return bit >= 0 && m->keywords & 1u << bit;
+}
+
+static uint8_t
+stored_flag(unsigned flag)
+{
+	static const uint8_t table[][2] = {
+		{ FLAG_SEEN, MFLAG_SEEN }, { FLAG_ANSWERED, MFLAG_ANSWERED }, { FLAG_FLAGGED, MFLAG_FLAGGED },
+		{ FLAG_DELETED, MFLAG_DELETED }, { FLAG_DRAFT, MFLAG_DRAFT },
+	};
+
+	for (size_t i = 0; i < NELEMS(table); i++)
+		if (table[i][0] == flag)
+			return table[i][1];
+	return 0;
+}
+
+static enum search_value
+compare_day(enum search_op op, int64_t day, uint64_t wanted)
+{
+	switch (op) {
+	case SK_BEFORE:
+	case SK_SENTBEFORE:
+		return yes_no(day < (int64_t)wanted);
+	case SK_ON:
+	case SK_SENTON:
+		return yes_no(day == (int64_t)wanted);
+	default:
+		return yes_no(day >= (int64_t)wanted);
+	}
+}
+
+/* What the index knows. */
+static enum search_value
+ask_index(struct searching *q, struct search_node *node)
+{
+	const struct mail_message *m = session_message(q->s, q->msg.index);
+	bool recent = m->flags & MFLAG_RECENT, seen = m->flags & MFLAG_SEEN;
+
+	switch (node->op) {
+	case SK_ALL:
+		return SEARCH_YES;
+	case SK_SEQ:
+		return yes_no(seqset_has(&node->set, (uint32_t)q->msg.index + 1, &node->cursor));
+	case SK_UID:
+		return yes_no(seqset_has(&node->set, m->uid, &node->cursor));
+	case SK_FLAG:
+		return yes_no(m->flags & stored_flag(node->flag));
+	case SK_UNFLAG:
+		return yes_no(!(m->flags & stored_flag(node->flag)));
+	case SK_KEYWORD:
+		return yes_no(has_keyword(q->s, m, node->name));
+	case SK_UNKEYWORD:
+		return yes_no(!has_keyword(q->s, m, node->name));
+	case SK_NEW:
+		return yes_no(recent && !seen);
+	case SK_OLD:
+		return yes_no(!recent);
+	case SK_RECENT:
+		return yes_no(recent);
+	case SK_LARGER:
+		return yes_no(m->crlf_size > node->number);
+	case SK_SMALLER:
+		return yes_no(m->crlf_size < node->number);
+	default:
+		return compare_day(node->op, m->date / 86400, node->number);
+	}
+}
+
+static enum search_value
+ask_sent(struct searching *q, const struct search_node *node)
+{
+	struct header h;
+	int zone;
+
+	if (!q->sent_known) {
+		q->sent_known = true;
+		q->sent_valid = header_find(message_head(&q->msg), "Date", &h) && date_parse(h.value, &q->sent, &zone);
+		if (q->sent_valid)
+			q->sent += zone * 60;
+	}
+	/* without a Date, the internal one */
+	return compare_day(node->op, (q->sent_valid ? (int64_t)q->sent : session_message(q->s, q->msg.index)->date) / 86400,
+	    node->number);
+}
+
+static enum search_value
+ask_header(struct searching *q, const struct search_node *node)
+{
+	struct header_cursor c;
+	struct header h;
+
+	header_begin(&c, message_head(&q->msg));
+	while (header_next(&c, &h)) {
+		if (!span_eq_nocase(h.name, node->name))
+			continue;
+		if (node->text.n == 0)
+			return SEARCH_YES;
+		buf_reset(&q->text);
+		fold_header(&q->text, h.value);
+		if (contains(&q->text, node->text))
+			return SEARCH_YES;
+	}
+	return SEARCH_NO;
+}
+
+/* Every field of one header, decoded. */
+static bool
+find_in_fields(struct searching *q, struct span header, struct span what)
+{
+	struct header_cursor c;
+	struct header h;
+
+	header_begin(&c, header);
+	while (header_next(&c, &h)) {
+		buf_reset(&q->text);
+		fold_text(&q->text, h.name);
+		buf_adds(&q->text, ": ");
+		fold_header(&q->text, h.value);
+		if (contains(&q->text, what))
+			return true;
+	}
+	return false;
+}
+
+static bool
+find_in_part(struct searching *q, const struct mime_part *p, struct span what)
+{
+	struct span body = span_sub(q->msg.text.text, p->body.at, p->body.at + p->body.len);
+	struct span encoding = span_trim(p->encoding);
+	enum charset cs = CHARSET_UTF8;
+	struct buf raw, name;
+
+	buf_init(&name, 256);
+	if (mime_param(p->params, "charset", &name))
+		cs = charset_by_name(buf_span(&name));
+	buf_fini(&name);
+	buf_init(&raw, TEXT_MAX);
+	if (span_is_nocase(encoding, "base64")) {
+		decode_base64(&raw, body);
+		body = buf_span(&raw);
+	} else if (span_is_nocase(encoding, "quoted-printable")) {
+		decode_quoted_printable(&raw, body, false);
+		body = buf_span(&raw);
+	}
+	buf_reset(&q->text);
+	fold_charset(&q->text, body, cs);
+	buf_fini(&raw);
+	return contains(&q->text, what);
+}
+
+/* BODY looks into texts and the headers of parts, TEXT into the message's own header too (RFC 9051 6.4.4). */
+static enum search_value
+ask_body(struct searching *q, const struct search_node *node)
+{
+	const struct mime *mime = message_mime(&q->msg);
+
+	if (node->op == SK_TEXT && find_in_fields(q, message_head(&q->msg), node->text))
+		return SEARCH_YES;
+	for (uint32_t i = 0; mime && i < mime->n; i++) {
+		const struct mime_part *p = &mime->parts[i];
+
+		if (i && find_in_fields(q, span_sub(mime->msg, p->header.at, p->header.at + p->header.len), node->text))
+			return SEARCH_YES;
+		if (p->kind == MIME_LEAF && (i == 0 || span_is_nocase(p->type, "text")) && find_in_part(q, p, node->text))
+			return SEARCH_YES;
+	}
+	return SEARCH_NO;
+}
+
+static enum search_value
+ask(void *ctx, struct search_node *node)
+{
+	struct searching *q = ctx;
+
+	if (node->op < SK_SENTBEFORE)
+		return ask_index(q, node);
+	if (q->depth < (node->op >= SK_BODY ? MESSAGE_WHOLE : MESSAGE_HEAD))
+		return SEARCH_OPEN;
+	if (node->op == SK_HEADER)
+		return ask_header(q, node);
+	return node->op >= SK_BODY ? ask_body(q, node) : ask_sent(q, node);
+}
+
+/* Deeper only while it is undecided. */
+static bool
+matches(struct searching *q, size_t index)
+{
+	enum search_value v = SEARCH_OPEN;
+
+	message_choose(&q->msg, index);
+	q->sent_known = false;
+	for (int depth = MESSAGE_CLOSED; depth <= MESSAGE_WHOLE && v == SEARCH_OPEN; depth++) {
+		if (depth == MESSAGE_HEAD && !q->prog.needs_header)
+			continue;
+		if (message_open(&q->msg, (enum message_depth)depth) != STORE_OK)
+			return false;
+		q->depth = (enum message_depth)depth;
+		v = search_eval(&q->prog, ask, q);
+	}
+	return v == SEARCH_YES;
+}
+
+/* Sets are resolved against the folder as it is now. */
+static void
+resolve_sets(struct session *s, struct search_program *prog)
+{
+	size_t count = mailfolder_count(s->folder);
+	uint32_t last = count ? session_message(s, count - 1)->uid : 0;
+
+	for (uint32_t i = 0; i < prog->n; i++) {
+		if (prog->nodes[i].op == SK_SEQ)
+			seqset_resolve(&prog->nodes[i].set, (uint32_t)count);
+		if (prog->nodes[i].op == SK_UID)
+			seqset_resolve(&prog->nodes[i].set, last);
+	}
+}
+
+static bool
+parse_charset(struct parser *p, bool *known)
+{
+	struct span name;
+
+	*known = true;
+	if (!parse_try_word(p, "CHARSET"))
+		return true;
+	if (!parse_space(p) || !parse_astring(p, &name) || !parse_space(p))
+		return false;
+	*known = charset_by_name(name) == CHARSET_UTF8;
+	return true;
+}
+
+struct reply
+cmd_search(struct session *s, struct command *c)
+{
+	struct searching q = { .s = s };
+	size_t count = mailfolder_count(s->folder);
+	bool known;
+
+	if (!parse_space(&c->args) || !parse_charset(&c->args, &known))
+		return reply_bad(c);
+	if (!known)
+		return reply_no("BADCHARSET (US-ASCII UTF-8)", "Charset is not supported");
+	if (!search_parse(&c->args, &q.prog) || !parse_end(&c->args))
+		return reply_bad(c);
+	resolve_sets(s, &q.prog);
+	message_init(&q.msg, s);
+	buf_init(&q.text, 3 * (size_t)TEXT_MAX);
+	stream_puts(&s->io, "* SEARCH");
+	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
+		if (session_message(s, i)->flags & MFLAG_GONE || !matches(&q, i))
+			continue;
+		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
+	}
+	stream_puts(&s->io, "\r\n");
+	buf_fini(&q.text);
+	message_fini(&q.msg);
+	return reply_ok("Search completed");
+}

@@ -1,0 +1,158 @@
+/* cmd_select.c: SELECT, EXAMINE, CLOSE, UNSELECT, STATUS. */
+#include "session.h"
+
+#include "base/banned.h"
+
+/* FLAGS lists what is known here; PERMANENTFLAGS what may be set, new keywords included (\*) */
+static void
+tell_flags(struct session *s)
+{
+	struct buf names;
+
+	buf_init(&names, 8192);
+	buf_adds(&names, "\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded");
+	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++)
+		if (mailfolder_keyword_name(s->folder, n))
+			buf_addf(&names, " %s", mailfolder_keyword_name(s->folder, n));
+	stream_putf(&s->io, "* FLAGS (%s)\r\n", buf_cstr(&names));
+	if (s->readonly)
+		stream_puts(&s->io, "* OK [PERMANENTFLAGS ()] Read-only\r\n");
+	else
+		stream_putf(&s->io, "* OK [PERMANENTFLAGS (%s \\*)] Limited\r\n", buf_cstr(&names));
+	buf_fini(&names);
+}
+
+static void
+tell_folder(struct session *s)
+{
+	const struct mail_message *m = mailfolder_messages(s->folder);
+	size_t count = mailfolder_count(s->folder), unseen = 0, recent = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		recent += (m[i].flags & MFLAG_RECENT) != 0;
+		if (unseen == 0 && !(m[i].flags & MFLAG_SEEN))
+			unseen = i + 1;
+	}
+	tell_flags(s);
+	stream_putf(&s->io, "* %zu EXISTS\r\n* %zu RECENT\r\n", count, recent);
+	if (unseen)
+		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);
+	stream_putf(&s->io, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
+	    mailfolder_uidvalidity(s->folder), mailfolder_uidnext(s->folder));
+}
+
+struct reply
+cmd_select(struct session *s, struct command *c)
+{
+	enum store_result r = STORE_BADNAME;
+	struct span name;
+	bool ok;
+
+	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_end(&c->args))
+		return reply_bad(c);
+	session_close_folder(s);	/* even when this one fails (RFC 9051 6.3.2) */
+	s->readonly = span_is(span_str(c->row->name), "EXAMINE");
+	if (ok)
+		s->folder = mailfolder_open(s->ms, name, s->readonly ? MAILFOLDER_READONLY : 0, &r);
+	if (!s->folder)
+		return reply_store(r);
+	s->state = IN_SELECTED;
+	tell_folder(s);
+	return (struct reply){ REPLY_OK, s->readonly ? "READ-ONLY" : "READ-WRITE", "Selected" };
+}
+
+/* CLOSE removes what is \Deleted without a word, UNSELECT does not (RFC 9051 6.4.1, 6.4.2) */
+struct reply
+cmd_close(struct session *s, struct command *c)
+{
+	size_t count = mailfolder_count(s->folder), n = 0;
+	enum store_result r = STORE_OK;
+	uint32_t *index;
+
+	if (!parse_end(&c->args))
+		return reply_bad(c);
+	if (span_is(span_str(c->row->name), "CLOSE") && !s->readonly) {
+		index = arena_try(&s->arena, (count + 1) * sizeof(*index));
+		for (size_t i = 0; index && i < count; i++)
+			if ((session_message(s, i)->flags & (MFLAG_DELETED | MFLAG_GONE)) == MFLAG_DELETED)
+				index[n++] = (uint32_t)i;
+		if (n)
+			r = mailfolder_expunge(s->folder, index, n);
+	}
+	session_close_folder(s);
+	return r == STORE_OK ? reply_ok("Closed") : reply_store(r);
+}
+
+static uint64_t st_messages(const struct mailstore_status *st) { return st->messages; }
+static uint64_t st_recent(const struct mailstore_status *st) { return st->recent; }
+static uint64_t st_uidnext(const struct mailstore_status *st) { return st->uidnext; }
+static uint64_t st_uidvalidity(const struct mailstore_status *st) { return st->uidvalidity; }
+static uint64_t st_unseen(const struct mailstore_status *st) { return st->unseen; }
+static uint64_t st_deleted(const struct mailstore_status *st) { return st->deleted; }
+static uint64_t st_size(const struct mailstore_status *st) { return st->size; }
+
+static const struct {
+	const char *name;
+	uint64_t (*get)(const struct mailstore_status *st);
+} status_items[] = {
+	{ "MESSAGES", st_messages },
+	{ "RECENT", st_recent },
+	{ "UIDNEXT", st_uidnext },
+	{ "UIDVALIDITY", st_uidvalidity },
+	{ "UNSEEN", st_unseen },
+	{ "DELETED", st_deleted },
+	{ "SIZE", st_size },
+};
+
+static bool
+parse_status_items(struct parser *p, bool asked[NELEMS(status_items)])
+{
+	struct span word;
+	size_t i;
+
+	if (!parse_char(p, '('))
+		return false;
+	do {
+		if (!parse_atom(p, &word))
+			return false;
+		for (i = 0; i < NELEMS(status_items); i++)
+			if (span_is_nocase(word, status_items[i].name))
+				break;
+		if (i == NELEMS(status_items))
+			return parse_fail(p, "Unknown STATUS item");
+		asked[i] = true;
+	} while (parse_try(p, ' '));
+	return parse_char(p, ')') && parse_end(p);
+}
+
+struct reply
+cmd_status(struct session *s, struct command *c)
+{
+	bool ok, asked[NELEMS(status_items)] = { false };
+	struct mailstore_status st;
+	enum store_result r;
+	struct span name;
+	struct buf out;
+	const char *gap = "";
+
+	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_space(&c->args) ||
+	    !parse_status_items(&c->args, asked))
+		return reply_bad(c);
+	r = ok ? mailstore_status(s->ms, name, &st) : STORE_BADNAME;
+	if (r != STORE_OK)
+		return reply_store(r);
+	buf_init(&out, 8192);
+	buf_adds(&out, "* STATUS ");
+	print_mailbox(&out, name);
+	buf_adds(&out, " (");
+	for (size_t i = 0; i < NELEMS(status_items); i++) {
+		if (!asked[i])
+			continue;
+		buf_addf(&out, "%s%s %llu", gap, status_items[i].name, (unsigned long long)status_items[i].get(&st));
+		gap = " ";
+	}
+	buf_adds(&out, ")\r\n");
+	stream_putspan(&s->io, buf_span(&out));
+	buf_fini(&out);
+	return reply_ok("Status completed");
+}

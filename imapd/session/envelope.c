@@ -1,0 +1,137 @@
+/* envelope.c: ENVELOPE of a header (RFC 9051 7.5.2). The header is a stranger's. */
+#include "message.h"
+
+#include "mail/address.h"
+#include "mail/header.h"
+#include "base/banned.h"
+
+#define FIELD_MAX (256u << 10)		/* of one header; the rest of it is left out */
+
+enum field { DATE, SUBJECT, FROM, SENDER, REPLY_TO, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID, FIELDS };
+
+static const char *const names[FIELDS] = {
+	"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-ID",
+};
+
+/* The first of each kind; p is NULL for what is not there. */
+static void
+collect(struct span header, struct span value[FIELDS])
+{
+	struct header_cursor c;
+	struct header h;
+
+	memset(value, 0, FIELDS * sizeof(*value));
+	header_begin(&c, header);
+	while (header_next(&c, &h))
+		for (size_t i = 0; i < FIELDS; i++)
+			if (!value[i].p && span_is_nocase(h.name, names[i])) {
+				value[i] = h.value.p ? h.value : SPAN_NONE;
+				break;
+			}
+}
+
+static void
+print_text(struct buf *out, struct span value)
+{
+	struct buf text;
+
+	if (!value.p) {
+		buf_adds(out, "NIL");
+		return;
+	}
+	buf_init(&text, FIELD_MAX);
+	header_unfold(&text, value);
+	print_string(out, buf_span(&text));
+	buf_fini(&text);
+}
+
+static void
+print_or_nil(struct buf *out, struct span s)
+{
+	if (s.n)
+		print_string(out, s);
+	else
+		buf_adds(out, "NIL");
+}
+
+/* A group begins with (NIL NIL name NIL) and ends with four NILs; so a missing domain may not be NIL. */
+static void
+print_address(struct buf *out, const struct address_item *item)
+{
+	switch (item->kind) {
+	case ADDRESS_GROUP_START:
+		buf_adds(out, "(NIL NIL ");
+		print_string(out, item->name);
+		buf_adds(out, " NIL)");
+		return;
+	case ADDRESS_GROUP_END:
+		buf_adds(out, "(NIL NIL NIL NIL)");
+		return;
+	case ADDRESS_MAILBOX:
+		buf_addc(out, '(');
+		print_or_nil(out, item->name);
+		buf_adds(out, " NIL ");
+		print_string(out, item->local);
+		buf_addc(out, ' ');
+		print_string(out, item->domain);
+		buf_addc(out, ')');
+		return;
+	}
+}
+
+static bool
+print_addresses(struct buf *out, struct span value)
+{
+	struct address_list list;
+	struct address_item item;
+	bool any = false;
+
+	address_list_begin(&list, span_sub(value, 0, FIELD_MAX));
+	while (address_list_next(&list, &item)) {
+		if (item.kind == ADDRESS_MAILBOX && item.local.n == 0 && item.domain.n == 0 && item.name.n == 0)
+			continue;
+		if (!any)
+			buf_addc(out, '(');
+		any = true;
+		print_address(out, &item);
+	}
+	address_list_fini(&list);
+	buf_adds(out, any ? ")" : "NIL");
+	return any;
+}
+
+/* Sender and Reply-To are From's where they are absent or empty. */
+static void
+print_addresses_or(struct buf *out, struct span value, struct span from)
+{
+	size_t start = out->len;
+
+	if (value.p && print_addresses(out, value))
+		return;
+	buf_truncate(out, start);
+	if (from.p)
+		print_addresses(out, from);
+	else
+		buf_adds(out, "NIL");
+}
+
+void
+envelope_print(struct buf *out, struct span header)
+{
+	struct span v[FIELDS];
+
+	collect(header, v);
+	buf_addc(out, '(');
+	print_text(out, v[DATE]);
+	buf_addc(out, ' ');
+	print_text(out, v[SUBJECT]);
+	for (size_t i = FROM; i <= BCC; i++) {
+		buf_addc(out, ' ');
+		print_addresses_or(out, v[i], i == SENDER || i == REPLY_TO ? v[FROM] : (struct span){ NULL, 0 });
+	}
+	buf_addc(out, ' ');
+	print_text(out, v[IN_REPLY_TO]);
+	buf_addc(out, ' ');
+	print_text(out, v[MESSAGE_ID]);
+	buf_addc(out, ')');
+}

@@ -1,0 +1,53 @@
+/*
+ * main.c: imap-session: IMAP after login for one user, as the owner of the
+ * mailbox and shut into it. Plain bytes come through the front, which keeps
+ * TLS and the client's socket. Trusts nothing that it reads.
+ */
+#include "session.h"
+
+#include <stdlib.h>
+
+#include "service/service.h"
+#include "service/zygote.h"
+#include "base/banned.h"
+
+static void
+serve_login(int fd, struct span login, const char *maildir)
+{
+	struct session_how how = {
+		.path = maildir, .timeout_ms = par.imap_idle_timeout * 1000, .line_max = (size_t)par.imap_max_line_length,
+		.message_max = par.mailbox_message_size_limit,
+	};
+	char *id = x_spandup(login);
+
+	how.id = id;
+	session_run(fd, &how);
+	x_free(&id);
+}
+
+static void
+start(void)
+{
+	static const struct zygote z = { .session = serve_login };
+
+	zygote_start(&z);
+}
+
+static const struct service imap_session = {
+	.name = "imap-session",
+	.role = R_IMAP_SESSION,
+	.model = SERVICE_BLOCKING,
+	.scope = SCOPE_IMAP,
+	.root = ROOT_MAIL,
+	.write_below = true,
+	.sys = JAIL_SOCKET | JAIL_READ | JAIL_WRITE | JAIL_FORK | JAIL_LANDLOCK | JAIL_INOTIFY | JAIL_FLOCK,
+	.open = mailstore_init,
+	.start = start,
+	.serve = zygote_serve,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_main(&imap_session, argc, argv);
+}

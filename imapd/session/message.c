@@ -1,0 +1,220 @@
+/* message.c: one message of the selected folder, opened step by step, with its cached strings. */
+#include "message.h"
+
+#include "mail/header.h"
+#include "base/banned.h"
+
+/* kinds of cached strings, and their version in front of them */
+enum { CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_BODY = 3 };
+#define CACHE_VERSION '1'
+
+void
+message_init(struct message *m, struct session *s)
+{
+	*m = (struct message){ .s = s };
+	mailtext_init(&m->text);
+	arena_init(&m->arena, MIME_ARENA_MAX);
+	buf_init(&m->string, MESSAGE_STRING_MAX);
+}
+
+void
+message_fini(struct message *m)
+{
+	mailtext_fini(&m->text);
+	arena_fini(&m->arena);
+	buf_fini(&m->string);
+}
+
+void
+message_choose(struct message *m, size_t index)
+{
+	m->index = index;
+	m->depth = MESSAGE_CLOSED;
+	m->parsed = false;
+}
+
+enum store_result
+message_open(struct message *m, enum message_depth depth)
+{
+	enum store_result r;
+
+	if (m->depth >= depth)
+		return STORE_OK;
+	m->parsed = false;
+	if (depth == MESSAGE_HEAD)
+		r = mailfolder_read_head(m->s->folder, m->index, MESSAGE_HEAD_MAX, &m->text);
+	else
+		r = mailfolder_read(m->s->folder, m->index, &m->text);
+	m->depth = r == STORE_OK ? depth : MESSAGE_CLOSED;
+	return r;
+}
+
+struct span
+message_head(const struct message *m)
+{
+	return span_sub(m->text.text, 0, header_body(m->text.text));
+}
+
+const struct mime *
+message_mime(struct message *m)
+{
+	if (!m->parsed) {
+		arena_reset(&m->arena);
+		m->parsed = mime_parse(&m->mime, &m->arena, m->text.text);
+	}
+	return m->parsed ? &m->mime : NULL;
+}
+
+static bool
+from_cache(struct message *m, uint8_t kind, struct span *out)
+{
+	const struct mail_message *mm = session_message(m->s, m->index);
+
+	if (!mailstore_cache_get(m->s->ms, &mm->id, kind, out) || out->n < 2 || out->p[0] != CACHE_VERSION)
+		return false;
+	*out = span_skip(*out, 1);
+	return true;
+}
+
+/* m->string holds the version and the text. */
+static void
+to_cache(struct message *m, uint8_t kind, struct span *out)
+{
+	const struct mail_message *mm = session_message(m->s, m->index);
+
+	if (!m->string.over)
+		mailstore_cache_put(m->s->ms, &mm->id, kind, buf_span(&m->string));
+	*out = span_skip(buf_span(&m->string), 1);
+}
+
+enum store_result
+message_envelope(struct message *m, struct span *out)
+{
+	enum store_result r;
+
+	if (from_cache(m, CACHE_ENVELOPE, out))
+		return STORE_OK;
+	r = message_open(m, MESSAGE_HEAD);
+	if (r != STORE_OK)
+		return r;
+	buf_reset(&m->string);
+	buf_addc(&m->string, CACHE_VERSION);
+	envelope_print(&m->string, message_head(m));
+	if (m->string.over) {
+		*out = SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+		return STORE_OK;
+	}
+	to_cache(m, CACHE_ENVELOPE, out);
+	return STORE_OK;
+}
+
+enum store_result
+message_structure(struct message *m, bool extended, struct span *out)
+{
+	uint8_t kind = extended ? CACHE_BODYSTRUCTURE : CACHE_BODY;
+	const struct mime *mime;
+	enum store_result r;
+
+	if (from_cache(m, kind, out))
+		return STORE_OK;
+	r = message_open(m, MESSAGE_WHOLE);
+	if (r != STORE_OK)
+		return r;
+	mime = message_mime(m);
+	buf_reset(&m->string);
+	buf_addc(&m->string, CACHE_VERSION);
+	if (mime)
+		structure_print(&m->string, mime, extended);
+	if (!mime || m->string.over) {
+		/* past every bound: an opaque block is still a true answer */
+		buf_reset(&m->string);
+		buf_addf(&m->string, "%c(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" %llu)", CACHE_VERSION,
+		    (unsigned long long)wire_size(span_skip(m->text.text, header_body(m->text.text))));
+	}
+	to_cache(m, kind, out);
+	return STORE_OK;
+}
+
+static bool
+wanted(const struct section *sec, struct span name)
+{
+	bool named = false;
+
+	for (uint32_t i = 0; i < sec->nfields && !named; i++)
+		named = span_eq_nocase(sec->fields[i], name);
+	return named == (sec->what == SECTION_FIELDS);
+}
+
+/* The fields asked for, and the blank line (RFC 9051 6.4.5.1). */
+static struct span
+pick_fields(struct message *m, const struct section *sec, struct span header)
+{
+	struct header_cursor c;
+	struct header h;
+
+	buf_reset(&m->string);
+	header_begin(&c, header);
+	while (header_next(&c, &h))
+		if (wanted(sec, h.name))
+			buf_addspan(&m->string, h.raw);
+	buf_addc(&m->string, '\n');
+	return buf_span(&m->string);
+}
+
+static struct span
+run_of(const struct mime *mime, const struct mime_run *run)
+{
+	return span_sub(mime->msg, run->at, run->at + run->len);
+}
+
+/* A section of a part: HEADER, its fields and TEXT are those of an embedded message; MIME is the part's own header. */
+static bool
+part_section(struct message *m, const struct section *sec, const struct mime *mime, struct span *out)
+{
+	uint32_t i = mime_find(mime, sec->path, sec->depth);
+	const struct mime_part *p;
+
+	if (i == MIME_NONE)
+		return false;
+	p = &mime->parts[i];
+	if (sec->what == SECTION_ALL || sec->what == SECTION_MIME) {
+		*out = run_of(mime, sec->what == SECTION_ALL ? &p->body : &p->header);
+		return true;
+	}
+	if (p->kind != MIME_MESSAGE || p->child == MIME_NONE)
+		return false;
+	p = &mime->parts[p->child];
+	if (sec->what == SECTION_TEXT)
+		*out = run_of(mime, &p->body);
+	else if (sec->what == SECTION_HEADER)
+		*out = run_of(mime, &p->header);
+	else
+		*out = pick_fields(m, sec, run_of(mime, &p->header));
+	return true;
+}
+
+enum store_result
+message_section(struct message *m, const struct section *sec, struct span *out, bool *found)
+{
+	bool head_only = sec->depth == 0 && sec->what != SECTION_ALL && sec->what != SECTION_TEXT;
+	enum store_result r = message_open(m, head_only ? MESSAGE_HEAD : MESSAGE_WHOLE);
+	const struct mime *mime;
+
+	*found = r == STORE_OK;
+	*out = SPAN_NONE;
+	if (r != STORE_OK)
+		return r;
+	if (sec->depth) {
+		mime = message_mime(m);
+		*found = mime && part_section(m, sec, mime, out);
+	} else if (sec->what == SECTION_ALL) {
+		*out = m->text.text;
+	} else if (sec->what == SECTION_TEXT) {
+		*out = span_skip(m->text.text, header_body(m->text.text));
+	} else if (sec->what == SECTION_HEADER) {
+		*out = message_head(m);
+	} else {
+		*out = pick_fields(m, sec, message_head(m));
+	}
+	return STORE_OK;
+}

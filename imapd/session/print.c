@@ -1,0 +1,88 @@
+/* print.c: strings, flags and mailbox names as IMAP writes them. Contents come from senders: nothing may break the grammar. */
+#include "session.h"
+
+#include "utf7.h"
+#include "base/banned.h"
+
+#define QUOTED_MAX 1000		/* longer strings are literals */
+
+void
+print_string(struct buf *out, struct span text)
+{
+	if (text.n > QUOTED_MAX || !span_printable(text)) {
+		buf_addf(out, "{%zu}\r\n", text.n);
+		for (size_t i = 0; i < text.n; i++)
+			buf_addc(out, text.p[i] ? text.p[i] : '?');
+		return;
+	}
+	buf_addc(out, '"');
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '"' || text.p[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, text.p[i]);
+	}
+	buf_addc(out, '"');
+}
+
+static bool
+is_plain_atom(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f || strchr("(){%*\"\\]", s.p[i]))
+			return false;
+	return s.n > 0 && !span_is_nocase(s, "NIL");
+}
+
+void
+print_mailbox(struct buf *out, struct span name)
+{
+	struct buf raw;
+
+	buf_init(&raw, name.n * 4 + 16);
+	if (!utf7_encode(&raw, name)) {
+		buf_reset(&raw);
+		buf_addspan(&raw, name);
+	}
+	if (is_plain_atom(buf_span(&raw)))
+		buf_addspan(out, buf_span(&raw));
+	else
+		print_string(out, buf_span(&raw));
+	buf_fini(&raw);
+}
+
+static const struct {
+	unsigned flag;
+	const char *name;
+} names[] = {
+	{ MFLAG_ANSWERED, "\\Answered" },
+	{ MFLAG_FLAGGED, "\\Flagged" },
+	{ MFLAG_DELETED, "\\Deleted" },
+	{ MFLAG_SEEN, "\\Seen" },
+	{ MFLAG_DRAFT, "\\Draft" },
+	{ MFLAG_RECENT, "\\Recent" },
+	{ MFLAG_FORWARDED, "$Forwarded" },
+};
+
+static void
+add_word(struct buf *out, const char *word)
+{
+	if (out->len && out->p[out->len - 1] != '(')
+		buf_addc(out, ' ');
+	buf_adds(out, word);
+}
+
+void
+print_flags(struct session *s, struct buf *out, const struct mail_message *m)
+{
+	buf_addc(out, '(');
+	for (size_t i = 0; i < NELEMS(names); i++)
+		if (m->flags & names[i].flag)
+			add_word(out, names[i].name);
+	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++) {
+		const char *word = m->keywords & 1u << n ? mailfolder_keyword_name(s->folder, n) : NULL;
+
+		if (word && is_plain_atom(span_str(word)))
+			add_word(out, word);
+	}
+	buf_addc(out, ')');
+}

@@ -1,0 +1,52 @@
+/*
+ * search.h: the keys of SEARCH compiled into a short program in postfix order.
+ *
+ * Evaluation has three values: what the index knows is asked first, and only a
+ * message that is still undecided is opened. Parsing and evaluation use
+ * explicit stacks of bounded depth.
+ */
+#ifndef IMAP_SEARCH_H
+#define IMAP_SEARCH_H
+
+#include "parse.h"
+
+#define SEARCH_DEPTH_MAX 100
+#define SEARCH_NODES_MAX 5000
+
+enum search_op {
+	/* known from the index */
+	SK_ALL, SK_SEQ, SK_UID, SK_FLAG, SK_UNFLAG, SK_KEYWORD, SK_UNKEYWORD, SK_NEW, SK_OLD, SK_RECENT,
+	SK_BEFORE, SK_ON, SK_SINCE, SK_LARGER, SK_SMALLER,
+	/* from the header */
+	SK_SENTBEFORE, SK_SENTON, SK_SENTSINCE, SK_HEADER,
+	/* from the whole message */
+	SK_BODY, SK_TEXT,
+	/* operators */
+	SK_NOT, SK_AND, SK_OR,
+};
+
+struct search_node {
+	enum search_op op;
+	unsigned flag;
+	uint64_t number;	/* sizes, days */
+	struct span name, text;	/* header name; keyword; text to find, folded */
+	struct seqset set;
+	uint32_t cursor;
+};
+
+struct search_program {
+	struct search_node *nodes;
+	uint32_t n;
+	bool needs_header, needs_body;
+};
+
+enum search_value { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };	/* OPEN: not known yet */
+
+/* charset: of the text (UTF-8 or US-ASCII: the same to us). */
+bool search_parse(struct parser *p, struct search_program *prog) CHECKED;
+
+/* ask(ctx, node) answers the leaves. */
+enum search_value search_eval(const struct search_program *prog,
+    enum search_value (*ask)(void *ctx, struct search_node *node), void *ctx);
+
+#endif

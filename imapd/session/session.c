@@ -1,0 +1,271 @@
+/* session.c: the loop of a session: read a command, find its row, run it, tell what changed, answer. */
+#include "session.h"
+
+#include "base/log.h"
+#include "input.h"
+#include "../capability.h"
+#include "base/banned.h"
+
+struct reply
+reply_ok(const char *text)
+{
+	return (struct reply){ REPLY_OK, NULL, text };
+}
+
+struct reply
+reply_no(const char *code, const char *text)
+{
+	return (struct reply){ REPLY_NO, code, text };
+}
+
+struct reply
+reply_bad(const struct command *c)
+{
+	return (struct reply){ REPLY_BAD, NULL, c->args.error ? c->args.error : "Bad arguments" };
+}
+
+/* RFC 5530 response codes */
+struct reply
+reply_store(enum store_result r)
+{
+	static const char *const codes[] = {
+		[STORE_NOTFOUND] = "NONEXISTENT",
+		[STORE_EXISTS] = "ALREADYEXISTS",
+		[STORE_BADNAME] = "CANNOT",
+		[STORE_LIMIT] = "LIMIT",
+		[STORE_DENIED] = "NOPERM",
+		[STORE_FULL] = "OVERQUOTA",
+		[STORE_GONE] = "EXPUNGEISSUED",
+		[STORE_BUSY] = "INUSE",
+		[STORE_ERROR] = "SERVERBUG",
+	};
+
+	return reply_no((size_t)r < NELEMS(codes) ? codes[r] : NULL, store_result_text(r));
+}
+
+void
+session_close_folder(struct session *s)
+{
+	if (s->folder)
+		mailfolder_close(s->folder);
+	s->folder = NULL;
+	s->state = IN_AUTH;
+}
+
+const struct mail_message *
+session_message(const struct session *s, size_t index)
+{
+	return &mailfolder_messages(s->folder)[index];
+}
+
+static bool
+in_use(const struct mail_message *m)
+{
+	return (m->flags & MFLAG_GONE) == 0;
+}
+
+bool
+session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n)
+{
+	const struct mail_message *m = mailfolder_messages(s->folder);
+	size_t count = mailfolder_count(s->folder), i = 0;
+
+	*n = 0;
+	seqset_resolve(set, c->uid ? count ? m[count - 1].uid : 0 : (uint32_t)count);
+	if (!c->uid && !set->star && set->n && set->r[0].lo > count)
+		return parse_fail(&c->args, "No such message");
+	*index = arena_try(&s->arena, (count + 1) * sizeof(**index));
+	if (!*index)
+		return parse_fail(&c->args, "Mailbox is too large for this command");
+	for (uint32_t k = 0; k < set->n; k++) {
+		const struct seqrange *r = &set->r[k];
+
+		if (!c->uid)
+			i = r->lo - (r->lo != 0);
+		else if (i < count && m[i].uid < r->lo)
+			i = mailfolder_find(s->folder, r->lo);
+		for (; i < count && (c->uid ? m[i].uid : i + 1) <= r->hi; i++)
+			if (in_use(&m[i]))
+				(*index)[(*n)++] = (uint32_t)i;
+	}
+	return true;
+}
+
+static void
+sync_flags(struct session *s, struct buf *out, uint32_t index)
+{
+	const struct mail_message *m = session_message(s, index);
+
+	buf_reset(out);
+	buf_addf(out, "* %u FETCH (UID %u FLAGS ", index + 1, m->uid);
+	print_flags(s, out, m);
+	buf_adds(out, ")\r\n");
+	stream_putspan(&s->io, buf_span(out));
+}
+
+void
+session_sync(struct session *s, bool expunge)
+{
+	struct mailfolder_changes ch;
+	uint32_t recent = 0;
+	size_t count;
+	struct buf out;
+
+	if (!s->folder || mailfolder_refresh(s->folder, expunge, &ch) != STORE_OK)
+		return;
+	for (size_t i = 0; i < ch.nexpunged; i++)
+		stream_putf(&s->io, "* %u EXPUNGE\r\n", ch.expunged[i].index + 1);
+	count = mailfolder_count(s->folder);
+	if (ch.arrived) {
+		for (size_t i = 0; i < count; i++)
+			recent += (session_message(s, i)->flags & MFLAG_RECENT) != 0;
+		stream_putf(&s->io, "* %zu EXISTS\r\n* %u RECENT\r\n", count, recent);
+	}
+	buf_init(&out, 16384);
+	for (size_t i = 0; i < ch.nchanged; i++)
+		sync_flags(s, &out, ch.changed[i]);
+	buf_fini(&out);
+}
+
+static void
+answer(struct session *s, struct span tag, struct reply r)
+{
+	static const char *const words[] = { "OK", "NO", "BAD" };
+
+	if (r.kind == REPLY_NONE)
+		return;
+	if (tag.n)
+		stream_putspan(&s->io, tag);
+	else
+		stream_putc(&s->io, '*');
+	stream_putc(&s->io, ' ');
+	stream_puts(&s->io, words[r.kind]);
+	if (r.code) {
+		stream_puts(&s->io, " [");
+		stream_puts(&s->io, r.code);
+		stream_putc(&s->io, ']');
+	}
+	stream_putc(&s->io, ' ');
+	stream_puts(&s->io, r.text);
+	stream_puts(&s->io, "\r\n");
+	s->bad = r.kind == REPLY_BAD ? s->bad + 1 : 0;
+}
+
+/* The words before the arguments; c->row stays NULL when the command is unknown. */
+static bool
+parse_command(struct session *s, struct command *c)
+{
+	struct span rest;
+
+	c->tag = input_tag(buf_span(&s->line), &rest);
+	if (c->tag.n == 0) {
+		parse_begin(&c->args, rest, &s->arena);
+		return parse_fail(&c->args, "Bad tag");
+	}
+	parse_begin(&c->args, rest, &s->arena);
+	if (parse_try_word(&c->args, "UID")) {
+		c->uid = true;
+		if (!parse_space(&c->args))
+			return false;
+	}
+	if (!parse_atom(&c->args, &c->name))
+		return false;
+	c->row = command_find(c->name);
+	if (!c->row || (c->uid && !c->row->may_uid))
+		return parse_fail(&c->args, "Unknown command");
+	if (!(c->row->states & s->state))
+		return parse_fail(&c->args, "No mailbox is selected");
+	return true;
+}
+
+static void
+run_command(struct session *s)
+{
+	struct command c = { 0 };
+	struct reply r;
+
+	arena_reset(&s->arena);
+	if (!parse_command(s, &c)) {
+		answer(s, c.tag, reply_bad(&c));
+		input_drop_literal(s);
+		return;
+	}
+	r = c.row->run(s, &c);
+	input_drop_literal(s);
+	if (r.kind != REPLY_BAD && c.row->sync != SYNC_NONE)
+		session_sync(s, c.row->sync == SYNC_FULL || c.uid);
+	answer(s, c.tag, r);
+}
+
+static const char *
+farewell(const struct session *s)
+{
+	switch (s->io.end) {
+	case STREAM_TIMEOUT:
+		return "* BYE Autologout: silent for too long\r\n";
+	case STREAM_TOO_LONG:
+		return "* BYE Command is too long\r\n";
+	case STREAM_OPEN:
+		return s->bad >= IMAP_BAD_MAX ? "* BYE Too many bad commands\r\n" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static void
+serve(struct session *s)
+{
+	struct span rest;
+
+	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX) {
+		switch (input_command(s)) {
+		case INPUT_END:
+			return;
+		case INPUT_REFUSED:
+			answer(s, input_tag(buf_span(&s->line), &rest),
+			    (struct reply){ REPLY_BAD, "TOOBIG", "Literal is too large" });
+			break;
+		case INPUT_COMMAND:
+			run_command(s);
+			break;
+		}
+		if (s->io.end != STREAM_OPEN)
+			return;
+	}
+}
+
+static const char *const end_words[] = { "logout", "closed by the client", "timeout", "I/O error", "command too long" };
+
+void
+session_run(int fd, const struct session_how *how)
+{
+	struct session s = {
+		.id = how->id, .line_max = how->line_max, .message_max = how->message_max, .state = IN_AUTH,
+	};
+	enum store_result r;
+	const char *bye;
+
+	stream_init(&s.io, fd, how->timeout_ms);
+	arena_init(&s.arena, IMAP_ARENA_MAX);
+	buf_init(&s.line, how->line_max + IMAP_COMMAND_MAX);
+	s.ms = mailstore_new(how->path, true, &r);
+	if (s.ms)
+		serve(&s);
+	else
+		stream_puts(&s.io, "* BYE [UNAVAILABLE] The mailbox cannot be opened\r\n");
+	session_close_folder(&s);
+	bye = farewell(&s);
+	log_info(how->id, "session ended: %s, fetched=%u, in=%llu, out=%llu",
+	    s.ms ? end_words[s.io.end] : "mailbox cannot be opened", s.fetched,
+	    (unsigned long long)s.io.total_in, (unsigned long long)(s.io.total_out + s.io.out_len));
+	if (bye) {
+		if (s.io.end != STREAM_OPEN)
+			s.io.end = STREAM_OPEN;
+		stream_puts(&s.io, bye);
+	}
+	stream_flush(&s.io);
+	mailstore_free(s.ms);
+	buf_fini(&s.line);
+	arena_fini(&s.arena);
+	stream_fini(&s.io);
+}

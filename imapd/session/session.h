@@ -1,0 +1,132 @@
+/*
+ * session.h: one IMAP session after login, in the order of the protocol.
+ *
+ * A handler reads its arguments, writes untagged answers to s->io and returns
+ * the tagged one. Between commands nothing is kept but the selected folder:
+ * everything of a command lives in s->arena.
+ */
+#ifndef IMAP_SESSION_H
+#define IMAP_SESSION_H
+
+#include "base/stream.h"
+#include "mail/store/mailstore.h"
+#include "parse.h"
+
+#define IMAP_LITERAL_MAX (64u << 10)	/* one literal, other than a message */
+#define IMAP_COMMAND_MAX (1u << 20)	/* a command with its literals */
+#define IMAP_TAG_MAX 128
+#define IMAP_ARENA_MAX (16u << 20)
+#define IMAP_BAD_MAX 20			/* bad commands in a row */
+
+enum session_state {
+	IN_AUTH = 1 << 0,		/* logged in, nothing selected */
+	IN_SELECTED = 1 << 1,
+	IN_LOGOUT = 1 << 2,
+};
+
+struct session {
+	struct stream io;
+	struct arena arena;		/* of the command */
+	struct buf line;		/* the command with its literals */
+	struct mailstore *ms;
+	struct mailfolder *folder;	/* NULL: none is selected */
+	bool readonly;
+	enum session_state state;
+	const char *id;			/* for the log */
+	size_t line_max;
+	uint64_t message_max;
+	unsigned bad;			/* in a row */
+	uint32_t fetched;		/* for the log */
+
+	/* the message literal of APPEND, not yet read: it is streamed */
+	bool literal, literal_sync;
+	uint64_t literal_size;
+};
+
+enum reply_kind { REPLY_OK, REPLY_NO, REPLY_BAD, REPLY_NONE };
+struct reply {
+	enum reply_kind kind;
+	const char *code;		/* "TRYCREATE"; NULL: none */
+	const char *text;
+};
+
+struct command {
+	struct span tag;
+	struct span name;		/* without UID */
+	bool uid;			/* UID FETCH ... */
+	const struct command_row *row;
+	struct parser args;
+};
+
+enum command_sync {
+	SYNC_NONE,			/* says by itself what changed */
+	SYNC_KEEP,			/* message numbers are in use: no EXPUNGE (RFC 9051 7.5.1) */
+	SYNC_FULL,
+};
+
+struct command_row {
+	const char *name;
+	struct reply (*run)(struct session *s, struct command *c);
+	unsigned states;
+	enum command_sync sync;
+	bool may_uid;
+};
+
+const struct command_row *command_find(struct span name);
+
+/* timeout in ms of one wait. Serves until LOGOUT or the end of the stream. path: the Maildir. */
+struct session_how {
+	const char *id;
+	const char *path;
+	uint32_t timeout_ms;
+	size_t line_max;
+	uint64_t message_max;
+};
+void session_run(int fd, const struct session_how *how);
+
+/* ---- what handlers use ---- */
+struct reply reply_ok(const char *text);
+struct reply reply_no(const char *code, const char *text);
+struct reply reply_bad(const struct command *c);		/* the parser's sentence */
+struct reply reply_store(enum store_result r);			/* NO with the fitting code */
+
+/* What changed in the folder, to the client. */
+void session_sync(struct session *s, bool expunge);
+void session_close_folder(struct session *s);
+const struct mail_message *session_message(const struct session *s, size_t index);
+
+/* Sorted indexes of the messages that are in the set, without the gone ones; from the arena. false: BAD. */
+bool session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n);
+
+/* "(\Seen $Junk)" */
+void print_flags(struct session *s, struct buf *out, const struct mail_message *m);
+/* astring of a mailbox name */
+void print_mailbox(struct buf *out, struct span name);
+/* nstring: quoted where possible, a literal where not */
+void print_string(struct buf *out, struct span text);
+
+struct reply cmd_capability(struct session *s, struct command *c);
+struct reply cmd_noop(struct session *s, struct command *c);
+struct reply cmd_logout(struct session *s, struct command *c);
+struct reply cmd_id(struct session *s, struct command *c);
+struct reply cmd_enable(struct session *s, struct command *c);
+struct reply cmd_namespace(struct session *s, struct command *c);
+struct reply cmd_refuse_login(struct session *s, struct command *c);
+struct reply cmd_select(struct session *s, struct command *c);
+struct reply cmd_close(struct session *s, struct command *c);
+struct reply cmd_status(struct session *s, struct command *c);
+struct reply cmd_list(struct session *s, struct command *c);
+struct reply cmd_lsub(struct session *s, struct command *c);
+struct reply cmd_create(struct session *s, struct command *c);
+struct reply cmd_delete(struct session *s, struct command *c);
+struct reply cmd_rename(struct session *s, struct command *c);
+struct reply cmd_subscribe(struct session *s, struct command *c);
+struct reply cmd_append(struct session *s, struct command *c);
+struct reply cmd_expunge(struct session *s, struct command *c);
+struct reply cmd_fetch(struct session *s, struct command *c);
+struct reply cmd_store(struct session *s, struct command *c);
+struct reply cmd_copy(struct session *s, struct command *c);
+struct reply cmd_search(struct session *s, struct command *c);
+struct reply cmd_idle(struct session *s, struct command *c);
+
+#endif
