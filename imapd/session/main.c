@@ -35,7 +35,7 @@ start(void)
 
 static const struct service imap_session = {
 	.name = "imap-session",
-	.role = R_IMAP_SESSION,
+	.role = R_IMAP_SESSION | R_ZYGOTE,
 	.model = SERVICE_BLOCKING,
 	.scope = SCOPE_IMAP,
 	.root = ROOT_MAIL,
