@@ -24,6 +24,7 @@ struct mailstore {
 	int lock_fd;
 	struct store_index *index;	/* NULL: not open */
 	bool no_index;			/* it could not be opened: not tried again */
+	bool wants_index;		/* a folder is large enough to gain by it */
 };
 
 struct mailfolder {

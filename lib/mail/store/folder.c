@@ -130,7 +130,7 @@ catch_up(struct mailfolder *f)
 	if (!stat_places(f->dir, mtime)) {
 		r = driver_fail(f->ms, "stat", f->dir);
 	} else {
-		for (int i = 0; i < 2 && f->fresh_view; i++)
+		for (int i = 0; i < 2; i++)
 			if (timespec_us(&mtime[i]) > f->modseq)
 				f->modseq = timespec_us(&mtime[i]);
 		f->trusted = old_enough(mtime);
@@ -184,6 +184,7 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 	}
 	f->fresh_view = false;
 	f->changes.nchanged = 0;
+	ms->wants_index = ms->wants_index || f->n >= INDEX_LEAST;
 	for (size_t i = f->n; i-- > 0;) {	/* what the index still held */
 		if (f->msgs[i].flags & MFLAG_GONE) {
 			free(f->msgs[i].name);

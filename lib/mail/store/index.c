@@ -1,56 +1,350 @@
-/* index.c: a folder is read from its file names each time it is opened; computed strings are not kept. */
-#include "mail/store/driver.h"
+/*
+ * index.c: opening, guarding and dropping the cache. The files are the user's,
+ * and a disk may have changed any byte: LMDB trusts its pages, so faults while
+ * it reads them are caught, and every value carries a checksum.
+ */
+#include "mail/store/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
 
 #include "base/banned.h"
 
-bool
-index_load_folder(struct mailfolder *f)
+#define INDEX_DIR "merpati.index"
+#define INDEX_VERSION "merpati-index 1"
+#define INDEX_MAP_SIZE (256ull << 20)	/* a sparse file; when it is full, the index begins anew */
+#define STATE_MAX 128
+
+static sigjmp_buf guard_back;
+static volatile sig_atomic_t guard_armed;
+
+static char guard_files[2][DRIVER_PATH_MAX];
+
+/*
+ * Damaged pages can make LMDB read where nothing is: back to index_guard. If
+ * they made it spoil the heap first, the process ends, as for any other fault, but
+ * not without dropping the index, so that the next session is sound.
+ */
+static void
+on_fault(int sig)
 {
-	(void)f;
+	unlink(guard_files[0]);
+	unlink(guard_files[1]);
+	if (guard_armed && sig != SIGABRT)
+		siglongjmp(guard_back, 1);
+	signal(sig, SIG_DFL);		/* the same instruction faults again, for good */
+}
+
+static void
+on_assert(MDB_env *env, const char *text)
+{
+	(void)env, (void)text;
+	if (guard_armed)
+		siglongjmp(guard_back, 1);
+}
+
+static bool
+catch_faults(const char *maildir)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT };
+	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+
+	if (!driver_path(guard_files[0], maildir, INDEX_DIR, "data.mdb") ||
+	    !driver_path(guard_files[1], maildir, INDEX_DIR, "lock.mdb"))
+		return false;
+	for (size_t i = 0; i < NELEMS(faults); i++)
+		sigaction(faults[i], &sa, NULL);
+	return true;
+}
+
+/* Remove the files of a Maildir's index. Symbolic links are not followed. */
+static bool
+remove_files(const char *maildir)
+{
+	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	char path[DRIVER_PATH_MAX];
+	int fd;
+
+	if (!driver_path(path, maildir, INDEX_DIR, ""))
+		return false;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	for (size_t i = 0; i < NELEMS(names); i++)
+		unlinkat(fd, names[i], 0);
+	close(fd);
+	return true;
+}
+
+/* The state file, locked: who holds it opens or drops. -1: there is no index, and none can be made. */
+static int
+lock_state(const char *maildir, bool create)
+{
+	char path[DRIVER_PATH_MAX];
+	int fd;
+
+	if (!driver_path(path, maildir, INDEX_DIR, ""))
+		return -1;
+	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -1;
+	if (!driver_path(path, maildir, INDEX_DIR, "state"))
+		return -1;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	if (fd < 0)
+		return -1;
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno != EINTR) {
+			close_fd(&fd);
+			break;
+		}
+	}
+	return fd;
+}
+
+/* Made by this version, since the last boot: LMDB does not sync here, so a crash of the system may have torn it. */
+static bool
+state_is_ours(int fd)
+{
+	char have[STATE_MAX], want[STATE_MAX];
+	int n = snprintf(want, sizeof(want), INDEX_VERSION " %s\n", uidfile_boot());
+	ssize_t got = pread(fd, have, sizeof(have), 0);
+
+	if (uidfile_boot()[0] != '-' && got == n && memcmp(have, want, (size_t)n) == 0)
+		return true;
+	if (ftruncate(fd, 0) < 0 || !pwrite_all(fd, want, (size_t)n, 0))
+		return false;
 	return false;
 }
 
 void
-index_save_folder(struct mailfolder *f)
+index_value(struct store_index *ix, const struct index_key *key, struct span content, struct buf *out)
 {
-	(void)f;
+	struct mail_id sum;
+
+	(void)ix;
+	buf_reset(out);
+	buf_add_u64(out, 0);
+	buf_add(out, key->b, key->n);
+	buf_addspan(out, content);
+	if (out->over)
+		return;
+	sum = filename_id(span_skip(buf_span(out), INDEX_CHECK_LEN));
+	memcpy(out->p, sum.b, INDEX_CHECK_LEN);
+}
+
+bool
+index_content(const struct index_key *key, MDB_val value, struct span *content)
+{
+	struct span v = span_of(value.mv_data, value.mv_size), rest;
+	struct mail_id sum;
+
+	if (v.n < INDEX_CHECK_LEN + key->n)
+		return false;
+	rest = span_skip(v, INDEX_CHECK_LEN);
+	sum = filename_id(rest);
+	if (memcmp(sum.b, v.p, INDEX_CHECK_LEN) != 0 || memcmp(rest.p, key->b, key->n) != 0)
+		return false;
+	*content = span_skip(rest, key->n);
+	return true;
+}
+
+static void
+forget_strings(struct store_index *ix)
+{
+	for (size_t i = 0; i < ix->npending; i++) {
+		char *p = (char *)(uintptr_t)ix->pending[i].value.p;
+
+		free(p);
+	}
+	ix->npending = ix->pending_bytes = 0;
+}
+
+/* The files go, the mapping stays until the process ends: nothing of a damaged environment is touched again. */
+static void
+drop(struct mailstore *ms)
+{
+	struct store_index *ix = ms->index;
+	int fd = lock_state(ms->path, false);
+
+	ms->no_index = true;
+	remove_files(ms->path);
+	close_fd(&fd);
+	if (!ix)
+		return;
+	ms->index = NULL;
+	forget_strings(ix);
+	free(ix->pending);
+	buf_fini(&ix->scratch);
+	free(ix);
+}
+
+bool
+index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), void *ctx)
+{
+	int rc;
+
+	if (sigsetjmp(guard_back, 1)) {
+		guard_armed = 0;
+		drop(ms);
+		return false;
+	}
+	guard_armed = 1;
+	rc = work(ms, ctx);
+	guard_armed = 0;
+	if (rc == 0)
+		return true;
+	drop(ms);
+	return false;
+}
+
+static int
+open_env(struct mailstore *ms, void *ctx)
+{
+	struct store_index *ix = ms->index;
+	const char *path = ctx;
+	MDB_txn *txn;
+	int rc, dead;
+
+	rc = mdb_env_create(&ix->env);
+	if (rc)
+		return rc;
+	mdb_env_set_assert(ix->env, on_assert);
+	mdb_env_set_mapsize(ix->env, INDEX_MAP_SIZE);
+	rc = mdb_env_open(ix->env, path, MDB_NOSYNC | MDB_WRITEMAP | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (rc)
+		return rc;
+	mdb_reader_check(ix->env, &dead);
+	rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
+	if (rc)
+		return rc;
+	ix->reader = txn;
+	rc = mdb_dbi_open(txn, NULL, 0, &ix->db);
+	mdb_txn_reset(txn);
+	return rc;
+}
+
+bool
+index_open(struct mailstore *ms)
+{
+	char path[DRIVER_PATH_MAX];
+	bool ok;
+	int fd;
+
+	if (ms->index || ms->no_index)
+		return ms->index != NULL;
+	fd = lock_state(ms->path, true);
+	if (fd < 0 || !driver_path(path, ms->path, INDEX_DIR, "") || !catch_faults(ms->path)) {
+		ms->no_index = true;
+		close_fd(&fd);
+		return false;
+	}
+	if (!state_is_ours(fd))
+		remove_files(ms->path);
+	ms->index = x_new(struct store_index);
+	buf_init(&ms->index->scratch, 1 << 20);
+	flock(fd, LOCK_UN);		/* drop() locks it again; LMDB's own lock serves two that open at once */
+	ok = index_guard(ms, open_env, path);
+	close(fd);
+	return ok;
+}
+
+MDB_txn *
+index_reader(struct store_index *ix)
+{
+	index_reader_done(ix);
+	if (mdb_txn_renew(ix->reader))
+		return NULL;
+	ix->reading = true;
+	return ix->reader;
+}
+
+void
+index_reader_done(struct store_index *ix)
+{
+	if (ix->reading)
+		mdb_txn_reset(ix->reader);
+	ix->reading = false;
+}
+
+static int
+close_env(struct mailstore *ms, void *ctx)
+{
+	struct store_index *ix = ms->index;
+
+	(void)ctx;
+	index_reader_done(ix);
+	mdb_txn_abort(ix->reader);
+	mdb_env_close(ix->env);
+	ix->env = NULL;
+	return 0;
 }
 
 void
 index_close(struct mailstore *ms)
 {
-	(void)ms;
-}
+	struct store_index *ix;
 
-void
-index_forget_folder(struct mailstore *ms, const char *dir)
-{
-	(void)ms, (void)dir;
-}
-
-bool
-mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span *value)
-{
-	(void)ms, (void)id, (void)kind, (void)value;
-	return false;
-}
-
-void
-mailstore_cache_put(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span value)
-{
-	(void)ms, (void)id, (void)kind, (void)value;
+	if (ms->index)
+		index_flush_strings(ms);
+	if (!ms->index || !index_guard(ms, close_env, NULL))
+		return;
+	ix = ms->index;
+	ms->index = NULL;
+	forget_strings(ix);
+	free(ix->pending);
+	buf_fini(&ix->scratch);
+	free(ix);
 }
 
 enum store_result
 mailstore_index_drop(const char *path)
 {
-	(void)path;
-	return STORE_OK;
+	int fd = lock_state(path, false);
+	bool ok;
+
+	if (fd < 0 && errno != ENOENT)
+		return driver_errno(errno);
+	ok = remove_files(path);
+	close_fd(&fd);
+	return ok ? STORE_OK : driver_errno(errno);
+}
+
+static void
+rebuild_folder(void *ctx, struct span name)
+{
+	struct mailfolder_changes ch;
+	struct mailstore *ms = ctx;
+	enum store_result r;
+	struct mailfolder *f = mailfolder_open(ms, name, MAILFOLDER_READONLY, &r);
+
+	for (int tries = 0; f && !f->trusted && tries < 50; tries++) {	/* until the directories' times tell every change */
+		usleep(50000);
+		if (mailfolder_refresh(f, true, &ch) != STORE_OK)
+			break;
+	}
+	mailfolder_close(f);
 }
 
 enum store_result
 mailstore_index_rebuild(const char *path)
 {
-	(void)path;
-	return STORE_OK;
+	enum store_result r = mailstore_index_drop(path);
+	struct mailstore *ms;
+
+	if (r != STORE_OK)
+		return r;
+	ms = mailstore_new(path, false, &r);
+	if (ms)
+		r = mailstore_list(ms, rebuild_folder, ms);
+	mailstore_free(ms);
+	return r;
 }
