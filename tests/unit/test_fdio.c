@@ -1,0 +1,119 @@
+/* Whole reads and writes, replacing files, directories. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/banned.h"
+
+static char dir[64];
+static int dirfd_;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/merpati-fdio-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	unlinkat(dirfd_, "file", 0);
+	unlinkat(dirfd_, "a/b/c", AT_REMOVEDIR);
+	unlinkat(dirfd_, "a/b", AT_REMOVEDIR);
+	unlinkat(dirfd_, "a", AT_REMOVEDIR);
+	close(dirfd_);
+	return rmdir(dir);		/* nothing else may be left */
+}
+
+static void
+replace(void **state)
+{
+	struct stat st;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_true(replace_file(dirfd_, "file", SPAN("one"), 0600));
+	assert_true(replace_file(dirfd_, "file", SPAN("two\n"), 0644));
+	assert_true(read_file(dirfd_, "file", &b));
+	assert_string_equal(b.p, "two\n");
+	assert_int_equal(fstatat(dirfd_, "file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_false(replace_file(dirfd_, "missing/file", SPAN("x"), 0600));
+	assert_int_equal(errno, ENOENT);
+	buf_fini(&b);
+}
+
+static void
+read_bounds(void **state)
+{
+	char big[40000];
+	struct buf b;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	assert_true(replace_file(dirfd_, "file", span_of(big, sizeof(big)), 0600));
+	buf_init(&b, sizeof(big));
+	assert_true(read_file(dirfd_, "file", &b));		/* exactly as long as allowed */
+	assert_int_equal(b.len, sizeof(big));
+	buf_fini(&b);
+	buf_init(&b, sizeof(big) - 1);
+	assert_false(read_file(dirfd_, "file", &b));
+	assert_int_equal(errno, EFBIG);
+	buf_fini(&b);
+	assert_false(read_file(dirfd_, "missing", &b));
+	assert_int_equal(errno, ENOENT);
+}
+
+static void
+at_offsets(void **state)
+{
+	int fd = openat(dirfd_, "file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char got[8] = "";
+
+	(void)state;
+	assert_true(pwrite_all(fd, "abcdef", 6, 0));
+	assert_true(pread_all(fd, got, 3, 2));
+	assert_string_equal(got, "cde");
+	assert_false(pread_all(fd, got, 3, 4));
+	assert_int_equal(errno, EIO);
+	close_fd(&fd);
+	assert_int_equal(fd, -1);
+	close_fd(&fd);
+	assert_false(write_all(-1, "x", 1));
+	assert_int_equal(errno, EBADF);
+}
+
+static void
+directories(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_true(make_dirs(dirfd_, "a/b/c", 0700));
+	assert_true(make_dirs(dirfd_, "a/b/c", 0755));
+	assert_int_equal(fstatat(dirfd_, "a/b/c", &st, 0), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_true(fsync_dir(dirfd_, "a/b"));
+	assert_false(fsync_dir(dirfd_, "a/x"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(replace), cmocka_unit_test(read_bounds),
+		cmocka_unit_test(at_offsets), cmocka_unit_test(directories) };
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
