@@ -184,12 +184,15 @@ Pass pw-dave
 SSLType IMAPS
 CertificateFile {I.conf}/tls/cert.pem
 AuthMechs LOGIN
+
 IMAPStore far
 Account m
+
 MaildirStore near
 Path {local}/
 Inbox {local}/INBOX
 SubFolders Verbatim
+
 Channel c
 Far :far:
 Near :near:
