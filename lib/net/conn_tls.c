@@ -123,7 +123,7 @@ conn_tls_connect(struct conn *c, struct tls_client *t, const char *server_name)
 static void
 failed(struct conn *c, int error)
 {
-	unsigned long e = ERR_peek_last_error();
+	unsigned long e = ERR_peek_error();	/* the first is the cause, the others say who noticed */
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
 
 	conn_set_error(c, "TLS %s: %s", c->state == CS_HANDSHAKE ? "handshake" : "record",

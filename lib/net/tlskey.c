@@ -6,6 +6,7 @@
  */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/param_build.h>
@@ -20,6 +21,10 @@
 #define PROPERTIES "provider=merpati"
 #define PARAM_PRIVATE "merpati-private"
 #define SIGNATURE_MAX 1024		/* RSA of 8192 bits */
+
+enum { REASON_NO_SIGNATURE = 100 };
+
+static int error_library;
 
 struct private {
 	tls_signer *sign;
@@ -270,6 +275,8 @@ sign_once(void *vs, unsigned char *sig, size_t *len, size_t room, const unsigned
 	if (ok) {
 		memcpy(sig, out.p, out.len);
 		*len = out.len;
+	} else {
+		ERR_raise(error_library, REASON_NO_SIGNATURE);
 	}
 	buf_fini(&out);
 	return ok;
@@ -341,6 +348,13 @@ provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSS
 void
 tlskey_init(void)
 {
+	static ERR_STRING_DATA reasons[] = {
+		{ ERR_PACK(0, 0, REASON_NO_SIGNATURE), "no signature from keyd" },
+		{ 0, NULL },
+	};
+
+	error_library = ERR_get_next_error_library();
+	ERR_load_strings(error_library, reasons);
 	/* "default" first: the fallback is not loaded once any other provider is. */
 	if (!OSSL_PROVIDER_load(NULL, "default") ||
 	    OSSL_PROVIDER_add_builtin(NULL, "merpati", provider_init) != 1 ||

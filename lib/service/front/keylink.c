@@ -20,6 +20,7 @@
 #define SIGN_MS 2000
 #define FIRST_MS 5000
 #define RETRY_MS 1000		/* after a failure no handshake waits for keyd again so soon */
+#define SUCCESSOR_MS 50		/* keyd has ended: master starts another at once */
 
 static struct {
 	int fd;
@@ -38,7 +39,7 @@ static struct {
 static void on_ready(void *ctx, int events);
 
 static void
-link_close(const char *why)
+link_close(const char *why, uint64_t wait_ms)
 {
 	if (link.fd < 0)
 		return;
@@ -46,9 +47,9 @@ link_close(const char *why)
 	watch_stop(&link.watch);
 	close_fd(&link.fd);
 	link.filling = false;
-	link.retry_at = clock_mono_ms() + RETRY_MS;
+	link.retry_at = wait_ms == SUCCESSOR_MS ? 0 : clock_mono_ms() + wait_ms;
 	if (link.started)
-		timer_set(&link.retry, RETRY_MS);
+		timer_set(&link.retry, wait_ms);
 }
 
 /* The socket blocks, for at most SIGN_MS a call. */
@@ -69,7 +70,7 @@ link_open(void)
 	setsockopt(link.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(link.fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	if (!msg_send(link.fd, MSG_CERTS, &m)) {
-		link_close(strerror(errno));
+		link_close(strerror(errno), RETRY_MS);
 		return false;
 	}
 	if (link.started)
@@ -108,9 +109,9 @@ take_one(struct msg *in)
 	if (r == MSG_OK && in->kind == MSG_CERT)
 		take_cert(&in->CERT);
 	else if (r == MSG_END)
-		link_close("keyd has ended");
+		link_close("keyd has ended", SUCCESSOR_MS);
 	else if (r == MSG_BAD)
-		link_close("bad message");
+		link_close("bad message", RETRY_MS);
 	return r;
 }
 
@@ -124,8 +125,7 @@ send_request(const struct msg_SIGN *m)
 			return false;
 		if (msg_send(link.fd, MSG_SIGN, m))
 			return true;
-		link_close(strerror(errno));
-		link.retry_at = 0;	/* keyd was replaced: its successor may be there already */
+		link_close(strerror(errno), SUCCESSOR_MS);
 	}
 	return false;
 }
@@ -154,7 +154,7 @@ sign_by_keyd(void *ctx, uint32_t key, const char *scheme, const char *digest, st
 		return in.SIGNED.ok != 0;
 	}
 	link.suspect = link.started;		/* the loop finds out when it is back */
-	link_close("no signature within 2 s");
+	link_close("no signature within 2 s", RETRY_MS);
 	return false;
 }
 
