@@ -206,10 +206,12 @@ reply(struct session *s, const struct reply *r)
 		conn_timeout(s->conn, 0, false);
 		return;
 	}
+	bool error = r->code >= 400 && r->code != 452;	/* too many recipients: the client may send the rest later */
+
 	settle_count(s, r->code);
-	if (r->code >= 400)
+	if (error)
 		s->errors++;
-	if (r->code >= 400 && s->errors > par.smtpd_soft_error_limit && delay < par.smtpd_error_sleep_time * 1000u)
+	if (error && s->errors > par.smtpd_soft_error_limit && delay < par.smtpd_error_sleep_time * 1000u)
 		delay = par.smtpd_error_sleep_time * 1000u;
 	if (delay == 0) {
 		say(s, r);
