@@ -19,8 +19,6 @@
 #include "service/service.h"
 #include "base/banned.h"
 
-#define RECV_STEP 64
-
 struct intake_link {
 	int fd;
 	struct watch watch;
@@ -39,23 +37,20 @@ static void
 on_intake(void *ctx, int events)
 {
 	struct intake_link *l = ctx;
+	struct msg m;
+	enum msg_result r = msg_recv(l->fd, R_INTAKE, R_QMGR, &m);	/* one: to ask for a second costs a call as well */
 
 	(void)events;
-	for (int i = 0; i < RECV_STEP; i++) {
-		struct msg m;
-		enum msg_result r = msg_recv(l->fd, R_INTAKE, R_QMGR, &m);
-
-		if (r == MSG_AGAIN)
-			break;
-		if (r != MSG_OK || m.kind != MSG_NEW) {
-			if (r == MSG_OK)
-				msg_close_fds(&m);
-			intake_end(l);
-			break;
-		}
+	if (r == MSG_AGAIN)
+		return;
+	if (r == MSG_OK && m.kind == MSG_NEW) {
 		flow_arrived(m.NEW.id);
+		flow_pump();
+		return;
 	}
-	flow_pump();
+	if (r == MSG_OK)
+		msg_close_fds(&m);
+	intake_end(l);
 }
 
 /* A new link may come from an intake that was out of touch with us: look for what it could not announce. */

@@ -320,10 +320,6 @@ on_data(struct session *s, uint32_t arg, const struct reply *r)
 		conclude(s, &o);
 		return;
 	}
-	if (conn_input(s->conn).n) {	/* an answer to what has not been sent */
-		unfit(s, r, "DATA, with more behind it");
-		return;
-	}
 	session_stream(s);
 }
 

@@ -219,6 +219,11 @@ take_reply(struct session *s)
 	sent = s->queue[s->queue_head];
 	s->queue_head = (s->queue_head + 1) % s->queue_cap;
 	s->queued--;
+	/* nothing else was asked, and yet there is more: whose answer is whose is not known any more (RFC 2920 3.1) */
+	if (!s->queued && sent.row != &dialog_dot && conn_input(s->conn).n) {
+		protocol_error(s, "more replies than commands");
+		return;
+	}
 	sent.row->on_reply(s, sent.arg, &s->reply);
 	if (s->dead)
 		return;
