@@ -37,14 +37,17 @@ void
 queue_id_make(char out[QUEUE_ID_LEN + 1], uint32_t instance)
 {
 	static uint64_t last;
+	static uint64_t pid;
 	uint64_t now = clock_wall_us();
 
 	if (now <= last)
 		now = last + 1;
 	last = now;
+	if (!pid)			/* who makes ids does not fork: one system call less a message */
+		pid = (uint64_t)getpid();
 	put_base62(out, 9, now);
 	put_base62(out + 9, 3, instance);
-	put_base62(out + 12, 4, (uint64_t)getpid());
+	put_base62(out + 12, 4, pid);
 	out[QUEUE_ID_LEN] = '\0';
 }
 

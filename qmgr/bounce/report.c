@@ -139,6 +139,25 @@ struct rcpt {
 	struct span addr, orcpt, dsn, text, mta;
 };
 
+/* "host NAME said: REPLY (in reply to COMMAND)", as agents tell it, to the reply alone; none: empty */
+static struct span
+reply_of(struct span text)
+{
+	static const char said[] = " said: ", command[] = " (in reply to ";
+	const char *at = memmem(text.p, text.n, said, sizeof(said) - 1), *end;
+	struct span reply = text;
+
+	if (span_starts(text, "host ") && at)
+		reply = span_skip(text, (size_t)(at - text.p) + sizeof(said) - 1);
+	end = memmem(reply.p, reply.n, command, sizeof(command) - 1);
+	if (end)
+		reply = span_sub(reply, 0, (size_t)(end - reply.p));
+	if (reply.n < 3 || reply.p[0] < '2' || reply.p[0] > '5' || reply.p[1] < '0' || reply.p[1] > '9' ||
+	    reply.p[2] < '0' || reply.p[2] > '9')
+		return SPAN_NONE;
+	return reply;
+}
+
 static bool
 next_rcpt(struct span *list, struct rcpt *r)
 {
@@ -214,8 +233,10 @@ add_rcpt_fields(const struct report *r, const struct rcpt *rc, struct buf *out)
 		buf_addc(out, '\n');
 	}
 	if (rc->text.n) {
-		buf_addf(out, "Diagnostic-Code: %s; ", rc->mta.n ? "smtp" : "x-merpati");
-		add_wrapped(out, rc->text, 28, false);
+		struct span reply = rc->mta.n ? reply_of(rc->text) : SPAN_NONE;
+
+		buf_addf(out, "Diagnostic-Code: %s; ", reply.n ? "smtp" : "x-merpati");
+		add_wrapped(out, reply.n ? reply : rc->text, 28, false);
 		buf_addc(out, '\n');
 	}
 	add_date(out, "Last-Attempt-Date", r->now);
@@ -273,7 +294,7 @@ add_text(const struct report *r, struct buf *out)
 		buf_addc(out, '<');
 		add_clean(out, rc.addr, utf8_of(r));
 		buf_adds(out, ">: ");
-		if (rc.mta.n && r->msg->kind != BOUNCE_DELIVERED) {
+		if (rc.mta.n && reply_of(rc.text).p == rc.text.p) {
 			buf_adds(out, "host ");
 			add_clean(out, rc.mta, false);
 			buf_adds(out, " said:\n    ");

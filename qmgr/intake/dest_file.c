@@ -53,8 +53,14 @@ file_commit_submit(struct dest *d)
 static bool
 file_commit_done(struct dest *d)
 {
-	close_fd(&file_of(d)->fd);
+	(void)d;
 	return true;
+}
+
+static void
+file_release(struct dest *d)
+{
+	close_fd(&file_of(d)->fd);
 }
 
 static void
@@ -87,6 +93,7 @@ dest_file_init(struct dest_file *f)
 		.write = file_write,
 		.commit_submit = file_commit_submit,
 		.commit_done = file_commit_done,
+		.release = file_release,
 		.abort = file_abort,
 		.free_bytes = file_free_bytes,
 	};

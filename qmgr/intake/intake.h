@@ -38,6 +38,7 @@ struct intake {
 	struct queue_trailer trailer;
 	struct buf first_rcpt;
 	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
+	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;
 	struct buf out;			/* waiting to be written */
 	struct reply failure;		/* the first thing that went wrong; the rest is only read past */
@@ -52,6 +53,8 @@ bool intake_rcpts(struct intake *in, struct span list) CHECKED;
 void intake_body(struct intake *in, struct span body);
 /* The end of the message: durable when the reply is 250. The id stays in in->id. */
 struct reply intake_end(struct intake *in);
+/* When that has been answered: what need not be waited for. */
+void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);
 
 /* A whole link: messages until its end. recv and links are given, for tests. */

@@ -356,7 +356,7 @@ commit(struct intake *in)
 }
 
 static void
-log_message(const struct intake *in, uint64_t size)
+log_message(const struct intake *in)
 {
 	struct logline l;
 
@@ -371,7 +371,7 @@ log_message(const struct intake *in, uint64_t size)
 		logline_fmt(&l, "message-id", "<%s@%s>", in->id, par.myhostname);
 	else
 		logline_str(&l, "message-id", SPAN("<>"));
-	logline_num(&l, "size", size);
+	logline_num(&l, "size", in->size);
 	if (in->env.session.n)
 		logline_str(&l, "session", in->env.session);
 	logline_end(&l);
@@ -380,22 +380,25 @@ log_message(const struct intake *in, uint64_t size)
 struct reply
 intake_end(struct intake *in)
 {
-	struct reply r;
-	uint64_t size;
-
 	end_body(in);
-	size = in->written + in->out.len;
+	in->size = in->written + in->out.len;
 	if (!in->failure.code)
 		add_trailer(in);
 	flush(in);
 	commit(in);
-	r = in->failure.code ? in->failure : accepted;
-	if (r.code == 250)
-		log_message(in, size);
-	else
-		log_info(in->id, "refused: %u %s %s", (unsigned)r.code, r.dsn, r.text);
 	in->active = false;
-	return r;
+	return in->failure.code ? in->failure : accepted;
+}
+
+void
+intake_after(struct intake *in, const struct reply *r)
+{
+	if (r->code != 250) {
+		log_info(in->id, "refused: %u %s %s", (unsigned)r->code, r->dsn, r->text);
+		return;
+	}
+	in->dest->ops->release(in->dest);
+	log_message(in);
 }
 
 void

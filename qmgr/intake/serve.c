@@ -22,7 +22,7 @@ finish(struct intake *in, struct intake_links *l, int fd)
 	struct reply r = intake_end(in);
 	struct msg_MAIL_DONE done = { .code = r.code, .dsn = span_str(r.dsn), .text = span_str(r.text) };
 	char text[64];
-	bool answered;
+	bool answered, told = true;
 
 	if (r.code == 250) {
 		snprintf(text, sizeof(text), "Ok: queued as %s", in->id);
@@ -30,12 +30,14 @@ finish(struct intake *in, struct intake_links *l, int fd)
 		done.id = span_str(in->id);
 	}
 	answered = msg_send(fd, MSG_MAIL_DONE, &done);
-	if (r.code == 250 && !msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) })) {
+	if (r.code == 250)
+		told = msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) });
+	intake_after(in, &r);
+	if (!told) {
 		log_warn(in->id, "the link to qmgr is dead; it will find the message when the next intake starts");
 		close_fd(&l->qmgr);
-		return false;
 	}
-	return answered;
+	return answered && told;
 }
 
 static bool

@@ -79,7 +79,8 @@ trace_received(const struct intake *in, struct buf *out)
 		buf_addspan(out, buf_span(&in->first_rcpt));
 		buf_adds(out, ">");
 	}
-	buf_addf(out, "; %s\n", clock_rfc5322((time_t)(in->env.arrival_us / 1000000), date));
+	buf_addf(out, "%s%s\n", in->trailer.rcpts == 1 ? "; " : ";\n\t",
+	    clock_rfc5322((time_t)(in->env.arrival_us / 1000000), date));
 }
 
 void

@@ -65,6 +65,7 @@ whole(void **state)
 		"Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"BOUND\"\n\n",
 		"\n--BOUND\nContent-Description: Notification\nContent-Type: text/plain; charset=us-ascii\n\n",
 		"\n<c@d.test>: host mx.d.test said:\n    550 5.1.1 no such user\n\n<e@f.test>: the mailbox is full\n\n",
+		"<g@g.test>: host mx.g.test[192.0.2.3]:25 said: 554 5.7.1 no (in reply to\n    RCPT TO)\n\n",
 		"\n--BOUND\nContent-Description: Delivery report\nContent-Type: message/delivery-status\n\n"
 		"Original-Envelope-Id: env\nReporting-MTA: dns; mx.test\nX-Merpati-Queue-ID: 0123456789abcdef\n"
 		"X-Merpati-Sender: rfc822; a@b.test\nArrival-Date: Tue, 14 Nov 2023 22:13:20 +0000\n\n"
@@ -74,6 +75,8 @@ whole(void **state)
 		"Final-Recipient: rfc822; e@f.test\nAction: failed\nStatus: 4.2.2\n"
 		"Diagnostic-Code: x-merpati; the mailbox is full\n"
 		"Last-Attempt-Date: Tue, 14 Nov 2023 22:15:00 +0000\n",
+		"Remote-MTA: dns; mx.g.test\nDiagnostic-Code: smtp; 554 5.7.1 no\n",
+		"Remote-MTA: dns; mx.h.test\nDiagnostic-Code: x-merpati; lost connection with mx.h.test\n",
 		"\n--BOUND\nContent-Description: The message\nContent-Type: message/rfc822\n\n" ORIGINAL "\n--BOUND--\n",
 	};
 	struct msg_BOUNCE m;
@@ -85,6 +88,9 @@ whole(void **state)
 	buf_init(&out, REPORT_MAX);
 	add_rcpt(&rcpts, "c@d.test", "rfc822;c+2Bold@d.test", "5.1.1", "550 5.1.1 no such user", "mx.d.test");
 	add_rcpt(&rcpts, "e@f.test", "", "4.2.2", "the mailbox is full", "");
+	add_rcpt(&rcpts, "g@g.test", "", "5.7.1", "host mx.g.test[192.0.2.3]:25 said: 554 5.7.1 no (in reply to RCPT TO)",
+	    "mx.g.test");
+	add_rcpt(&rcpts, "h@h.test", "", "4.4.2", "lost connection with mx.h.test", "mx.h.test");
 	m = bounce_of(BOUNCE_FAILED, &rcpts);
 	write_report(&m, SPAN(ORIGINAL), &out);
 	at = out.p;

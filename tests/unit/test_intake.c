@@ -29,7 +29,7 @@ static struct memory {
 	struct dest d;
 	struct buf bytes;
 	bool open, committed;
-	unsigned calls[STEPS], aborts, syncs_after_failure;
+	unsigned calls[STEPS], aborts, releases;
 	enum step fail_step;
 	unsigned fail_at;		/* the how manieth call of that step, from 1; 0: none */
 	int fail_errno;
@@ -85,6 +85,14 @@ mem_done(struct dest *d)
 }
 
 static void
+mem_release(struct dest *d)
+{
+	(void)d;
+	assert_true(mem.committed);
+	mem.releases++;
+}
+
+static void
 mem_abort(struct dest *d)
 {
 	(void)d;
@@ -104,7 +112,7 @@ mem_free_bytes(struct dest *d, uint64_t *bytes)
 static void
 mem_reset(void)
 {
-	static const struct dest_ops ops = { mem_create, mem_write, mem_submit, mem_done, mem_abort, mem_free_bytes };
+	static const struct dest_ops ops = { mem_create, mem_write, mem_submit, mem_done, mem_release, mem_abort, mem_free_bytes };
 
 	buf_fini(&mem.bytes);
 	mem = (struct memory){ .d = { .ops = &ops }, .free = 1ull << 40 };
@@ -146,6 +154,9 @@ mail_of(struct buf *rcpts, const char *const *list, size_t n)
 static struct reply
 take_all(struct intake *in, struct msg_MAIL *m, struct span body, size_t chunk)
 {
+	struct reply r;
+	unsigned released;
+
 	assert_true(intake_begin(in, m));
 	while (body.n) {
 		struct span part = span_sub(body, 0, chunk);
@@ -153,7 +164,11 @@ take_all(struct intake *in, struct msg_MAIL *m, struct span body, size_t chunk)
 		intake_body(in, part);
 		body = span_skip(body, part.n);
 	}
-	return intake_end(in);
+	r = intake_end(in);
+	released = mem.releases;
+	intake_after(in, &r);
+	assert_int_equal(mem.releases - released, r.code == 250);
+	return r;
 }
 
 static void
