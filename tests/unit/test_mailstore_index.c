@@ -19,6 +19,15 @@
 
 static char dir[64];
 
+#ifdef MERPATI_SANITIZE
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0:abort_on_error=1:handle_segv=0";	/* as in the daemons: a report ends in SIGABRT */
+}
+#endif
+
 static int
 setup(void **state)
 {
