@@ -51,6 +51,7 @@ struct queue_trailer {
 	struct buf b;
 	uint32_t rcpts;
 };
+#define QUEUE_RCPT_TEXT 6		/* in an 'R' record: where the u16 length of the address is */
 void queue_trailer_init(struct queue_trailer *t);
 void queue_trailer_envelope(struct queue_trailer *t, const struct queue_envelope *e);
 void queue_trailer_rcpt(struct queue_trailer *t, struct span addr, struct span orcpt, struct span notify);

@@ -8,6 +8,7 @@
 #include "dest.h"
 #include "mail/linelaw.h"
 #include "mail/queuefile.h"
+#include "seen.h"
 #include "service/message.h"
 
 #define INTAKE_RCPTS_MAX 100000
@@ -37,6 +38,7 @@ struct intake {
 	struct span helo, protocol, tls, client_name, client_addr;
 	struct queue_trailer trailer;
 	struct buf first_rcpt;
+	struct seen seen;		/* recipients, so that each gets one copy */
 	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
 	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;

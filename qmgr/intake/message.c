@@ -50,6 +50,7 @@ intake_fini(struct intake *in)
 	buf_fini(&in->first_rcpt);
 	buf_fini(&in->out);
 	queue_trailer_fini(&in->trailer);
+	seen_fini(&in->seen);
 }
 
 static void
@@ -166,6 +167,7 @@ reset(struct intake *in)
 	buf_reset(&in->out);
 	buf_reset(&in->trailer.b);
 	in->trailer.rcpts = 0;
+	seen_reset(&in->seen);
 	linelaw_init(&in->law, (size_t)par.header_size_limit);
 }
 
@@ -197,12 +199,12 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 		return;
 	}
 	buf_init(&canon, ADDRESS_PATH_MAX);
-	if (take_address(in, addr, &canon)) {
+	if (!take_address(in, addr, &canon)) {
+		fail(in, bad_rcpt);
+	} else if (!seen_before(&in->seen, &in->trailer.b, buf_span(&canon), in->trailer.b.len + QUEUE_RCPT_TEXT)) {
 		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, notify);
 		if (in->trailer.rcpts == 1)
 			buf_addspan(&in->first_rcpt, buf_span(&canon));
-	} else {
-		fail(in, bad_rcpt);
 	}
 	buf_fini(&canon);
 }

@@ -1,7 +1,7 @@
 /*
  * intake: what becomes of a message that comes in. The destination is memory
  * with faults on order, or a folder; links are socket pairs.
- * links: qmgr/intake/message.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c
+ * links: qmgr/intake/message.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
  */
 #include "tests/unit/unit.h"
 
@@ -418,6 +418,44 @@ faults(void **state)
 	buf_fini(&body);
 }
 
+/* A recipient that is named several times gets one copy; many are no problem. */
+static void
+recipients(void **state)
+{
+	static const char *const rcpt[] = { "c@d", "C@D", "e@f", "c@d" };
+	struct queue_file q;
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+	char text[32];
+
+	(void)state;
+	buf_init(&rcpts, 1 << 20);
+	intake_init(&in, &mem.d, 7);
+	in.role = R_SMTPD;
+	m = mail_of(&rcpts, rcpt, 4);
+	assert_int_equal(take_all(&in, &m, SPAN("A: b\r\n\r\n"), 100).code, 250);
+	read_back(&q);
+	assert_int_equal(q.rcpts, 2);
+	queue_file_fini(&q);
+
+	mem_reset();
+	buf_reset(&rcpts);
+	m = mail_of(&rcpts, rcpt, 1);
+	assert_true(intake_begin(&in, &m));
+	for (int i = 0; i < INTAKE_RCPTS_MAX + 5; i++) {
+		buf_reset(&rcpts);
+		snprintf(text, sizeof(text), "u%d@d", i % INTAKE_RCPTS_MAX);
+		msg_list_add(&rcpts, span_str(text));
+		msg_list_add(&rcpts, SPAN_NONE);
+		msg_list_add(&rcpts, SPAN_NONE);
+		assert_true(intake_rcpts(&in, buf_span(&rcpts)));
+	}
+	assert_int_equal(intake_end(&in).code, 452);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+}
+
 /* A large message goes to disk in large pieces, and memory stays small. */
 static void
 large(void **state)
@@ -595,6 +633,7 @@ main(void)
 		cmocka_unit_test_setup(submission, setup),
 		cmocka_unit_test_setup(refusals, setup),
 		cmocka_unit_test_setup(faults, setup),
+		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),
 		cmocka_unit_test_setup(links, setup),
 	};
