@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/die.h"
 #include "net/conn_private.h"
 #include "base/banned.h"
 
@@ -28,8 +27,6 @@ char conn_wire[READ_MAX];
 
 static struct conn *work;	/* connections with something to do before the loop sleeps */
 static bool work_is_set;
-
-static void leave(struct conn *c);
 
 void
 conn_set_error(struct conn *c, const char *fmt, ...)
@@ -48,8 +45,8 @@ conn_set_error(struct conn *c, const char *fmt, ...)
 
 /* ---- the list of those with something left to do ---- */
 
-static void
-unqueue(struct conn *c)
+void
+conn_unqueue(struct conn *c)
 {
 	if (!c->prev)
 		return;
@@ -86,12 +83,12 @@ run_work(void *ctx)
 	if (todo)
 		todo->prev = &todo;
 	while ((c = todo)) {
-		unqueue(c);
+		conn_unqueue(c);
 		if (!conn_alive(c))
 			continue;
 		c->busy++;
 		do_work(c);
-		leave(c);
+		conn_leave(c);
 	}
 }
 
@@ -108,211 +105,6 @@ conn_queue(struct conn *c)
 	if (!work_is_set)
 		loop_later(run_work, NULL);
 	work_is_set = true;
-}
-
-/* ---- deadlines ---- */
-
-static void
-on_time(void *ctx)
-{
-	struct conn *c = ctx;
-	uint64_t now = clock_mono_ms();
-
-	c->armed = 0;
-	c->busy++;
-	if (c->handshake_deadline && now >= c->handshake_deadline) {
-		conn_set_error(c, "the TLS handshake took too long");
-		conn_end(c, CONN_TLS_FAILED);
-	} else if (c->deadline && now >= c->deadline) {
-		conn_end(c, CONN_TIMEOUT);
-	} else {
-		conn_arm(c);
-	}
-	leave(c);
-}
-
-/* A deadline that moves away leaves the timer alone: it fires, looks, and is set again. */
-void
-conn_arm(struct conn *c)
-{
-	uint64_t due = c->deadline, now;
-
-	if (c->handshake_deadline && (!due || c->handshake_deadline < due))
-		due = c->handshake_deadline;
-	if (!due || (c->armed && c->armed <= due))
-		return;
-	now = clock_mono_ms();
-	c->armed = due;
-	timer_set(&c->timer, due > now ? due - now : 1);
-}
-
-void
-conn_timeout(struct conn *c, uint32_t ms, bool idle)
-{
-	if (!conn_alive(c) || c->finishing)
-		return;
-	c->idle_ms = idle ? ms : 0;
-	c->deadline = ms ? clock_mono_ms() + ms : 0;
-	conn_arm(c);
-}
-
-/* ---- the end ---- */
-
-static void
-destroy(struct conn *c)
-{
-	buf_fini(&c->in);
-	buf_fini(&c->out);
-	buf_fini(&c->plain);
-	buf_fini(&c->held);
-	conn_tls_fini(c);
-	free(c->info);
-	free(c->error);
-	free(c);
-}
-
-static void
-put_to_sleep(struct conn *c)
-{
-	unqueue(c);
-	watch_stop(&c->watch);
-	timer_stop(&c->timer);
-}
-
-static bool
-send_out(struct conn *c)
-{
-	struct iovec iov = { .iov_base = c->out.p + c->out_off, .iov_len = c->out.len - c->out_off };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (iov.iov_len == 0)
-		return true;
-	do
-		n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
-		return false;
-	if (n > 0)
-		c->out_off += (size_t)n;
-	c->blocked = n < (ssize_t)iov.iov_len;
-	if (c->out_off == c->out.len) {
-		buf_fini(&c->out);
-		c->out_off = 0;
-	} else if (c->out_off > c->out.len / 2) {
-		buf_consume(&c->out, c->out_off);
-		c->out_off = 0;
-	}
-	return true;
-}
-
-void
-conn_end(struct conn *c, enum conn_end why)
-{
-	if (!conn_alive(c))
-		return;
-	if (why == CONN_TLS_FAILED)
-		(void)send_out(c);		/* the alert */
-	if ((why == CONN_TIMEOUT || why == CONN_EOF) && (c->state == CS_PLAIN || c->state == CS_SECURE)) {
-		c->ops->on_end(c->ctx, why);	/* the peer still hears us: a last word may be written */
-		if (!conn_alive(c) || c->finishing)
-			return;
-		c->state = CS_DEAD;
-		put_to_sleep(c);
-		return;
-	}
-	c->state = CS_DEAD;
-	put_to_sleep(c);
-	c->ops->on_end(c->ctx, why);
-}
-
-void
-conn_free(struct conn *c)
-{
-	if (!c || c->state == CS_FREED)
-		return;
-	put_to_sleep(c);
-	close(c->fd);
-	c->fd = -1;
-	c->state = CS_FREED;
-	if (c->busy == 0)
-		destroy(c);
-}
-
-/* ---- conn_finish: the connection becomes its own owner ---- */
-
-static void
-finish_input(void *ctx)
-{
-	struct conn *c = ctx;
-
-	conn_consume(c, c->unread.n);
-}
-
-static void
-finish_nothing(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-finish_end(void *ctx, enum conn_end why)
-{
-	(void)why;
-	conn_free(ctx);
-}
-
-static const struct conn_ops finish_ops = {
-	.on_input = finish_input, .on_secure = finish_nothing, .on_end = finish_end, .on_connect = finish_nothing,
-};
-
-/* Unread input makes close() send a reset, which can overtake our last words: read it away first. */
-static void
-linger(struct conn *c)
-{
-	ssize_t n;
-
-	if (c->dry && !c->lingering) {
-		conn_free(c);
-		return;
-	}
-	do
-		n = recv(c->fd, conn_wire, sizeof(conn_wire), MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN && c->lingering)
-		return;
-	c->lingered += n > 0 ? (uint32_t)n : 0;
-	if (n <= 0 || c->lingered > LINGER_MAX) {
-		conn_free(c);
-		return;
-	}
-	if (c->lingering)
-		return;
-	c->lingering = true;
-	shutdown(c->fd, SHUT_WR);
-	c->deadline = clock_mono_ms() + LINGER_MS;
-	conn_arm(c);
-}
-
-void
-conn_finish(struct conn *c)
-{
-	if (!c || c->finishing)
-		return;
-	if (c->state != CS_PLAIN && c->state != CS_SECURE) {
-		conn_free(c);
-		return;
-	}
-	c->ops = &finish_ops;
-	c->ctx = c;
-	c->unread = SPAN_NONE;
-	c->idle_ms = 0;
-	c->deadline = clock_mono_ms() + FINISH_MS;
-	conn_arm(c);
-	c->finishing = true;
-	c->paused = true;
-	if (c->busy == 0)
-		conn_queue(c);
 }
 
 /* ---- output ---- */
@@ -339,6 +131,33 @@ conn_writespan(struct conn *c, struct span s)
 	conn_write(c, s.p, s.n);
 }
 
+bool
+conn_send(struct conn *c)
+{
+	struct iovec iov = { .iov_base = c->out.p + c->out_off, .iov_len = c->out.len - c->out_off };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (iov.iov_len == 0)
+		return true;
+	do
+		n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
+		return false;
+	if (n > 0)
+		c->out_off += (size_t)n;
+	c->blocked = n < (ssize_t)iov.iov_len;
+	if (c->out_off == c->out.len) {
+		buf_fini(&c->out);
+		c->out_off = 0;
+	} else if (c->out_off > c->out.len / 2) {
+		buf_consume(&c->out, c->out_off);
+		c->out_off = 0;
+	}
+	return true;
+}
+
 static void
 flush(struct conn *c)
 {
@@ -354,7 +173,7 @@ flush(struct conn *c)
 			conn_tls_bye(c);
 		if (!conn_alive(c) || c->blocked)
 			return;
-		if (!send_out(c)) {
+		if (!conn_send(c)) {
 			conn_set_error(c, "%s", strerror(errno));
 			conn_end(c, CONN_RESET);
 			return;
@@ -393,8 +212,8 @@ keep_unread(struct conn *c)
 }
 
 /* End of every callback: send what was written, settle what is watched, free what is to be freed. */
-static void
-leave(struct conn *c)
+void
+conn_leave(struct conn *c)
 {
 	for (int i = 0; conn_alive(c) && c->state != CS_CONNECTING; i++) {
 		size_t before = conn_pending(c);
@@ -409,7 +228,7 @@ leave(struct conn *c)
 		c->ops->on_drain(c->ctx);
 	}
 	if (conn_alive(c) && c->finishing && conn_pending(c) == 0 && !c->blocked)
-		linger(c);
+		conn_linger(c);
 	if (conn_alive(c)) {
 		if (c->lingering)
 			c->muted = false;
@@ -423,7 +242,7 @@ leave(struct conn *c)
 	if (c->state != CS_FREED)
 		keep_unread(c);
 	if (--c->busy == 0 && c->state == CS_FREED)
-		destroy(c);
+		conn_destroy(c);
 }
 
 /* ---- input ---- */
@@ -513,7 +332,7 @@ receive(struct conn *c)
 	ssize_t n;
 
 	if (c->finishing) {
-		c->muted = true;	/* leave() lingers when the output is gone */
+		c->muted = true;	/* conn_leave lingers when the output is gone */
 		return;
 	}
 	if (!conn_wants_input(c) || c->more) {
@@ -561,7 +380,7 @@ on_ready(void *ctx, int events)
 		if (events & LOOP_READ)
 			receive(c);
 	}
-	leave(c);
+	conn_leave(c);
 }
 
 /* ---- birth ---- */
@@ -583,7 +402,7 @@ make(int fd, const struct conn_ops *ops, void *ctx, size_t in_max, enum conn_sta
 	buf_init(&c->out, OUT_MAX);
 	buf_init(&c->plain, OUT_MAX);
 	buf_init(&c->held, READ_MAX);
-	timer_init(&c->timer, on_time, c);
+	timer_init(&c->timer, conn_on_time, c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* fails on a UNIX socket: fine */
 	watch_start(&c->watch, fd, state == CS_CONNECTING ? LOOP_WRITE : LOOP_READ, on_ready, c);
 	return c;

@@ -1,6 +1,7 @@
 /*
- * conn_private.h: what conn.c (buffers, deadlines, life and death) and
- * conn_tls.c (what passes through OpenSSL) share. Nobody else includes it.
+ * conn_private.h: what conn.c (buffers and callbacks), conn_end.c (deadlines and
+ * ends) and conn_tls.c (what passes through OpenSSL) share. Nobody else
+ * includes it.
  */
 #ifndef NET_CONN_PRIVATE_H
 #define NET_CONN_PRIVATE_H
@@ -88,10 +89,17 @@ conn_wants_input(const struct conn *c)
 
 void conn_give(struct conn *c, const char *p, size_t n);	/* new input: calls on_input */
 ssize_t conn_read(struct conn *c, size_t most);	/* into conn_wire; <= 0: nothing, or the connection has ended */
-void conn_end(struct conn *c, enum conn_end why);
+bool conn_send(struct conn *c);			/* one sendmsg of `out`; false with errno: the connection is lost */
+void conn_leave(struct conn *c);		/* the end of every callback, after busy++ at its beginning */
 void conn_set_error(struct conn *c, const char *fmt, ...) PRINTF(2, 3);
-void conn_arm(struct conn *c);
 void conn_queue(struct conn *c);
+void conn_unqueue(struct conn *c);
+
+void conn_on_time(void *ctx);
+void conn_arm(struct conn *c);
+void conn_end(struct conn *c, enum conn_end why);
+void conn_linger(struct conn *c);		/* all is written: close, or wait for the peer to take it */
+void conn_destroy(struct conn *c);
 
 void conn_tls_receive(struct conn *c);		/* CS_HANDSHAKE, CS_SECURE */
 void conn_tls_flush(struct conn *c);		/* plain -> out */
