@@ -80,7 +80,9 @@ def killing(daemon):
         check(not lost, f'{len(lost)} of {len(load.acked)} acknowledged messages are lost: {sorted(lost)[:5]}')
         print(f'# {daemon}: {len(load.acked)} acknowledged, {sum(found.values()) - len(found)} duplicates, '
               f'{len(set(found) - load.acked)} whole but unanswered, back after {worst:.2f} s at worst')
-        check(sum(found.values()) - len(found) == 0, 'local delivery made duplicates')
+        # an intake that dies between its fsync and its answer: the message goes to another one (docs/ARCHITECTURE.md)
+        bound = ROUNDS * len(load.ts) if daemon == 'intake' else 0
+        check(sum(found.values()) - len(found) <= bound, 'more duplicates than the window allows')
 
 
 for d in DAEMONS:

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Power cut, and kill -9, at every system call of the accept path, on ext4 and XFS. (release build only)
+
+The suite runs on a file system of its own in a loop device. strace stops one daemon at the K-th call of a kind while a
+message is on its way; everything is frozen; the file system is shut down without (or with) a last flush of its journal;
+all processes are killed; then the image is mounted again and the suite started: what was acknowledged must be delivered,
+whole and once, and what was not may be there whole or not at all.
+
+MERPATI_CUTS=all plays every point with both kinds of shutdown and with kill -9; the default takes them in turn."""
+import fcntl, os, re, shutil, signal, smtplib, struct, subprocess, tempfile, threading, time
+from harness import *
+
+SHUTDOWN, NOLOGFLUSH, LOGFLUSH = 0x8004587d, 2, 1
+FILE_CALLS = r'openat|write|pwrite64|writev|pwritev|fsync|fdatasync|rename|renameat|renameat2|link|linkat|unlink|unlinkat|mkdirat|sendmsg|close|ftruncate|utimensat|copy_file_range|sendfile'
+BODY = 'line of the message\r\n' * 200
+ALL = os.environ.get('MERPATI_CUTS') == 'all'
+
+
+def sh(*cmd, ok=True):
+    r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if ok and r.returncode:
+        raise Skip(f'{" ".join(cmd)}: {r.stdout.strip()}')
+    return r.stdout.strip()
+
+
+class Disk:
+    """an image, its loop device, its mount point"""
+    def __init__(self, kind):
+        self.tmp = tempfile.mkdtemp(prefix='merpati-cut-', dir='/tmp')
+        os.chmod(self.tmp, 0o755)
+        self.img, self.mnt, self.loop = self.tmp + '/img', self.tmp + '/mnt', ''
+        os.mkdir(self.mnt)
+        sh('truncate', '-s', '64M' if kind == 'ext4' else '400M', self.img)
+        sh('mkfs.' + kind, '-q', '-F' if kind == 'ext4' else '-f', self.img)
+        self.loop = sh('losetup', '-f', '--show', self.img)
+        self.mount()
+        os.chmod(self.mnt, 0o755)
+
+    def mount(self):
+        sh('mount', self.loop, self.mnt)
+
+    def umount(self):
+        end = time.monotonic() + 10
+        while subprocess.run(['umount', self.mnt], stderr=subprocess.DEVNULL).returncode:
+            check(time.monotonic() < end, 'cannot unmount')
+            time.sleep(0.05)
+
+    def cut(self, flag):
+        fd = os.open(self.mnt, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, SHUTDOWN, struct.pack('I', flag))
+        finally:
+            os.close(fd)
+
+    def close(self):
+        subprocess.run(['umount', '-l', self.mnt], stderr=subprocess.DEVNULL)
+        if self.loop:
+            subprocess.run(['losetup', '-d', self.loop])
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+
+def send(i, mark, acked):
+    try:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=5) as s:
+            s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{BODY}end of {mark}\r\n')
+            acked.add(mark)
+    except (OSError, smtplib.SMTPException):
+        pass
+
+
+def pids_of(i, daemon):
+    return [p for p, n in i.processes().items() if n == daemon]
+
+
+def record(i, daemon):
+    """the (call, number) pairs of one message through this daemon"""
+    out = i.dir + '/trace'
+    st = subprocess.Popen(['strace', '-f', '-qq', '-o', out] + [x for p in pids_of(i, daemon) for x in ('-p', str(p))], stderr=subprocess.DEVNULL)
+    time.sleep(0.4)
+    send(i, 'record-' + daemon, set())
+    time.sleep(0.4)
+    st.send_signal(signal.SIGINT)
+    st.wait()
+    points, n = [], {}
+    for l in open(out, errors='replace'):
+        m = re.match(r'\d+ +(' + FILE_CALLS + r')\(', l)
+        if m:
+            n[m[1]] = n.get(m[1], 0) + 1
+            points.append((m[1], n[m[1]]))
+    return points
+
+
+def freeze(i):
+    pids = list(i.processes())
+    for p in pids:
+        try:
+            os.kill(p, signal.SIGSTOP)
+        except ProcessLookupError:
+            pass
+
+    def still():
+        for p in pids:
+            try:
+                if open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[0] not in 'TtZX':
+                    return False
+            except OSError:
+                pass
+        return True
+    wait(still, 5, 0.005)
+    return pids
+
+
+def whole(i):
+    """{mark: copies} of the whole messages; a broken one is an error"""
+    found = {}
+    for p in i.mails('bob'):
+        text = open(p, 'rb').read().decode('latin-1')
+        m = re.search(r'^Subject: (\S+)', text, re.M)
+        check(m and text.endswith(f'end of {m[1]}\n'), f'{os.path.basename(p)} is not whole: {len(text)} bytes')
+        found[m[1]] = found.get(m[1], 0) + 1
+    return found
+
+
+def play(disk, i, daemon, call, k, how, acked):
+    """stop `daemon` at its k-th `call` during one message, cut, come back, look"""
+    mark = f'{daemon}-{call}-{k}-{how}'
+    st = subprocess.Popen(['strace', '-f', '-qq', '-o', i.dir + '/trace', '-e', f'trace={call}', '-e', f'inject={call}:signal=SIGSTOP:when={k}']
+                          + [x for p in pids_of(i, daemon) for x in ('-p', str(p))], stderr=subprocess.DEVNULL)
+    time.sleep(0.25)
+    t = threading.Thread(target=send, args=(i, mark, acked))
+    t.start()
+    wait(lambda: 'SIGSTOP' in open(i.dir + '/trace').read() or mark in acked and mark in whole(i), 3, 0.01)
+    time.sleep(0.02)
+    pids = freeze(i)
+    before = set(acked)
+    if how != 'kill':
+        disk.cut(NOLOGFLUSH if how == 'cut' else LOGFLUSH)
+    for p in pids:
+        try:
+            os.kill(p, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    st.kill()
+    st.wait()
+    t.join()
+    wait(lambda: not any(os.path.exists(f'/proc/{p}') and open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[0] not in 'ZX' for p in pids), 5, 0.01)
+    if how != 'kill':
+        disk.umount()
+        disk.mount()
+    i.start()
+    wait(lambda: before <= set(whole(i)) and not i.queue(), 10)
+    found = whole(i)
+    check(before <= set(found), f'LOST after 250: {sorted(before - set(found))} (cut at {daemon} {call}:{k}, {how})')
+    twice = [m for m, n in found.items() if n > 1]
+    check(not twice, f'delivered twice: {twice} (cut at {daemon} {call}:{k}, {how})')
+    check(not i.queue(), f'left in the queue: {i.queue()}')
+
+
+def enumerate_cuts(kind):
+    if os.getuid():
+        raise Skip('needs root')
+    if not shutil.which('mkfs.' + kind) or not shutil.which('strace'):
+        raise Skip(f'mkfs.{kind} or strace is not installed')
+    if not os.path.exists('/dev/loop-control'):
+        raise Skip('this system has no loop devices')
+    disk = Disk(kind)
+    i, n, acked = None, 0, set()
+    try:
+        i = Instance(directory=disk.mnt, users=('bob',), main='message_size_limit = 1M\n')
+        i.dir = disk.tmp                # traces lie outside of the file system that is cut
+        i.start()
+        send(i, 'warm', acked)          # the mailbox exists, the agents run
+        i.wait_mails('bob', 1)
+        points = []
+        for d in ('intake', 'qmgr', 'local'):
+            points += [(d, c, k) for c, k in record(i, d)]
+        check(len([p for p in points if p[1] == 'fsync']) >= 2, f'hardly anything recorded: {points}')
+        for p in points:
+            hows = ('cut', 'flush', 'kill') if ALL else (('cut', 'flush', 'kill')[n % 3],)
+            for how in hows:
+                # agents are started on demand: have them running before strace attaches
+                send(i, f'before-{n}', acked)
+                wait(lambda: not i.queue(), 5)
+                play(disk, i, *p, how, acked)
+                n += 1
+        print(f'# {kind}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
+    finally:
+        if i:
+            i.own = False
+            i.close()
+        disk.close()
+
+
+@test
+def power_cut_at_every_call_on_ext4(): enumerate_cuts('ext4')
+
+
+@test
+def power_cut_at_every_call_on_xfs(): enumerate_cuts('xfs')
+
+
+main()
