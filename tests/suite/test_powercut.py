@@ -148,12 +148,13 @@ def play(disk, i, daemon, call, k, how, acked):
         disk.umount()
         disk.mount()
     i.start()
-    wait(lambda: before <= set(whole(i)) and not i.queue(), 10)
+    wait(lambda: before <= set(whole(i)) and not [p for p in i.queue() if '/queue/' in p], 10)
     found = whole(i)
     check(before <= set(found), f'LOST after 250: {sorted(before - set(found))} (cut at {daemon} {call}:{k}, {how})')
     twice = [m for m, n in found.items() if n > 1]
     check(not twice, f'delivered twice: {twice} (cut at {daemon} {call}:{k}, {how})')
-    check(not i.queue(), f'left in the queue: {i.queue()}')
+    left = [p for p in i.queue() if '/incoming/' not in p or open(p, 'rb').read().endswith(b'END\n')]
+    check(not left, f'left in the queue: {left}')        # what an intake had begun is removed later, it is no message
 
 
 def enumerate_cuts(kind):
@@ -171,6 +172,7 @@ def enumerate_cuts(kind):
         i.start()
         send(i, 'warm', acked)          # the mailbox exists, the agents run
         i.wait_mails('bob', 1)
+        sh('sync', '-f', disk.mnt)      # the configuration is not what is tested
         points = []
         for d in ('intake', 'qmgr', 'local'):
             points += [(d, c, k) for c, k in record(i, d)]
@@ -180,7 +182,7 @@ def enumerate_cuts(kind):
             for how in hows:
                 # agents are started on demand: have them running before strace attaches
                 send(i, f'before-{n}', acked)
-                wait(lambda: not i.queue(), 5)
+                wait(lambda: f'before-{n}' in whole(i), 5)
                 play(disk, i, *p, how, acked)
                 n += 1
         print(f'# {kind}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
