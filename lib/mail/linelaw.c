@@ -261,32 +261,85 @@ text_with_cr(struct linelaw *l, struct span s, struct buf *out)
 	text(l, s, out);
 }
 
-void
-linelaw_feed(struct linelaw *l, struct span in, struct buf *out)
+/*
+ * The body, a byte a step: lines of one byte cost no more than long ones. A
+ * pending CR and each byte give at most one byte each.
+ */
+static void
+body_bytes(struct linelaw *l, struct span in, struct buf *out)
 {
-	if (l->cr && in.n) {
+	char *start = buf_room(out, in.n + 1), *to = start;
+	unsigned char all = 0;
+	size_t line = l->line;
+	bool cr = l->cr;
+
+	if (!start)
+		return;
+	for (size_t i = 0; i < in.n; i++) {
+		char c = in.p[i];
+
+		if (cr && c != '\n') {
+			l->bare_cr++;
+			line++;
+			*to++ = ' ';
+		}
+		if (c == '\n') {
+			l->bare_lf += !cr;
+			if (line > l->longest)
+				l->longest = line;
+			line = 0;
+			*to++ = c;
+		} else if (c != '\r') {
+			all |= (unsigned char)c;
+			l->nul += !c;
+			line++;
+			*to++ = c;
+		}
+		cr = c == '\r';
+	}
+	l->cr = cr;
+	l->line = line;
+	if (line > l->longest)
+		l->longest = line;
+	l->eight_bit = l->eight_bit || (all & 0x80);
+	buf_grew(out, (size_t)(to - start));
+}
+
+static void
+header_bytes(struct linelaw *l, struct span *in, struct buf *out)
+{
+	if (l->cr && in->n) {
 		l->cr = false;
-		if (in.p[0] == '\n') {
+		if (in->p[0] == '\n') {
 			line_end(l, out);
-			in = span_skip(in, 1);
+			*in = span_skip(*in, 1);
 		} else {
 			bare_cr(l, out);
 		}
 	}
-	while (in.n) {
-		ssize_t lf = span_find(in, '\n');
-		size_t end = lf < 0 ? in.n : (size_t)lf;
-		bool cr = end && in.p[end - 1] == '\r';
+	while (in->n && l->where == LINELAW_HEADER) {
+		ssize_t lf = span_find(*in, '\n');
+		size_t end = lf < 0 ? in->n : (size_t)lf;
+		bool cr = end && in->p[end - 1] == '\r';
 
-		text_with_cr(l, span_sub(in, 0, end - cr), out);
+		text_with_cr(l, span_sub(*in, 0, end - cr), out);
+		*in = span_skip(*in, end + (lf >= 0));
 		if (lf < 0) {
 			l->cr = cr;
-			return;
+		} else {
+			l->bare_lf += !cr;
+			line_end(l, out);
 		}
-		l->bare_lf += !cr;
-		line_end(l, out);
-		in = span_skip(in, end + 1);
 	}
+}
+
+void
+linelaw_feed(struct linelaw *l, struct span in, struct buf *out)
+{
+	if (l->where == LINELAW_HEADER)
+		header_bytes(l, &in, out);
+	if (in.n)
+		body_bytes(l, in, out);
 }
 
 void

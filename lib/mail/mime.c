@@ -344,10 +344,42 @@ take_boundary(struct walk *w, struct span line, const struct mark *behind)
 	return true;
 }
 
+/* Over lines of a body that cannot be boundaries: a byte a step, however short they are. */
+static void
+skip_lines(struct walk *w)
+{
+	const char *p = w->msg.p, *found = NULL;
+	size_t at = w->line.at, n = w->msg.n;
+	char last = '\n';
+
+	for (; at < n; last = p[at++]) {
+		if (p[at] != '\n')
+			continue;
+		found = p + at;
+		w->line.lines++;
+		w->line.bare += last != '\r';
+		if (w->depth && at + 1 < n && p[at + 1] == '-') {
+			at++;
+			break;
+		}
+	}
+	w->line.at = at;
+	if (found)
+		w->before = (struct mark){ (size_t)(found - p), w->line.lines - 1, w->line.bare };
+	if (found && found > p && found[-1] == '\r')
+		w->before.at--;
+	else if (found)
+		w->before.bare--;
+}
+
 static void
 walk_lines(struct walk *w)
 {
 	while (w->line.at < w->msg.n) {
+		if (!w->in_header && !(w->depth && w->msg.p[w->line.at] == '-')) {
+			skip_lines(w);
+			continue;
+		}
 		const char *lf = memchr(w->msg.p + w->line.at, '\n', w->msg.n - w->line.at);
 		size_t end = lf ? (size_t)(lf - w->msg.p) : w->msg.n;
 		bool cr = lf && end > w->line.at && w->msg.p[end - 1] == '\r';
