@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The queue: kill -9 under load with a relay, damaged files, restart, the operator's list, time in the future."""
+import os, random, re, signal, smtplib, threading, time
+from harness import *
+from sink import FAST, Sink, idle, submit
+
+
+def kill(i, name):
+    pids = [p for p, n in i.processes().items() if n == name]
+    for p in pids:
+        try:
+            os.kill(p, signal.SIGKILL)
+        except OSError:
+            pass
+    return len(pids)
+
+
+class Load:
+    def __init__(self, i, to):
+        self.i, self.to, self.acked, self.stop, self.n, self.lock = i, to, set(), False, 0, threading.Lock()
+        self.ts = [threading.Thread(target=self.work, daemon=True) for _ in range(3)]
+        for t in self.ts:
+            t.start()
+
+    def work(self):
+        s = None
+        while not self.stop:
+            with self.lock:
+                self.n += 1
+                mark = f'mark{self.n}x'
+            try:
+                s = s or smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=10)
+                s.sendmail('alice@example.test', self.to, f'Subject: {mark}\r\n\r\n{"y" * 500}\r\n')
+                self.acked.add(mark)
+            except (OSError, smtplib.SMTPException):
+                s = None
+            time.sleep(0.01)
+
+    def end(self):
+        self.stop = True
+        for t in self.ts:
+            t.join(20)
+
+
+@test
+def killed_daemons_lose_nothing_on_the_way_out():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        load = Load(i, ['x@far.test', 'bob@example.test'])
+        for name in ['smtp', 'qmgr', 'local', 'smtp', 'qmgr']:
+            time.sleep(1)
+            check(wait(lambda: kill(i, name), 5), f'no {name} to kill')
+        time.sleep(1)
+        load.end()
+        idle(i, 60)
+        out = [re.search(rb'Subject: (mark\d+x)', m)[1].decode() for m in sink.mails]
+        here = [re.search(r'Subject: (mark\d+x)', open(m).read())[1] for m in i.mails('bob')]
+        lost = load.acked - set(out), load.acked - set(here)
+        check(len(load.acked) > 50, f'only {len(load.acked)} messages')
+        check(not lost[0] and not lost[1], f'lost: {lost}')
+        print(f'# {len(load.acked)} acknowledged, {len(out) - len(set(out))} sent twice, {len(here) - len(set(here))} in the mailbox twice')
+        check(len(here) == len(set(here)), 'a mailbox has a message twice')
+
+
+def stopped_with_queue(i, n):
+    """n messages in queue/ of an instance that is not running"""
+    submit(i, 'alice@example.test', ['x@far.test'], n=n)
+    check(wait(lambda: i.log().count('status=deferred') >= n), 'not deferred')
+    i.stop()
+    return i.queue()
+
+
+@test
+def damaged_files_are_set_aside_and_never_delivered():
+    sink = Sink(lambda v, a: b'450 later\r\n' if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        files = [f for f in stopped_with_queue(i, 12) if '/queue/' in f]
+        check(len(files) == 12, f'{len(files)} files')
+        for k, f in enumerate(files[:10]):
+            data = bytearray(open(f, 'rb').read())
+            if k < 5:
+                data = data[:len(data) * k // 5]
+            else:
+                data[-random.randrange(1, 150)] ^= 1 << random.randrange(8)
+            open(f, 'wb').write(data)
+        sink.reply = lambda v, a: None
+        i.start()
+        idle(i, 20)
+        corrupt = os.listdir(i.root + '/spool/corrupt')
+        check(len(sink.mails) + len(corrupt) == 12 and len(corrupt) >= 5, f'{len(sink.mails)} sent, {len(corrupt)} set aside')
+        check(i.log().count('damaged queue file moved') == len(corrupt), 'not all in the log')
+        check(all(b'hello' in m for m in sink.mails), 'a part was sent')
+
+
+@test
+def a_restart_goes_on_and_a_file_from_the_future_waits_not_for_ever():
+    sink = Sink(lambda v, a: b'450 later\r\n' if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        for f in stopped_with_queue(i, 4):
+            if '/queue/' in f:
+                os.utime(f, (time.time() + 10 ** 8,) * 2)
+        sink.reply = lambda v, a: None
+        i.start()
+        idle(i, 15)
+        check(len(sink.mails) == 4, f'{len(sink.mails)}')
+
+
+@test
+def unfinished_files_of_incoming_are_left_then_removed():
+    with Instance() as i:
+        i.stop()
+        young, old = 'A' * 15 + '1', 'A' * 15 + '2'
+        for n in (young, old):
+            open(f'{i.root}/spool/incoming/{n}', 'w').write('Received: from\n')
+        os.utime(f'{i.root}/spool/incoming/{old}', (1, 1))
+        i.start()
+        check(wait(lambda: not os.path.exists(f'{i.root}/spool/incoming/{old}')), 'the old one is still there')
+        check(os.path.exists(f'{i.root}/spool/incoming/{young}'), 'the young one is gone')
+
+
+@test
+def the_list_and_flush():
+    sink = Sink(lambda v, a: b'450 4.7.1 come back later\r\n' if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nminimal_backoff_time = 1h\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test', 'y@far.test'], n=120)
+        check(wait(lambda: i.log().count('status=deferred') >= 240), 'not deferred')
+        out = i.run('queue', 'list').stdout
+        check('120 Requests' in out and out.count('y@far.test') == 120 and 'come back later' in out, out[-500:])
+        sink.reply = lambda v, a: None
+        if not os.path.exists(BIN + '/postqueue'):
+            raise Skip('no postqueue in this build')
+        i.tool('postqueue', '-f')
+        idle(i)
+        check(len(sink.mails) == 120, f'{len(sink.mails)}')
+
+
+@test
+def too_old_mail_is_returned_and_a_failing_report_is_dropped():
+    sink = Sink(lambda v, a: b'450 4.7.1 later\r\n' if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}maximal_queue_lifetime = 3s\nbounce_queue_lifetime = 3s\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test'])
+        submit(i, 'nobody@far.test', ['x@far.test'])
+        i.wait_mails('alice', 1)
+        idle(i, 30)
+        check('status=expired, returned to sender' in i.log() and 'the sender is null' in i.log(), 'see the log')
+
+
+if __name__ == '__main__':
+    main()
