@@ -57,7 +57,7 @@ take_line(struct reply *r, struct span line)
 	if (code < 200 || code > 599 || (r->lines && code != r->code) || r->lines >= REPLY_LINES_MAX)
 		return REPLY_BAD;
 	r->code = code;
-	text = span_trim_right(span_skip(line, 4));
+	text = span_skip(line, 4);
 	add_text(r, text);
 	if (r->on_line)
 		r->on_line(r->ctx, r->lines, text);
@@ -77,7 +77,7 @@ reply_take(struct reply *r, struct span in, size_t *used)
 
 		if (lf < 0)
 			return rest.n >= REPLY_LINE_MAX ? REPLY_BAD : REPLY_MORE;
-		st = take_line(r, span_sub(rest, 0, (size_t)lf));
+		st = take_line(r, span_trim_right(span_sub(rest, 0, (size_t)lf)));
 		*used += (size_t)lf + 1;
 	}
 	return st;

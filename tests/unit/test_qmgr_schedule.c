@@ -1,0 +1,273 @@
+/*
+ * The memory of qmgr: messages, reasons, the timer wheel, sites and their windows. No disk, no clock.
+ * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c
+ */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "qmgr/message.h"
+#include "qmgr/reason.h"
+#include "qmgr/schedule.h"
+#include "qmgr/wheel.h"
+#include "base/banned.h"
+
+static struct span
+id_of(unsigned n)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "8DnAQ%011u", n);
+	return span_of(text, QUEUE_ID_LEN);
+}
+
+static void
+test_messages(void **state)
+{
+	enum { MANY = 20000 };
+	uint32_t at = 0, seen = 0;
+
+	(void)state;
+	assert_true(sizeof(struct message) <= 56);	/* with its place in the hash: 64 bytes at most */
+	for (unsigned i = 0; i < MANY; i++)
+		assert_non_null(message_new(id_of(i)));
+	assert_null(message_new(id_of(7)));
+	assert_null(message_new(SPAN("short")));
+	assert_int_equal(message_count(), MANY);
+	for (unsigned i = 0; i < MANY; i += 2)
+		message_free(message_find(id_of(i)));
+	assert_int_equal(message_count(), MANY / 2);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_true(!!message_find(id_of(i)) == (i % 2 == 1));
+	while (message_each(&at))
+		seen++;
+	assert_int_equal(seen, MANY / 2);
+	for (unsigned i = 0; i < MANY; i += 2)
+		assert_non_null(message_new(id_of(i)));
+	for (unsigned i = 0; i < MANY; i++)
+		message_free(message_find(id_of(i)));
+	assert_int_equal(message_count(), 0);
+}
+
+static void
+test_arrival(void **state)
+{
+	char id[QUEUE_ID_LEN + 1];
+	struct message *m;
+	uint64_t before = (uint64_t)time(NULL);
+
+	(void)state;
+	queue_id_make(id, 5);
+	m = message_new(span_str(id));
+	assert_true(message_arrival(m) >= before && message_arrival(m) <= before + 2);
+	message_free(m);
+}
+
+static void
+test_reasons(void **state)
+{
+	char text[32];
+	uint16_t a = reason_keep(SPAN("connection refused")), b = reason_keep(SPAN("connection refused"));
+
+	(void)state;
+	assert_true(a != 0 && a == b);
+	assert_int_equal(reason_keep(SPAN_NONE), 0);
+	reason_drop(a);
+	assert_true(span_is(reason_text(b), "connection refused"));
+	reason_drop(b);
+	for (unsigned i = 0; i < REASONS_MAX - 1; i++) {
+		snprintf(text, sizeof(text), "reason %u", i);
+		assert_true(reason_keep(span_str(text)) != 0);
+	}
+	assert_int_equal(reason_keep(SPAN("one too many")), 0);
+	for (uint16_t r = 1; r < REASONS_MAX; r++)
+		reason_drop(r);
+	assert_true(reason_keep(SPAN("room again")) != 0);
+}
+
+/* ---- wheel ---- */
+
+static unsigned came;
+
+static void
+count_due(struct message *m)
+{
+	came++;
+	message_free(m);
+}
+
+static void
+test_wheel(void **state)
+{
+	static const struct { uint32_t delay, early, on_time; } cases[] = {
+		{ 1, 0, 1 }, { 0, 0, 1 }, { 5, 4, 5 }, { 4095, 4094, 4095 }, { 4096, 4095, 4096 }, { 100000, 99999, 100000 },
+	};
+	uint32_t now = 10;
+
+	(void)state;
+	wheel_start(now);
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct message *m = message_new(id_of(100));
+
+		came = 0;
+		wheel_add(m, cases[i].delay);
+		wheel_turn(now + cases[i].early, count_due);
+		assert_int_equal(came, 0);
+		now += cases[i].on_time;
+		wheel_turn(now, count_due);
+		assert_int_equal(came, 1);
+		assert_int_equal(wheel_count(), 0);
+	}
+}
+
+static void
+test_wheel_after_a_long_sleep(void **state)
+{
+	uint32_t now = wheel_now();
+
+	(void)state;
+	came = 0;
+	for (unsigned i = 0; i < 500; i++)
+		wheel_add(message_new(id_of(i)), i * 37);
+	wheel_remove(message_find(id_of(3)));
+	wheel_turn(now + 1000000, count_due);
+	assert_int_equal(came, 499);
+	assert_int_equal(wheel_count(), 0);
+	message_free(message_find(id_of(3)));
+}
+
+/* ---- schedule ---- */
+
+static bool
+yes(const struct site *s)
+{
+	(void)s;
+	return true;
+}
+
+static void
+limits(void)
+{
+	schedule_limits = (struct schedule_limits){ .first_window = 5,
+		.window = { [POOL_VIRTUAL] = 4, [POOL_LOCAL] = 2, [POOL_SMTP] = 20, [POOL_BOUNCE] = 100 },
+		.share = 10, .dead_min = 10, .dead_max = 40 };
+}
+
+static void
+test_sites_take_turns_within_their_windows(void **state)
+{
+	static struct ready r[60];
+	struct site *slow = site_get(POOL_SMTP, SPAN("slow.test")), *quick = site_get(POOL_SMTP, SPAN("QUICK.test"));
+	unsigned of_slow = 0, of_quick = 0;
+
+	(void)state;
+	assert_ptr_equal(quick, site_get(POOL_SMTP, SPAN("quick.TEST")));
+	assert_ptr_not_equal(quick, site_get(POOL_LOCAL, SPAN("quick.test")));
+	for (int i = 0; i < 40; i++)
+		schedule_add(slow, &r[i]);
+	for (int i = 40; i < 43; i++)
+		schedule_add(quick, &r[i]);
+	assert_true(site_full(slow) && !site_full(quick));
+	for (struct ready *n; (n = schedule_next(POOL_SMTP, yes)) != NULL; )
+		(n->site == slow ? &of_slow : &of_quick)[0]++;
+	assert_int_equal(of_slow, 5);
+	assert_int_equal(of_quick, 3);
+	for (unsigned i = 0; i < 5; i++)	/* each success makes room for more than itself */
+		assert_false(schedule_done(slow, FEEDBACK_GOOD, 0));
+	of_slow = 0;
+	while (schedule_next(POOL_SMTP, yes))
+		of_slow++;
+	assert_true(of_slow == 5 || of_slow == 6);
+	while (quick->busy)
+		schedule_done(quick, FEEDBACK_GOOD, 0);
+	while (slow->busy)
+		schedule_done(slow, FEEDBACK_GOOD, 0);
+	for (int i = 0; i < 1000; i++) {
+		struct ready *n = schedule_next(POOL_SMTP, yes);
+
+		if (!n)
+			break;
+		assert_true(slow->busy <= 20);
+		schedule_done(slow, FEEDBACK_GOOD, 0);
+	}
+	assert_int_equal(slow->nready, 0);
+}
+
+static void
+test_a_site_of_troubles_dies_and_comes_back_slowly(void **state)
+{
+	static struct ready r[30];
+	struct site *s = site_get(POOL_SMTP, SPAN("dead.test"));
+	uint64_t now = 1000;
+	unsigned tried = 0, drained = 0;
+	bool died = false;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(r); i++)
+		schedule_add(s, &r[i]);
+	while (!died && schedule_next(POOL_SMTP, yes)) {
+		tried++;
+		died = schedule_done(s, FEEDBACK_TROUBLE, now);
+	}
+	assert_true(died && tried <= 6);
+	assert_true(site_dead(s, now) && site_dead(s, now + 9999));
+	while (schedule_drain(s)) {
+		drained++;
+		assert_false(schedule_done(s, FEEDBACK_NONE, now));
+	}
+	assert_int_equal(tried + drained, NELEMS(r));
+	schedule_sweep(now);
+	assert_ptr_equal(site_find(POOL_SMTP, SPAN("dead.test")), s);	/* remembered */
+	now += 10000;
+	assert_false(site_dead(s, now));
+	for (size_t i = 0; i < 3; i++)
+		schedule_add(s, &r[i]);
+	assert_non_null(schedule_next(POOL_SMTP, yes));
+	assert_null(schedule_next(POOL_SMTP, yes));		/* one at a time */
+	assert_true(schedule_done(s, FEEDBACK_TROUBLE, now));
+	assert_true(site_dead(s, now + 19999) && !site_dead(s, now + 20000));	/* twice as long */
+	while (schedule_drain(s))
+		schedule_done(s, FEEDBACK_NONE, now);
+	schedule_sweep(now + 1000000);
+	assert_null(site_find(POOL_SMTP, SPAN("dead.test")));
+}
+
+static void
+test_unget(void **state)
+{
+	static struct ready r[2];
+	struct site *s = site_get(POOL_LOCAL, SPAN("bob"));
+	struct ready *first;
+
+	(void)state;
+	schedule_add(s, &r[0]);
+	schedule_add(s, &r[1]);
+	first = schedule_next(POOL_LOCAL, yes);
+	assert_ptr_equal(first, &r[0]);
+	schedule_unget(first);
+	assert_int_equal(s->busy, 0);
+	assert_ptr_equal(schedule_next(POOL_LOCAL, yes), &r[0]);
+	assert_ptr_equal(schedule_next(POOL_LOCAL, yes), &r[1]);
+	assert_null(schedule_next(POOL_LOCAL, yes));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_arrival),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_wheel),
+		cmocka_unit_test(test_wheel_after_a_long_sleep),
+		cmocka_unit_test(test_sites_take_turns_within_their_windows),
+		cmocka_unit_test(test_a_site_of_troubles_dies_and_comes_back_slowly),
+		cmocka_unit_test(test_unget),
+	};
+
+	limits();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
