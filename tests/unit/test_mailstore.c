@@ -3,9 +3,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <utime.h>
 
@@ -495,6 +498,126 @@ test_deliver(void **state)
 	buf_fini(&cause);
 }
 
+/* One of several sessions: appends, flags, copies' renames, and a look at everything after each step. */
+static int
+busy_session(unsigned seed)
+{
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", false, &r);
+	struct mailfolder *f = mailfolder_open(ms, SPAN("INBOX"), 0, &r);
+	struct mailfolder_changes ch;
+	struct mailtext t;
+	int bad = f ? 0 : 1;
+
+	mailtext_init(&t);
+	for (unsigned i = 0; i < 40 && !bad; i++) {
+		const struct mail_message *m;
+		uint32_t index;
+
+		append(ms, "INBOX", "A: b\n\nbody\n", 0, NULL);
+		if (mailfolder_refresh(f, i % 3 != 0, &ch) != STORE_OK)
+			bad |= 2;
+		m = mailfolder_messages(f);
+		for (size_t k = 1; k < mailfolder_count(f); k++)
+			if (m[k].uid <= m[k - 1].uid)
+				bad |= 4;
+		seed = seed * 1103515245 + 12345;
+		index = mailfolder_count(f) ? seed / 65536 % (uint32_t)mailfolder_count(f) : 0;
+		r = mailfolder_set_flags(f, &index, 1, i % 2 ? MAILFLAG_ADD : MAILFLAG_SET, (uint8_t)(seed >> 20) & MFLAG_ALL, 0,
+		    UINT64_MAX, NULL, NULL);
+		if (r != STORE_OK || mailfolder_read(f, index, &t) != STORE_OK || t.text.n != 11)
+			bad |= 8;	/* nobody expunges: every message can be read */
+		for (size_t k = 0; k < mailfolder_count(f); k++)
+			if (mailfolder_messages(f)[k].flags & MFLAG_GONE)
+				bad |= 16;
+	}
+	mailtext_fini(&t);
+	mailfolder_close(f);
+	mailstore_free(ms);
+	return bad;
+}
+
+/* A program that knows no lock: what mutt does to flags. */
+static int
+foreign_program(void)
+{
+	for (int round = 0; round < 60; round++) {
+		DIR *d = opendir("Maildir/cur");
+		struct dirent *e;
+
+		while (d && (e = readdir(d))) {
+			char old[600], new[600], *colon;
+
+			if (e->d_name[0] == '.' || !(colon = strrchr(e->d_name, ':')))
+				continue;
+			snprintf(old, sizeof(old), "Maildir/cur/%s", e->d_name);
+			snprintf(new, sizeof(new), "Maildir/cur/%.*s:2,%s", (int)(colon - e->d_name), e->d_name, round % 2 ? "F" : "FS");
+			if (rename(old, new) == 0)
+				usleep(300);
+		}
+		closedir(d);
+	}
+	return 0;
+}
+
+static void
+test_many_at_once(void **state)
+{
+	enum { SESSIONS = 4 };
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	pid_t pid[SESSIONS + 1];
+	int status;
+
+	(void)state;
+	for (unsigned i = 0; i < SESSIONS; i++)
+		if ((pid[i] = fork()) == 0)
+			_exit(busy_session(i + 1));
+	if ((pid[SESSIONS] = fork()) == 0)
+		_exit(foreign_program());
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		waitpid(pid[i], &status, 0);
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			fail_msg("session %u: status %x", i, (unsigned)status);
+	}
+	kill(pid[SESSIONS], SIGKILL);
+	waitpid(pid[SESSIONS], &status, 0);
+	f = open_folder(ms, "INBOX", 0);
+	assert_int_equal(mailfolder_count(f), SESSIONS * 40);
+	for (size_t i = 0; i < mailfolder_count(f); i++)
+		assert_int_equal(mailfolder_messages(f)[i].uid, i + 1);
+	assert_int_equal(count_names("Maildir/tmp"), 0);
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
+/* A disk that is full in the middle of a message leaves nothing behind. */
+static void
+test_no_space(void **state)
+{
+	struct mail_delivery d = { .path = "Maildir", .create = true, .queue_id = SPAN("4c7Q2x9kTz000000"), .rcpt = 0,
+	    .arrival = 1700000000, .host = "h", .head = SPAN("Return-Path: <a@b>\n"), .body = SPAN("A: b\n\nx\n") };
+	struct rlimit small = { 20, 20 };
+	int status;
+	pid_t pid;
+
+	(void)state;
+	mailstore_free(open_store());
+	pid = fork();
+	if (pid == 0) {
+		struct buf cause;
+
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &small);
+		buf_init(&cause, 4096);
+		_exit(mailstore_deliver(&d, &cause) == STORE_ERROR ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(count_names("Maildir/tmp"), 0);
+	assert_int_equal(count_names("Maildir/new"), 0);
+}
+
 static void
 test_lock(void **state)
 {
@@ -521,6 +644,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
 	};
 

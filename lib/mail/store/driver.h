@@ -34,6 +34,7 @@ struct mailfolder {
 	struct uidfile uids;
 	struct mail_message *msgs;	/* by UID (PLAIN: by date and name) */
 	size_t n, cap;
+	uint32_t uidvalidity;		/* that this session has shown; 0: none yet */
 	uint64_t modseq;
 	struct timespec mtime[2];	/* of cur/ and new/, as they were before the last scan */
 	bool trusted;			/* the mtimes are old enough to tell every later change */

@@ -44,17 +44,21 @@ parse_letter(char c, struct filename *f)
 		f->unknown |= 1u << (c - 'A');
 }
 
+/* The first field of a kind counts; a second one is left out, so that it can never take the first one's place. */
 static void
 parse_field(struct span field, struct filename *f, size_t *extra)
 {
 	struct span value = span_skip(field, 2);
+	uint64_t n;
 
-	if (span_starts(field, "S=") && !f->has_size && span_u64(value, 0, INT64_MAX, &f->size)) {
+	if (span_starts(field, "S=") && span_u64(value, 0, INT64_MAX, &n)) {
+		f->size = f->has_size ? f->size : n;
 		f->has_size = true;
-	} else if (span_starts(field, "W=") && !f->has_crlf && span_u64(value, 0, INT64_MAX, &f->crlf_size)) {
+	} else if (span_starts(field, "W=") && span_u64(value, 0, INT64_MAX, &n)) {
+		f->crlf_size = f->has_crlf ? f->crlf_size : n;
 		f->has_crlf = true;
-	} else if (span_starts(field, "U=") && !f->uid && span_u32(value, 1, UINT32_MAX - 1, &f->uid)) {
-		return;
+	} else if (span_starts(field, "U=") && span_u64(value, 1, UINT32_MAX - 1, &n)) {
+		f->uid = f->uid ? f->uid : (uint32_t)n;
 	} else {		/* fits: it is a part of a name of at most FILENAME_MAX_ bytes */
 		f->extra[(*extra)++] = ',';
 		memcpy(f->extra + *extra, field.p, field.n);

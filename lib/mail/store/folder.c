@@ -127,7 +127,10 @@ catch_up(struct mailfolder *f)
 	if (!plain && !uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
 	keywords_load(f);
-	if (!stat_places(f->dir, mtime)) {
+	if (f->uidvalidity && f->uidvalidity != f->uids.uidvalidity) {
+		errno = ESTALE;		/* merpati-uid was lost: what this session has shown means nothing any more */
+		r = driver_fail(f->ms, "UIDVALIDITY of", f->dir);
+	} else if (!stat_places(f->dir, mtime)) {
 		r = driver_fail(f->ms, "stat", f->dir);
 	} else {
 		for (int i = 0; i < 2; i++)
@@ -182,6 +185,7 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 		folder_free(f);
 		return NULL;
 	}
+	f->uidvalidity = f->uids.uidvalidity;
 	f->fresh_view = false;
 	f->changes.nchanged = 0;
 	ms->wants_index = ms->wants_index || f->n >= INDEX_LEAST;
@@ -259,7 +263,7 @@ mailfolder_find(const struct mailfolder *f, uint32_t uid)
 uint32_t
 mailfolder_uidvalidity(const struct mailfolder *f)
 {
-	return f->uids.uidvalidity;
+	return f->uidvalidity;
 }
 
 uint32_t
@@ -345,10 +349,9 @@ mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes
 		continue;
 	r = f->how & MAILFOLDER_PLAIN ? STORE_OK : catch_up(f);
 	f->changes.arrived = (uint32_t)(f->n - before);
-	if (expunge) {
+	if (expunge)
 		drop_gone(f);
-		renumber_changed(f);
-	}
+	renumber_changed(f);
 	*ch = f->changes;
 	return r;
 }

@@ -160,6 +160,22 @@ relocate_entry(struct scan *s, const char *text, enum place place)
 	m->name = x_strdup(text);
 }
 
+/* A second look for messages that the first one missed: readdir(3) may pass by a file that is renamed meanwhile. */
+static void
+missed_entry(struct scan *s, const char *text, enum place place)
+{
+	struct mail_message *m;
+	struct filename name;
+	struct mail_id id;
+
+	if (!filename_parse(span_str(text), &name))
+		return;
+	id = filename_id(name.base);
+	m = table_find(&s->known, s->f->msgs, &id);
+	if (m && !s->seen[m - s->f->msgs])
+		scan_known(s, m, &name, text, place);
+}
+
 static bool
 each_entry(struct scan *s, enum place place, void (*f)(struct scan *, const char *, enum place))
 {
@@ -380,6 +396,15 @@ take_fresh(struct scan *s)
 	}
 }
 
+static bool
+all_seen(const struct scan *s)
+{
+	for (size_t i = 0; i < s->before; i++)
+		if (!s->seen[i] && !(s->f->msgs[i].flags & MFLAG_GONE))
+			return false;
+	return true;
+}
+
 static void
 mark_missing(struct scan *s)
 {
@@ -402,6 +427,8 @@ folder_scan(struct mailfolder *f)
 	table_init(&s.known, f->msgs, f->n);
 	s.seen = x_alloc(f->n + 1);
 	ok = each_entry(&s, PLACE_CUR, scan_entry) && each_entry(&s, PLACE_NEW, scan_entry);
+	if (ok && !all_seen(&s))
+		ok = each_entry(&s, PLACE_CUR, missed_entry) && each_entry(&s, PLACE_NEW, missed_entry);
 	if (ok) {
 		settle(&s);
 		split_twins(&s);
