@@ -33,16 +33,10 @@ collect(struct span header, struct span value[FIELDS])
 static void
 print_text(struct buf *out, struct span value)
 {
-	struct buf text;
-
-	if (!value.p) {
+	if (value.p)
+		print_header(out, value, FIELD_MAX, "\"\"");
+	else
 		buf_adds(out, "NIL");
-		return;
-	}
-	buf_init(&text, FIELD_MAX);
-	header_unfold(&text, value);
-	print_string(out, buf_span(&text));
-	buf_fini(&text);
 }
 
 static void

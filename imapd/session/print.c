@@ -1,6 +1,7 @@
 /* print.c: strings, flags and mailbox names as IMAP writes them. Contents come from senders: nothing may break the grammar. */
 #include "session.h"
 
+#include "mail/header.h"
 #include "utf7.h"
 #include "base/banned.h"
 
@@ -22,6 +23,25 @@ print_string(struct buf *out, struct span text)
 		buf_addc(out, text.p[i]);
 	}
 	buf_addc(out, '"');
+}
+
+void
+print_header(struct buf *out, struct span value, size_t max, const char *empty)
+{
+	struct buf text;
+	struct span s;
+
+	buf_init(&text, max);
+	header_unfold(&text, value);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.p[i] == '\t')
+			text.p[i] = ' ';
+	s = span_trim(buf_span(&text));
+	if (s.n)
+		print_string(out, s);
+	else
+		buf_adds(out, empty);
+	buf_fini(&text);
 }
 
 static bool

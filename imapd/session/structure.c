@@ -9,17 +9,7 @@
 static void
 print_text(struct buf *out, struct span value)
 {
-	struct buf text;
-	struct span s;
-
-	buf_init(&text, VALUE_MAX);
-	header_unfold(&text, value);
-	s = span_trim(buf_span(&text));
-	if (s.n)
-		print_string(out, s);
-	else
-		buf_adds(out, "NIL");
-	buf_fini(&text);
+	print_header(out, value, VALUE_MAX, "NIL");
 }
 
 /* The first word behind comments, as a string; `none` when there is none. */
