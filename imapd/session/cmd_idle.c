@@ -22,10 +22,9 @@ read_done(struct session *s, bool *done)
 
 /* Until there is input, or the client was silent for too long. */
 static void
-watch(struct session *s)
+watch(struct session *s, int fd)
 {
 	uint64_t start = clock_mono_ms(), told = start, now = start;
-	int fd = s->folder ? mailfolder_watch(s->folder) : -1;
 	int ms = s->folder && fd < 0 ? LOOK_MS : ALIVE_MS;
 
 	while (!stream_wait(&s->io, fd, ms)) {
@@ -46,16 +45,18 @@ struct reply
 cmd_idle(struct session *s, struct command *c)
 {
 	bool done;
+	int fd;
 
 	if (!parse_end(&c->args))
 		return reply_bad(c);
+	fd = s->folder ? mailfolder_watch(s->folder) : -1;	/* before the look: nothing falls between */
 	session_sync(s, true);
 	stream_puts(&s->io, "+ idling\r\n");
 	if (!stream_has_input(&s->io)) {
 		stream_flush(&s->io);
 		mailstore_release(s->ms);
 	}
-	watch(s);
+	watch(s, fd);
 	if (!read_done(s, &done))
 		return (struct reply){ REPLY_NONE, NULL, NULL };
 	if (!done) {

@@ -35,9 +35,9 @@ envelopes(void **state UNUSED)
 		    "NIL NIL NIL NIL)" },
 		{ "From: a@b\nSender: \nReply-To: c@d\nFrom: second@x\n\n",
 		    "(NIL NIL ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) ((NIL NIL \"c\" \"d\")) NIL NIL NIL NIL NIL)" },
-		{ "Subject: a\n  \"folded\"\n\tsubject\n\n", "(NIL \"a \\\"folded\\\" subject\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
+		{ "Subject: a\n  \"folded\"\n\tsubject\n\n", "(NIL \"a  \\\"folded\\\" subject\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
 		{ "Subject:\nIn-Reply-To: <x@y>\n\n", "(NIL \"\" NIL NIL NIL NIL NIL NIL \"<x@y>\" NIL)" },
-		{ "Subject: gr\xc3\xbc\xc3\x9f" "e\n\n", "(NIL {8}\r\ngr\xc3\xbc\xc3\x9f" "e NIL NIL NIL NIL NIL NIL NIL NIL)" },
+		{ "Subject: gr\xc3\xbc\xc3\x9f" "e\n\n", "(NIL {7}\r\ngr\xc3\xbc\xc3\x9f" "e NIL NIL NIL NIL NIL NIL NIL NIL)" },
 	};
 	struct buf out;
 

@@ -1,0 +1,361 @@
+/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/print.c imapd/session/search.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "session.h"
+#include "base/banned.h"
+
+static char home[] = "/tmp/imap-session-XXXXXX";
+
+struct client {
+	int fd;
+	pid_t pid;
+	struct buf in;
+};
+
+static void
+start(struct client *c, uint32_t timeout_ms)
+{
+	struct session_how how = {
+		.id = "test", .path = "Maildir", .timeout_ms = timeout_ms, .line_max = 8192, .message_max = 100000,
+	};
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	c->pid = fork();
+	if (c->pid == 0) {
+		close(fd[0]);
+		log_setup("imap-session", LOG_TEXT, LOG_ERROR_);
+		session_run(fd[1], &how);
+		_exit(0);
+	}
+	close(fd[1]);
+	c->fd = fd[0];
+	buf_init(&c->in, 4 << 20);
+}
+
+static void
+stop(struct client *c)
+{
+	int status;
+
+	close(c->fd);
+	assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+	assert_int_equal(status, 0);
+	buf_fini(&c->in);
+}
+
+/* Read until the line that begins with `start` has come; everything before it stays in c->in. */
+static bool
+read_until(struct client *c, const char *wanted)
+{
+	size_t line = 0;
+
+	for (;;) {
+		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		char *to;
+		ssize_t n;
+
+		for (char *lf; (lf = memchr(c->in.p + line, '\n', c->in.len - line)); line = (size_t)(lf + 1 - c->in.p))
+			if (strncmp(c->in.p + line, wanted, strlen(wanted)) == 0)
+				return true;
+		to = buf_room(&c->in, 4096);
+		assert_non_null(to);
+		if (poll(&p, 1, 10000) != 1 || (n = read(c->fd, to, 4096)) <= 0)
+			return false;
+		buf_grew(&c->in, (size_t)n);
+	}
+}
+
+/* Send `text`, read to the tagged answer; the answer must hold `wanted` (and no `unwanted`). */
+static void
+say(struct client *c, const char *text, const char *answer, const char *wanted, const char *unwanted)
+{
+	buf_reset(&c->in);
+	assert_true(write_all(c->fd, text, strlen(text)));
+	if (!read_until(c, answer))
+		fail_msg("%s: no \"%s\", but: %s", text, answer, buf_cstr(&c->in));
+	if (wanted && !strstr(buf_cstr(&c->in), wanted))
+		fail_msg("%s: not \"%s\", but: %s", text, wanted, buf_cstr(&c->in));
+	if (unwanted && strstr(buf_cstr(&c->in), unwanted))
+		fail_msg("%s: \"%s\" in: %s", text, unwanted, buf_cstr(&c->in));
+}
+
+static int
+remove_one(const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
+{
+	return remove(path);
+}
+
+static int
+set_up(void **state UNUSED)
+{
+	assert_non_null(mkdtemp(home));
+	assert_int_equal(chdir(home), 0);
+	mailstore_init();
+	return 0;
+}
+
+static int
+tear_down(void **state UNUSED)
+{
+	assert_int_equal(chdir("/"), 0);
+	nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	memcpy(home + strlen(home) - 6, "XXXXXX", 6);
+	return 0;
+}
+
+#define MESSAGE "From: a@b.example\r\nSubject: ones\r\n\r\nbody\r\n"	/* 42 bytes */
+
+static void
+first_session(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a CAPABILITY\r\n", "a OK", "* CAPABILITY IMAP4rev1 ", NULL);
+	say(&c, "b LIST \"\" *\r\n", "b OK", "* LIST (\\HasNoChildren) \".\" INBOX\r\n", NULL);
+	say(&c, "c FETCH 1 FLAGS\r\n", "c BAD", "No mailbox is selected", NULL);
+	say(&c, "d APPEND INBOX (\\Seen) {42}\r\n", "+ ", NULL, NULL);
+	say(&c, MESSAGE "\r\n", "d OK [APPENDUID ", NULL, NULL);
+	say(&c, "e APPEND nowhere {42}\r\n", "e NO [TRYCREATE]", NULL, "+ ");
+	say(&c, "e2 APPEND nowhere {42+}\r\n" MESSAGE "\r\n", "e2 NO [TRYCREATE]", NULL, NULL);
+	say(&c, "e3 APPEND INBOX {100001}\r\n", "e3 NO [TOOBIG]", NULL, "+ ");
+	say(&c, "f SELECT inbox\r\n", "f OK [READ-WRITE]", "* 1 EXISTS\r\n", NULL);
+	say(&c, "g FETCH 1:* (UID FLAGS RFC822.SIZE)\r\n", "g OK", "* 1 FETCH (UID 1 FLAGS (\\Seen", NULL);
+	say(&c, "h FETCH 1 BODY[]\r\n", "h OK", "BODY[] {42}\r\n" MESSAGE ")\r\n", NULL);
+	say(&c, "i FETCH 1 BODY.PEEK[HEADER.FIELDS (subject)]<2.5>\r\n", "i OK", "[HEADER.FIELDS (subject)]<2> {5}\r\nbject)", NULL);
+	say(&c, "j UID FETCH 1 (BODY[1] BODY[2] BODY[TEXT])\r\n", "j OK",
+	    "* 1 FETCH (UID 1 BODY[1] {6}\r\nbody\r\n BODY[2] NIL BODY[TEXT] {6}\r\nbody\r\n)\r\n", NULL);
+	say(&c, "k LOGOUT\r\n", "k OK", "* BYE", NULL);
+	stop(&c);
+}
+
+static void
+changes(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	for (int i = 0; i < 5; i++)
+		say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", "[UNSEEN 1]", NULL);
+	say(&c, "c FETCH 2 BODY[TEXT]\r\n", "c OK", "FLAGS (\\Seen", NULL);
+	say(&c, "d STORE 1,3 +FLAGS (\\Deleted $Junk)\r\n", "d OK", "* 3 FETCH (FLAGS (\\Deleted", NULL);
+	say(&c, "e STORE 5 FLAGS.SILENT \\Flagged\r\n", "e OK", NULL, "FETCH");
+	say(&c, "f SEARCH OR KEYWORD $junk FLAGGED\r\n", "f OK", "* SEARCH 1 3 5\r\n", NULL);
+	say(&c, "g UID EXPUNGE 3:9\r\n", "g OK", "* 3 EXPUNGE\r\n", "* 1 EXPUNGE");
+	say(&c, "h CREATE Trash\r\n", "h OK", NULL, NULL);
+	say(&c, "i COPY 1:2 Trash\r\n", "i OK [COPYUID ", " 1:2 1:2] ", NULL);
+	say(&c, "j UID MOVE 4,5 Trash\r\n", "j OK", " 4:5 3:4] Moved\r\n* 4 EXPUNGE\r\n* 3 EXPUNGE\r\n", NULL);
+	say(&c, "k EXPUNGE\r\n", "k OK", "* 1 EXPUNGE\r\n", "* 2 EXPUNGE");
+	say(&c, "l STATUS Trash (MESSAGES UIDNEXT UNSEEN SIZE)\r\n", "l OK", "(MESSAGES 4 UIDNEXT 5 UNSEEN 3 SIZE 168)", NULL);
+	say(&c, "m EXAMINE Trash\r\n", "m OK [READ-ONLY]", "* 4 EXISTS", NULL);
+	say(&c, "n STORE 1 +FLAGS (\\Seen)\r\n", "n NO", NULL, NULL);
+	say(&c, "n2 FETCH 2 BODY[]\r\n", "n2 OK", NULL, "FLAGS");
+	say(&c, "o COPY 1 nowhere\r\n", "o NO [TRYCREATE]", NULL, NULL);
+	say(&c, "p CLOSE\r\n", "p OK", NULL, "EXPUNGE");
+	say(&c, "q FETCH 1 UID\r\n", "q BAD", NULL, NULL);
+	stop(&c);
+}
+
+static void
+folders(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a CREATE Work.2026.\r\n", "a OK", NULL, NULL);
+	say(&c, "b CREATE \"Entw&APw-rfe\"\r\n", "b OK", NULL, NULL);
+	say(&c, "c CREATE Sent\r\n", "c OK", NULL, NULL);
+	say(&c, "d CREATE Sent\r\n", "d NO [ALREADYEXISTS]", NULL, NULL);
+	say(&c, "e LIST \"\" *\r\n", "e OK", "* LIST (\\Noselect \\HasChildren) \".\" Work\r\n* LIST (\\HasNoChildren) \".\" Work.2026\r\n", NULL);
+	say(&c, "f LIST \"\" %\r\n", "f OK", "* LIST (\\HasNoChildren \\Sent) \".\" Sent\r\n", "Work.2026");
+	say(&c, "g LIST Work. %\r\n", "g OK", "\".\" Work.2026\r\n", "INBOX");
+	say(&c, "h LIST \"\" \"Entw&APw-*\"\r\n", "h OK", "\".\" Entw&APw-rfe\r\n", NULL);
+	say(&c, "i LIST \"\" \"\"\r\n", "i OK", "* LIST (\\Noselect) \".\" \"\"\r\n", NULL);
+	say(&c, "j SUBSCRIBE Work.2026\r\n", "j OK", NULL, NULL);
+	say(&c, "k LSUB \"\" *\r\n", "k OK", "* LSUB () \".\" Work.2026\r\n", "Noselect");
+	say(&c, "l LSUB \"\" %\r\n", "l OK", "* LSUB (\\Noselect) \".\" Work\r\n", NULL);
+	say(&c, "m RENAME Work.2026 Work.2027\r\n", "m OK", NULL, NULL);
+	say(&c, "n SELECT Work.2026\r\n", "n NO", NULL, NULL);
+	say(&c, "o DELETE Work.2027\r\n", "o OK", NULL, NULL);
+	say(&c, "p DELETE INBOX\r\n", "p NO", NULL, NULL);
+	say(&c, "q NAMESPACE\r\n", "q OK", "* NAMESPACE ((\"\" \".\")) NIL NIL\r\n", NULL);
+	stop(&c);
+}
+
+/* names that lead out of the mailbox, or into its own files: refused, and nothing is there afterwards */
+static void
+hostile_names(void **state UNUSED)
+{
+	static const char *const names[] = {
+		"../../etc/passwd", "a/../b", "/etc", "INBOX/../x", ".", "..", "a..b", "\"&AAA-\"", "\"&AC4-\"", "\"a\x01\"", "~root/x",
+		"\"&ACY\"", "a.", ".a",
+	};
+	struct client c;
+	char line[512];
+
+	start(&c, 10000);
+	for (size_t i = 0; i < NELEMS(names); i++) {
+		snprintf(line, sizeof(line), "a SELECT %s\r\n", names[i]);
+		say(&c, line, "a NO", NULL, NULL);
+	}
+	memset(line, 'x', 400);
+	memcpy(line, "b CREATE ", 9);
+	memcpy(line + 400, "\r\n", 3);
+	say(&c, line, "b NO", NULL, NULL);
+	stop(&c);
+}
+
+static void
+bad_commands(void **state UNUSED)
+{
+	static const char *const lines[] = {
+		"a FOO\r\n", "a\r\n", "a \r\n", "a UID\r\n", "a UID NOOP\r\n", "a NOOP x\r\n", "a LOGIN x y\r\n", "a SELECT\r\n",
+		"a SELECT \"INBOX\r\n", "a STATUS INBOX (FOO)\r\n", "a STATUS INBOX ()\r\n", "a LIST\r\n", "a APPEND INBOX foo\r\n",
+		"a APPEND INBOX (\\Seen \"x\" {3+}\r\nabc\r\n", "a SELECT {70000+}\r\n", "a ID (\"a\")\r\n", "a ENABLE\r\n",
+	};
+	struct client c;
+	struct buf big;
+
+	start(&c, 10000);
+	for (size_t i = 0; i < NELEMS(lines); i++) {
+		/* (the oversized literal has to come) */
+		if (strstr(lines[i], "70000")) {
+			buf_init(&big, 100000);
+			buf_adds(&big, lines[i]);
+			for (int k = 0; k < 70000; k++)
+				buf_addc(&big, 'x');
+			buf_adds(&big, "\r\n");
+			say(&c, buf_cstr(&big), "a BAD [TOOBIG]", NULL, NULL);
+			buf_fini(&big);
+		} else {
+			say(&c, lines[i], "a BAD", NULL, NULL);
+		}
+		if (i % 10 == 9)
+			say(&c, "z NOOP\r\n", "z OK", NULL, NULL);
+	}
+	say(&c, "b SELECT {5}\r\n", "+ ", NULL, NULL);
+	say(&c, "INBOX\r\n", "b OK", NULL, NULL);
+	say(&c, "c SELECT {70000}\r\n", "c BAD [TOOBIG]", NULL, "+ ");
+	say(&c, "* NOOP\r\n", "* BAD", NULL, NULL);
+	stop(&c);
+	start(&c, 10000);
+	for (int i = 0; i < 19; i++)
+		say(&c, "a FOO\r\n", "a BAD", NULL, NULL);
+	say(&c, "a FOO\r\n", "* BYE Too many", NULL, NULL);
+	stop(&c);
+	start(&c, 10000);
+	say(&c, "a NOOP {99999999999}\r\n", "* BYE", NULL, NULL);
+	stop(&c);
+}
+
+/* a line past its bound ends the session; a stream that ends in the middle of anything leaves nothing */
+static void
+ends(void **state UNUSED)
+{
+	static const char *const cuts[] = { "", "a", "a NOOP", "a APPEND INBOX {42+}\r\nFrom", "a SELECT {10+}\r\nIN", "a APPEND INBOX {42+}\r\n" MESSAGE };
+	struct client c;
+	struct buf line;
+
+	buf_init(&line, 100000);
+	for (int i = 0; i < 9000; i++)
+		buf_addc(&line, 'a');
+	start(&c, 10000);
+	say(&c, buf_cstr(&line), "* BYE Command is too long", NULL, NULL);
+	stop(&c);
+	buf_fini(&line);
+	for (size_t i = 0; i < NELEMS(cuts); i++) {
+		start(&c, 10000);
+		assert_true(write_all(c.fd, cuts[i], strlen(cuts[i])));
+		stop(&c);
+	}
+	start(&c, 10000);
+	say(&c, "a STATUS INBOX (MESSAGES)\r\n", "a OK", "(MESSAGES 0)", NULL);
+	stop(&c);
+	start(&c, 100);
+	assert_true(read_until(&c, "* BYE Autologout"));
+	stop(&c);
+}
+
+static void
+two_sessions(void **state UNUSED)
+{
+	struct client a, b;
+
+	start(&a, 10000);
+	start(&b, 10000);
+	say(&a, "a SELECT INBOX\r\n", "a OK", NULL, NULL);
+	say(&b, "b SELECT INBOX\r\n", "b OK", NULL, NULL);
+	say(&a, "c APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "c OK", "* 1 EXISTS", NULL);
+	say(&a, "c APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "c OK", "* 2 EXISTS", NULL);
+	say(&b, "d NOOP\r\n", "d OK", "* 2 EXISTS", NULL);
+	say(&a, "e STORE 1 +FLAGS (\\Deleted)\r\n", "e OK", NULL, NULL);
+	say(&b, "f NOOP\r\n", "f OK", "* 1 FETCH (UID 1 FLAGS (\\Deleted", NULL);
+	say(&b, "g IDLE\r\n", "+ ", NULL, NULL);
+	say(&a, "h EXPUNGE\r\n", "h OK", "* 1 EXPUNGE", NULL);
+	assert_true(read_until(&b, "* 1 EXPUNGE"));
+	say(&b, "DONE\r\n", "g OK", NULL, NULL);
+	say(&a, "i STORE 1 +FLAGS (\\Deleted)\r\n", "i OK", NULL, NULL);
+	say(&a, "i EXPUNGE\r\n", "i OK", "* 1 EXPUNGE", NULL);
+	/* numbers are in use: the other one learns of it only afterwards (RFC 9051 7.5.1) */
+	say(&b, "j FETCH 1 FLAGS\r\n", "j OK", NULL, "EXPUNGE");
+	say(&b, "k NOOP\r\n", "k OK", "* 1 EXPUNGE", NULL);
+	say(&b, "l IDLE\r\n", "+ ", NULL, NULL);
+	say(&b, "garbage\r\n", "l BAD", NULL, NULL);
+	stop(&a);
+	stop(&b);
+}
+
+static void
+searches(void **state UNUSED)
+{
+	static const char mail[] = "Date: Fri, 21 Nov 2025 23:30:00 -0300\r\nFrom: =?utf-8?q?J=C3=BCrgen?= <j@x.example>\r\nSubject: =?iso-8859-1?q?Gr=FC=DFe?=\r\n"
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C4rger im B=FCro\r\n--b\r\nContent-Type: text/plain\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\nc2VjcmV0IHdvcmQ=\r\n--b--\r\n";
+	struct client c;
+	char line[2048];
+
+	start(&c, 10000);
+	snprintf(line, sizeof(line), "a APPEND INBOX \"01-Feb-2020 00:00:00 +0000\" {%zu+}\r\n%s\r\n", sizeof(mail) - 1, mail);
+	say(&c, line, "a OK", NULL, NULL);
+	say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", NULL, NULL);
+	say(&c, "c SEARCH CHARSET UTF-8 FROM {7+}\r\nJ\xc3\xbcRGEN\r\n", "c OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "c SEARCH SUBJECT \"gr\xc3\x9c\"\r\n", "c OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "d SEARCH BODY \"\xc3\xa4rger\"\r\n", "d OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "d SEARCH BODY {11+}\r\nsecret word\r\n", "d OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "e SEARCH SENTON 21-Nov-2025\r\n", "e OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "f SEARCH BEFORE 2-Feb-2020 SMALLER 5000\r\n", "f OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "g UID SEARCH NOT TEXT secret\r\n", "g OK", "* SEARCH 2\r\n", NULL);
+	say(&c, "h SEARCH 5\r\n", "h OK", "* SEARCH\r\n", NULL);
+	say(&c, "i SEARCH CHARSET KOI8-R ALL\r\n", "i NO [BADCHARSET", NULL, NULL);
+	say(&c, "j SEARCH HEADER subject \"\"\r\n", "j OK", "* SEARCH 1 2\r\n", NULL);
+	stop(&c);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(first_session), TEST(changes), TEST(folders), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(two_sessions), TEST(searches),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
