@@ -1,8 +1,10 @@
 /* check_services.c: master.cf: its lines, the options of each service, addresses that are used twice. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/tool.h"
+#include "places.h"
 #include "service/mastercf.h"
 #include "base/banned.h"
 
@@ -50,6 +52,15 @@ check_pair(struct check *c, const struct service_row *a, const struct service_ro
 }
 
 static void
+check_program(struct check *c, const struct service_row *row)
+{
+	const char *path = tool_path(places_daemon_directory(), "%s", row->kind->binary);
+
+	if (access(path, X_OK) < 0)
+		check_error(c, NULL, "master.cf:%u: %s: %s; is daemon_directory right?", row->line, path, strerror(errno));
+}
+
+static void
 check_addresses(struct check *c, const struct mastercf *m)
 {
 	for (size_t i = 0; i < m->count; i++)
@@ -75,8 +86,10 @@ check_services(struct check *c)
 	c->errors += mastercf_parse(&m, buf_span(&text), par.inet_interfaces, par.inet_protocols, &c->out);
 	c->errors += conf_check_names(c->conf, m.options_text.p, &c->out);
 	for (size_t i = 0; i < m.count; i++)
-		if (m.rows[i].kind)
+		if (m.rows[i].kind) {
 			c->errors += mastercf_check_params(&m.rows[i], c->confdir, buf_span(&main_cf), &c->out);
+			check_program(c, &m.rows[i]);
+		}
 	check_addresses(c, &m);
 	mastercf_free(&m);
 out:

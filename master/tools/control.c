@@ -195,7 +195,7 @@ print_table(const struct answer *a)
 
 			if (strcmp(keys[k], "uid") == 0)
 				value = user_of(value);
-			printf("%-*.*s ", k + 1 < NELEMS(keys) ? width[k] - 1 : 0, SPAN_FMT(value));
+			printf(k ? " %-*.*s" : "%-*.*s", k + 1 < NELEMS(keys) ? width[k] - 1 : 0, SPAN_FMT(value));
 		}
 		putchar('\n');
 	}

@@ -74,6 +74,27 @@ places_make_users(void)
 
 /* ---- directories ---- */
 
+const char *
+places_daemon_directory(void)
+{
+	static char path[PATH_MAX];
+	char self[PATH_MAX - 64];
+	ssize_t n;
+	char *slash;
+
+	if (par.daemon_directory && par.daemon_directory[0])
+		return par.daemon_directory;
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		tool_fail(EX_OSERR, "/proc/self/exe: %s", strerror(errno));
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	snprintf(path, sizeof(path), "%s/../libexec/merpati", self);
+	return path;
+}
+
 enum base { IN_SPOOL, IN_RUN, IN_MAIL };
 
 struct place {

@@ -12,4 +12,7 @@ void places_make_users(void);
 /* The first daemon user that is missing, or NULL. Valid until the next call. */
 const char *places_missing_user(void);
 
+/* Where master and the daemons are: daemon_directory, else ../libexec/merpati beside the command. Static. */
+const char *places_daemon_directory(void);
+
 #endif

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,28 +45,10 @@ clean_environment(void)
 	return env;
 }
 
-/* Beside the command: .../bin/merpati and .../libexec/merpati/master. */
 static const char *
 master_path(void)
 {
-	static char path[PATH_MAX];
-	char self[PATH_MAX - 64];
-	ssize_t n;
-	char *slash;
-
-	if (par.daemon_directory[0]) {
-		snprintf(path, sizeof(path), "%s/master", par.daemon_directory);
-		return path;
-	}
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n < 0)
-		tool_fail(EX_OSERR, "/proc/self/exe: %s", strerror(errno));
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	snprintf(path, sizeof(path), "%s/../libexec/merpati/master", self);
-	return path;
+	return tool_path(places_daemon_directory(), "master");
 }
 
 static bool

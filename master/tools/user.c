@@ -1,7 +1,7 @@
 /* user.c: merpati user: the users of conf/users. Passwords come from the terminal or standard input, never from the command line. */
 #include "user.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -28,13 +28,26 @@ read_line(struct buf *out)
 	return out->len > 0;
 }
 
+static struct termios shown;
+
+/* Interrupted at the prompt: the terminal must not stay without echo. */
+static void
+give_up(int sig)
+{
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	_exit(128 + sig);
+}
+
 static void
 ask(const char *prompt, struct buf *out)
 {
-	struct termios shown, hidden;
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	struct termios hidden;
 	bool ok;
 
 	tcgetattr(STDIN_FILENO, &shown);
+	for (size_t i = 0; i < NELEMS(signals); i++)
+		signal(signals[i], give_up);
 	hidden = shown;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
