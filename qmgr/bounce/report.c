@@ -223,7 +223,8 @@ add_rcpt_fields(const struct report *r, const struct rcpt *rc, struct buf *out)
 	}
 	add_typed(out, "Final-Recipient", rc->addr, utf8);
 	/* RFC 3461 5.2.2: handed on to a server that promises no reports */
-	buf_addf(out, "Action: %s\n", r->msg->kind == BOUNCE_DELIVERED && rc->mta.n ? "relayed" : kind_of(r->msg)->action);
+	buf_addf(out, "Action: %s\n", r->msg->kind == BOUNCE_DELIVERED && rc->mta.n ? "relayed" :
+	    kind_of(r->msg)->action);
 	buf_adds(out, "Status: ");
 	add_clean(out, status_of(r, rc->dsn), false);
 	buf_addc(out, '\n');
@@ -286,7 +287,8 @@ add_text(const struct report *r, struct buf *out)
 	struct span list = r->msg->rcpts;
 	struct rcpt rc;
 
-	add_part(r, "Notification", utf8_of(r) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", utf8_of(r), out);
+	add_part(r, "Notification", utf8_of(r) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
+	    utf8_of(r), out);
 	buf_addf(out, "This is the mail system at host %s.\n\n%s\n", par.myhostname, kind_of(r->msg)->says);
 	buf_adds(out, "For further help write to postmaster, and send this report along. You may\n"
 	    "delete your own text from the attached message.\n\n");

@@ -15,7 +15,7 @@ struct dest_ops {
 	bool (*write)(struct dest *d, struct span s);			/* append */
 	bool (*commit_submit)(struct dest *d);				/* everything is written: make it durable */
 	bool (*commit_done)(struct dest *d);				/* wait for that; true: it may be answered for */
-	void (*release)(struct dest *d);				/* after the answer: give back what is held of a durable message */
+	void (*release)(struct dest *d);				/* after the answer: what is held goes back */
 	void (*abort)(struct dest *d);					/* nothing remains */
 	bool (*free_bytes)(struct dest *d, uint64_t *bytes);		/* room on the file system */
 };

@@ -47,7 +47,8 @@ file_write(struct dest *d, struct span s)
 static bool
 file_commit_submit(struct dest *d)
 {
-	return fsync(file_of(d)->fd) == 0 || failed(d);	/* never a second time: the first error may have dropped the pages */
+	/* never a second time: the first error may have dropped the pages */
+	return fsync(file_of(d)->fd) == 0 || failed(d);
 }
 
 static bool

@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -167,7 +169,7 @@ take_all(struct intake *in, struct msg_MAIL *m, struct span body, size_t chunk)
 	r = intake_end(in);
 	released = mem.releases;
 	intake_after(in, &r);
-	assert_int_equal(mem.releases - released, r.code == 250);
+	assert_int_equal(mem.releases - released, in->dest == &mem.d && r.code == 250);
 	return r;
 }
 
@@ -624,6 +626,45 @@ links(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* A real file that may not grow: EFBIG at the write, and the file is gone. */
+static void
+file_limit(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	char dir[] = "/tmp/test_intake.XXXXXX", back[4096], big[8192];
+	struct rlimit old, small;
+	struct dest_file file;
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+
+	(void)state;
+	assert_non_null(getcwd(back, sizeof(back)));
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	small = (struct rlimit){ 4096, old.rlim_max };
+	memset(big, 'x', sizeof(big));
+	buf_init(&rcpts, 1000);
+	dest_file_init(&file);
+	par.queue_minfree = 1;
+	intake_init(&in, &file.d, 7);
+	in.role = R_SMTPD;
+	m = mail_of(&rcpts, rcpt, 1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(take_all(&in, &m, span_of(big, sizeof(big)), 4096).code, 452);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(files_here(), 0);
+	assert_int_equal(take_all(&in, &m, span_of(big, sizeof(big)), 4096).code, 250);
+	assert_int_equal(files_here(), 1);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+	remove_all();
+	assert_int_equal(chdir(back), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int
 main(void)
 {
@@ -636,6 +677,7 @@ main(void)
 		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),
 		cmocka_unit_test_setup(links, setup),
+		cmocka_unit_test_setup(file_limit, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
