@@ -243,6 +243,7 @@ session_run(int fd, const struct session_how *how)
 		.id = how->id, .line_max = how->line_max, .message_max = how->message_max, .state = IN_AUTH,
 	};
 	enum store_result r;
+	enum stream_end end;
 	const char *bye;
 
 	stream_init(&s.io, fd, how->timeout_ms);
@@ -253,17 +254,17 @@ session_run(int fd, const struct session_how *how)
 		serve(&s);
 	else
 		stream_puts(&s.io, "* BYE [UNAVAILABLE] The mailbox cannot be opened\r\n");
-	session_close_folder(&s);
+	end = s.io.end;
 	bye = farewell(&s);
-	log_info(how->id, "session ended: %s, fetched=%u, in=%llu, out=%llu",
-	    s.ms ? end_words[s.io.end] : "mailbox cannot be opened", s.fetched,
-	    (unsigned long long)s.io.total_in, (unsigned long long)(s.io.total_out + s.io.out_len));
 	if (bye) {
-		if (s.io.end != STREAM_OPEN)
-			s.io.end = STREAM_OPEN;
+		s.io.end = STREAM_OPEN;
 		stream_puts(&s.io, bye);
 	}
 	stream_flush(&s.io);
+	session_close_folder(&s);
+	log_info(how->id, "session ended: %s, fetched=%u, in=%llu, out=%llu",
+	    s.ms ? end_words[end] : "mailbox cannot be opened", s.fetched,
+	    (unsigned long long)s.io.total_in, (unsigned long long)s.io.total_out);
 	mailstore_free(s.ms);
 	buf_fini(&s.line);
 	arena_fini(&s.arena);
