@@ -98,7 +98,9 @@ on_reply(void *ctx, const struct authreply *r)
 		return;
 	}
 	f->exchange = NULL;
-	if (r->result == AUTH_OK)
+	if (f->state == FS_CLIENT_TURN)		/* auth is lost: the client hears it when it has had its turn */
+		pump_close(f);
+	else if (r->result == AUTH_OK)
 		logged_in(f, r->user);
 	else
 		refuse(f, refusals[r->result]);
@@ -167,6 +169,10 @@ login_line(struct front *f, struct span line)
 	if (span_is(line, "*")) {
 		login_cancel(f);
 		refuse(f, FRONT_CANCELLED);
+		return;
+	}
+	if (!f->exchange) {
+		refuse(f, FRONT_UNAVAILABLE);
 		return;
 	}
 	buf_init(&data, FRONT_LINE_MAX);
