@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
+import base64, hashlib, hmac, imaplib, os, poplib, signal, time
+from harness import *
+
+A = 'alice@' + DOMAIN
+I = None
+
+
+class Scram:
+    """The client's side of RFC 5802, for imaplib's authenticate()."""
+    def __init__(self, digest, user, password):
+        self.digest, self.user, self.password, self.turn = digest, user, password, 0
+
+    def mac(self, key, text):
+        return hmac.new(key, text, self.digest).digest()
+
+    def __call__(self, challenge):
+        self.turn += 1
+        if self.turn == 1:
+            self.first = f'n={self.user},r=' + base64.b64encode(os.urandom(12)).decode()
+            return ('n,,' + self.first).encode()
+        if self.turn > 2:
+            check(challenge == b'v=' + base64.b64encode(self.signature), 'the server does not know the password')
+            return b''
+        fields = dict(x.split('=', 1) for x in challenge.decode().split(','))
+        salted = hashlib.pbkdf2_hmac(self.digest, self.password.encode(), base64.b64decode(fields['s']), int(fields['i']))
+        key = self.mac(salted, b'Client Key')
+        last = 'c=biws,r=' + fields['r']
+        text = f'{self.first},{challenge.decode()},{last}'.encode()
+        proof = bytes(x ^ y for x, y in zip(key, self.mac(hashlib.new(self.digest, key).digest(), text)))
+        self.signature = self.mac(self.mac(salted, b'Server Key'), text)
+        return f'{last},p={base64.b64encode(proof).decode()}'.encode()
+
+
+def pop(user, password, name='pop3'):
+    p = poplib.POP3('127.0.0.1', I.port(name), timeout=20)
+    p.user(f'{user}@{DOMAIN}')
+    p.pass_(password)
+    return p
+
+
+def refused(user, password):
+    try:
+        pop(user, password)
+    except poplib.error_proto as e:
+        check('[AUTH]' in str(e), f'refused in other words: {e}')
+        return
+    raise Failed(f'{user} is in with {password}')
+
+
+@test
+def every_mechanism_works():
+    for mech, answer in (
+            ('PLAIN', lambda c: f'\0{A}\0pw-alice'.encode()),
+            ('LOGIN', lambda c: A.encode() if b'User' in c else b'pw-alice'),
+            ('SCRAM-SHA-256', Scram('sha256', A, 'pw-alice')),
+            ('SCRAM-SHA-1', Scram('sha1', A, 'pw-alice'))):
+        with imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls()) as m:
+            check(m.authenticate(mech, answer)[0] == 'OK', mech)
+            check(m.select()[0] == 'OK', mech)
+
+
+@test
+def scram_does_not_tell_who_exists():
+    for user in (A, 'nobody@' + DOMAIN):
+        m = imaplib.IMAP4('127.0.0.1', I.port('imap'))
+        try:
+            m.authenticate('SCRAM-SHA-256', Scram('sha256', user, 'wrong'))
+        except imaplib.IMAP4.error as e:
+            check('AUTHENTICATIONFAILED' in str(e), str(e))
+            m.shutdown()
+            continue
+        raise Failed(user)
+
+
+@test
+def names_are_folded_and_completed():
+    p = poplib.POP3('127.0.0.1', I.port('pop3'))
+    p.user('ALICE')
+    p.pass_('pw-alice')
+    p.quit()
+
+
+@test
+def a_new_password_counts_at_once():
+    I.run('user', 'add', 'zoe@' + DOMAIN, input='first\n')
+    pop('zoe', 'first').quit()
+    I.run('user', 'passwd', 'zoe@' + DOMAIN, input='second\n')
+    refused('zoe', 'first')
+    pop('zoe', 'second').quit()
+    I.run('user', 'del', 'zoe@' + DOMAIN)
+    refused('zoe', 'second')
+
+
+@test
+def a_locked_mailbox_is_told_at_login():
+    p = pop('bob', 'pw-bob')
+    try:
+        pop('bob', 'pw-bob')
+        raise Failed('two sessions of one maildrop')
+    except poplib.error_proto as e:
+        check('[IN-USE]' in str(e), str(e))
+    p.quit()
+    pop('bob', 'pw-bob').quit()
+
+
+@test
+def the_end_of_auth_is_a_temporary_failure():
+    m = imaplib.IMAP4('127.0.0.1', I.port('imap'))
+
+    def kill_auth(challenge):
+        for pid, name in I.processes().items():
+            if name == 'auth':
+                os.kill(pid, signal.SIGKILL)
+        return A.encode()
+
+    try:
+        m.authenticate('LOGIN', kill_auth)
+        raise Failed('a login without auth')
+    except imaplib.IMAP4.error as e:
+        check('UNAVAILABLE' in str(e), str(e))
+    check(m.login(A, 'pw-alice')[0] == 'OK', 'no login after auth came back')
+    m.logout()
+
+
+@test
+def reload_keeps_sessions():
+    p = pop('bob', 'pw-bob')
+    m = imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls())
+    m.login(A, 'pw-alice')
+    I.run('reload')
+    check(m.select()[0] == 'OK', 'the IMAP session is gone')
+    check(p.stat()[0] >= 0, 'the POP3 session is gone')
+    pop('alice', 'pw-alice').quit()
+    p.quit()
+    m.logout()
+
+
+@test
+def no_password_is_logged():
+    log = I.log()
+    check('method=SCRAM-SHA-256' in log and 'result=failed' in log, 'logins are not logged')
+    for secret in ('pw-alice', 'pw-bob', 'first', 'second'):
+        check(secret not in log, f'{secret} is in the log')
+
+
+with Instance(users=('alice', 'bob')) as I:
+    main()
