@@ -8,7 +8,6 @@
 
 #include "base/banned.h"
 
-#define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
 #define OVERSHOOT 1000			/* recipients past the limit; then the session ends */
 
 /* ---- ESMTP parameters ---- */

@@ -231,6 +231,8 @@ policy_open(void)
 	if (!closed)
 		die_config("smtpd_relay_restrictions would make an open relay: it needs reject_unauth_destination, "
 		    "defer_unauth_destination or reject");
+	resolver_free(resolver);
+	maps_free(sender_logins);
 	resolver = resolver_open();
 	sender_logins = service_maps(par.smtpd_sender_login_maps);
 }

@@ -18,7 +18,7 @@
 
 #include "base/banned.h"
 
-#define RCPTS_MAX (64u << 20)
+#define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
 
 static void on_time(void *ctx);
 

@@ -92,16 +92,19 @@ open_maps(struct maps **out, const char *name, const char *spec, struct buf *err
 void
 resolver_free(struct resolver *r)
 {
-	struct maps *const maps[] = { r->virtual_mailbox_maps, r->virtual_alias_maps, r->alias_maps,
-		r->relay_recipient_maps, r->transport_maps, r->users, r->system_users };
-	struct domain_list *const lists[] = { &r->mydestination, &r->virtual_mailbox_domains,
-		&r->virtual_alias_domains, &r->relay_domains };
-
-	for (size_t i = 0; i < NELEMS(maps); i++)
-		if (maps[i])
-			maps_free(maps[i]);
-	for (size_t i = 0; i < NELEMS(lists); i++)
-		free(lists[i]->v);
+	if (!r)
+		return;
+	maps_free(r->virtual_mailbox_maps);
+	maps_free(r->virtual_alias_maps);
+	maps_free(r->alias_maps);
+	maps_free(r->relay_recipient_maps);
+	maps_free(r->transport_maps);
+	maps_free(r->users);
+	maps_free(r->system_users);
+	free(r->mydestination.v);
+	free(r->virtual_mailbox_domains.v);
+	free(r->virtual_alias_domains.v);
+	free(r->relay_domains.v);
 	buf_fini(&r->key);
 	buf_fini(&r->value);
 	free(r);

@@ -49,7 +49,7 @@ struct resolve_spec {
 
 /* In open(). NULL and a sentence in err on a mistake. Keeps the spec's strings. */
 struct resolver *resolver_new(const struct resolve_spec *spec, struct buf *err);
-void resolver_free(struct resolver *r);
+void resolver_free(struct resolver *r);		/* NULL is fine */
 void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at the start of a session or message */
 
 /* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */

@@ -76,7 +76,8 @@ bool tls_server_ready(const struct tls_server *t) { return t != NULL; }
 struct tls_server *keylink_open(unsigned role, const char *alpn) { (void)role; (void)alpn; return tls_wanted ? &tls_here : NULL; }
 void keylink_start(void) { }
 
-bool worker_trusts(const struct sockaddr_storage *peer) { (void)peer; return false; }
+static bool trusted;
+bool worker_trusts(const struct sockaddr_storage *peer) { (void)peer; return trusted; }
 static unsigned left;
 void worker_left(void) { left++; }
 
@@ -436,6 +437,82 @@ test_starttls(void **state)
 	tls_open();
 }
 
+/* ---- restrictions ---- */
+
+#define DENIED_CLIENT "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied\r\n"
+#define LOGIN "EHLO c.example\r\nAUTH PLAIN AHUAcA==\r\n"
+
+/* The last reply to `in` under other restrictions. */
+static const struct policy_case {
+	const char *client, *relay, *recipient, *logins;
+	bool trusted, soft;
+	const char *in, *last;
+} policies[] = {
+	{ "", "reject_unauth_destination", "", "", false, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<bob@h.example>\r\n", OK_RCPT },
+	{ "", "reject_unauth_destination", "", "", true, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@y.z>\r\n",
+	    "554 5.7.1 <x@y.z>: Relay access denied\r\n" },
+	{ "", "defer_unauth_destination", "", "", false, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@y.z>\r\n",
+	    "454 4.7.1 <x@y.z>: Relay access denied\r\n" },
+	{ "", "permit_mynetworks, reject", "", "", true, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@y.z>\r\n", OK_RCPT },
+	{ "", "permit_mynetworks, reject", "", "", true, false, HELO "MAIL FROM:<a>\r\nRCPT TO:<bob>\r\n", OK_RCPT },
+	{ "", "permit_mynetworks, reject", "", "", false, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<bob@h.example>\r\n",
+	    "554 5.7.1 <bob@h.example>: Recipient address rejected: Access denied\r\n" },
+	{ "permit_sasl_authenticated, reject", "", "", "", true, false, HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<bob@h.example>\r\n",
+	    DENIED_CLIENT },
+	{ "permit_sasl_authenticated, reject", "", "", "", false, false, LOGIN "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@y.z>\r\n", OK_RCPT },
+	{ "", "permit", "reject_unauth_destination", "", false, false, HELO "MAIL FROM:<>\r\nRCPT TO:<x@y.z>\r\n",
+	    "554 5.7.1 <x@y.z>: Relay access denied\r\n" },
+	{ "", "reject_unauth_destination", "", "", false, true, HELO "MAIL FROM:<>\r\nRCPT TO:<x@y.z>\r\n",
+	    "454 4.7.1 <x@y.z>: Relay access denied\r\n" },
+	{ "", "reject_unauth_destination", "reject_non_fqdn_sender", "", false, false,
+	    HELO "MAIL FROM:<a@b>\r\nRCPT TO:<bob@h.example>\r\n",
+	    "504 5.5.2 <a@b>: Sender address rejected: need fully-qualified address\r\n" },
+	{ "", "reject_unauth_destination", "reject_non_fqdn_sender", "", false, false,
+	    HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\n", OK_RCPT },
+	{ "", "reject_unauth_destination", "reject_invalid_helo_hostname", "", false, false,
+	    "HELO a..b\r\nMAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\n",
+	    "501 5.5.2 <a..b>: Helo command rejected: Invalid name\r\n" },
+	{ "", "permit_sasl_authenticated, reject", "", "inline:{u@x.y=u@x other, @team.z=u@x, v@x.y=v}", false, false,
+	    LOGIN "MAIL FROM:<u@x.y>\r\n", OK_MAIL },
+	{ "", "permit_sasl_authenticated, reject", "", "inline:{u@x.y=u@x other, @team.z=u@x, v@x.y=v}", false, false,
+	    LOGIN "MAIL FROM:<any@team.z>\r\n", OK_MAIL },
+	{ "", "permit_sasl_authenticated, reject", "", "inline:{u@x.y=u@x other, @team.z=u@x, v@x.y=v}", false, false,
+	    LOGIN "MAIL FROM:<v@x.y>\r\n", "553 5.7.1 <v@x.y>: Sender address rejected: not owned by user u@x\r\n" },
+	{ "", "permit_sasl_authenticated, reject", "", "inline:{u@x.y=u@x other, @team.z=u@x, v@x.y=v}", false, false,
+	    LOGIN "MAIL FROM:<else@q.r>\r\n", "553 5.7.1 <else@q.r>: Sender address rejected: not owned by user u@x\r\n" },
+	{ "", "reject_unauth_destination", "", "", false, false, HELO "MAIL FROM:<a>\r\n",
+	    "501 5.1.7 Bad sender address syntax: bad address syntax\r\n" },
+};
+
+static void
+test_policies(void **state)
+{
+	struct params before = par;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(policies); i++) {
+		const struct policy_case *c = &policies[i];
+		struct span out, want = span_str(c->last);
+
+		par.smtpd_client_restrictions = c->client;
+		par.smtpd_relay_restrictions = c->relay;
+		par.smtpd_recipient_restrictions = c->recipient;
+		par.smtpd_sender_login_maps = c->logins;
+		par.soft_bounce = c->soft;
+		trusted = c->trusted;
+		policy_open();
+		begin();
+		feed(span_str(c->in), 1 << 20);
+		out = buf_span(&one.out);
+		if (!span_eq(span_skip(out, out.n > want.n ? out.n - want.n : 0), want))
+			fail_msg("policy %zu: got\n%s--- want last\n%s", i, out.p, c->last);
+		end();
+	}
+	trusted = false;
+	par = before;
+	policy_open();
+}
+
 /* ---- the way to intake ---- */
 
 #define ENVELOPE HELO "MAIL FROM:<a@c.example> BODY=8BITMIME\r\nRCPT TO:<bob@h.example>\r\n"
@@ -598,6 +675,7 @@ main(void)
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_intake_dies),
