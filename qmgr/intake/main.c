@@ -3,11 +3,9 @@
  * size limit, the hop limit and the fsync; an answer of 250 means that the
  * message is durable. Reads from smtpd, bounce and any local user's sendmail(1).
  */
-#include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/die.h"
@@ -17,7 +15,10 @@
 #include "base/banned.h"
 
 #define QMGR_TRIES 100			/* of 0.1 s: qmgr starts beside us */
-#define PUBLIC_TIMEOUT_S 300		/* a local user may hold a process so long and no longer */
+
+/* How long a local user may hold a process: idle, and between two parts of a message. */
+#define PUBLIC_IDLE_MS 10000
+#define PUBLIC_PART_MS 300000
 
 static struct intake intake;
 static struct dest_file file;
@@ -54,16 +55,18 @@ open_intake(void)
 static enum msg_result
 receive(int fd, unsigned from, unsigned to, struct msg *m, bool within)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (from == R_PUBLIC && poll(&p, 1, within ? PUBLIC_PART_MS : PUBLIC_IDLE_MS) != 1)
+		return MSG_END;
+	if (from == R_PUBLIC)
+		return msg_recv(fd, from, to, m);
 	return within ? msg_recv(fd, from, to, m) : service_recv(fd, from, to, m);
 }
 
 static void
 serve(int fd, unsigned role)
 {
-	struct timeval limit = { .tv_sec = PUBLIC_TIMEOUT_S };
-
-	if (role == R_PUBLIC)
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	intake.role = role;
 	intake_serve(&intake, &links, fd);
 	if (links.qmgr < 0)
