@@ -126,11 +126,10 @@ state_is_ours(int fd)
 }
 
 void
-index_value(struct store_index *ix, const struct index_key *key, struct span content, struct buf *out)
+index_value(const struct index_key *key, struct span content, struct buf *out)
 {
 	struct mail_id sum;
 
-	(void)ix;
 	buf_reset(out);
 	buf_add_u64(out, 0);
 	buf_add(out, key->b, key->n);

@@ -52,7 +52,7 @@ bool index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *c
 MDB_txn *index_reader(struct store_index *ix);	/* a read transaction of now; NULL: failed. Values are valid until the next call */
 void index_reader_done(struct store_index *ix);
 
-void index_value(struct store_index *ix, const struct index_key *key, struct span content, struct buf *out);
+void index_value(const struct index_key *key, struct span content, struct buf *out);
 bool index_content(const struct index_key *key, MDB_val value, struct span *content) CHECKED;	/* false: damaged */
 static inline MDB_val
 index_mdb_key(const struct index_key *key)

@@ -227,7 +227,7 @@ put_message(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f, const stru
 	buf_init(&record, RECORD_FIXED + FILENAME_MAX_);
 	buf_init(&value, 1024);
 	folder_key(f->dir, 'M', m->uid, &key);
-	index_value(ix, &key, record_of(m, &record), &value);
+	index_value(&key, record_of(m, &record), &value);
 	k = index_mdb_key(&key);
 	rc = mdb_get(txn, ix->db, &k, &old);
 	if (rc == MDB_NOTFOUND || (rc == 0 && !span_eq(span_of(old.mv_data, old.mv_size), buf_span(&value)))) {
@@ -299,7 +299,7 @@ put_folder(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f)
 	}
 	buf_init(&value, 1024);
 	folder_key(f->dir, 'F', 0, &key);
-	index_value(ms->index, &key, span_of(&rec, sizeof(rec)), &value);
+	index_value(&key, span_of(&rec, sizeof(rec)), &value);
 	k = index_mdb_key(&key);
 	v = (MDB_val){ value.len, value.p };
 	rc = mdb_put(txn, ms->index->db, &k, &v, 0);

@@ -89,7 +89,7 @@ write_strings(struct mailstore *ms, void *ctx)
 	for (size_t i = 0; i < ix->npending && rc == 0; i++) {
 		MDB_val k = index_mdb_key(&ix->pending[i].key), v;
 
-		index_value(ix, &ix->pending[i].key, ix->pending[i].value, &value);
+		index_value(&ix->pending[i].key, ix->pending[i].value, &value);
 		v = (MDB_val){ value.len, value.p };
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
 	}
