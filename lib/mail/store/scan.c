@@ -300,50 +300,72 @@ rename_twin(struct mailfolder *f, struct mail_message *m, struct filename *name,
 	return folder_rename_message(f, m, name, m->place);
 }
 
-static bool
-fresh_is_twin(const struct scan *s, const struct id_table *among, size_t i)
+static struct mail_message *
+twin_of(const struct scan *s, const struct id_table *among, size_t i)
 {
 	struct mail_message *first = table_find(&s->known, s->f->msgs, &s->fresh[i].id);
 
 	if (first)			/* seen: or it would not be fresh */
-		return true;
+		return first;
 	first = table_find(among, s->fresh, &s->fresh[i].id);
-	return first && first != &s->fresh[i];
+	return first != &s->fresh[i] ? first : NULL;
+}
+
+/* One file that was renamed while we read the directory, and so was met under both names. */
+static bool
+is_renamed(struct mailfolder *f, struct mail_message *first, const struct mail_message *again)
+{
+	char path[DRIVER_PATH_MAX];
+
+	if (!driver_path(path, f->dir, driver_places[first->place], first->name) || access(path, F_OK) == 0 || errno != ENOENT)
+		return false;
+	free(first->name);
+	first->name = x_strdup(again->name);
+	first->place = again->place;
+	f->trusted = false;
+	return true;
+}
+
+/* A second file of a base stays as a message of its own, where names may be given. */
+static bool
+keep_twin(struct mailfolder *f, struct mail_message *m)
+{
+	struct filename name;
+	struct buf base;
+	bool keep;
+
+	buf_init(&base, FILENAME_MAX_);
+	keep = !(f->how & MAILFOLDER_PLAIN) && filename_parse(span_str(m->name), &name) && rename_twin(f, m, &name, &base);
+	buf_fini(&base);
+	return keep;
 }
 
 static void
 split_twins(struct scan *s)
 {
+	enum fate { KEEP, TWIN, DROP };
+	uint8_t *fate = x_alloc(s->nfresh + 1);
 	struct id_table among;
 	size_t n = 0;
 
 	table_init(&among, s->fresh, s->nfresh);
 	for (size_t i = 0; i < s->nfresh; i++) {
-		struct mail_message *m = &s->fresh[i];
+		struct mail_message *first = twin_of(s, &among, i);
 
-		if (fresh_is_twin(s, &among, i))
-			m->flags |= MFLAG_GONE;
+		if (first)
+			fate[i] = is_renamed(s->f, first, &s->fresh[i]) ? DROP : TWIN;
 	}
 	for (size_t i = 0; i < s->nfresh; i++) {
 		struct mail_message m = s->fresh[i];
-		struct filename name;
-		struct buf base;
-		bool keep = true;
 
-		buf_init(&base, FILENAME_MAX_);
-		if (m.flags & MFLAG_GONE) {
-			m.flags &= (uint8_t)~MFLAG_GONE;
-			keep = !(s->f->how & MAILFOLDER_PLAIN) && filename_parse(span_str(m.name), &name) &&
-			    rename_twin(s->f, &m, &name, &base);
-		}
-		buf_fini(&base);
-		if (keep)
+		if (fate[i] == KEEP || (fate[i] == TWIN && keep_twin(s->f, &m)))
 			s->fresh[n++] = m;
 		else
 			free(m.name);
 	}
 	s->nfresh = n;
 	free(among.slot);
+	free(fate);
 }
 
 /* UIDs for those without; everything from new/ into cur/. */
@@ -422,11 +444,16 @@ enum store_result
 folder_scan(struct mailfolder *f)
 {
 	struct scan s = { .f = f, .before = f->n };
+	/*
+	 * Without the lock new/ comes first: what moves to cur/ meanwhile is met there. With it, cur/
+	 * does: a foreign program's move is then seen by the next scan, whole.
+	 */
+	enum place first = f->how & MAILFOLDER_PLAIN ? PLACE_NEW : PLACE_CUR;
 	bool ok;
 
 	table_init(&s.known, f->msgs, f->n);
 	s.seen = x_alloc(f->n + 1);
-	ok = each_entry(&s, PLACE_CUR, scan_entry) && each_entry(&s, PLACE_NEW, scan_entry);
+	ok = each_entry(&s, first, scan_entry) && each_entry(&s, first == PLACE_CUR ? PLACE_NEW : PLACE_CUR, scan_entry);
 	if (ok && !all_seen(&s))
 		ok = each_entry(&s, PLACE_CUR, missed_entry) && each_entry(&s, PLACE_NEW, missed_entry);
 	if (ok) {
