@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "flow.h"
 #include "queue.h"
+#include "steady.h"
 #include "base/banned.h"
 
 #define ARENA_MAX (64u << 20)
@@ -38,7 +39,7 @@ active_count(void)
 uint64_t
 active_age(const struct active *a)
 {
-	uint64_t now = clock_wall_us(), then = a->file.env.arrival_us;
+	uint64_t now = steady_us(), then = a->file.env.arrival_us;
 
 	return now > then ? (now - then) / 1000000 : 0;
 }

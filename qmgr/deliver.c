@@ -336,7 +336,6 @@ drain(struct site *s)
 			refuse(d->a, s, d->dest[i]);
 		deliver_end(d);
 	}
-	state_unpark(s, UINT32_MAX);
 }
 
 void
@@ -369,4 +368,6 @@ deliver_end(struct delivery *d)
 	free(d);
 	if (schedule_done(s, f, clock_mono_ms()))
 		drain(s);
+	else if (s->parked.count && !s->dead_until)
+		state_unpark(s);
 }

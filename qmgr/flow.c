@@ -12,6 +12,7 @@
 #include "reason.h"
 #include "service/params.h"
 #include "state.h"
+#include "steady.h"
 #include "wheel.h"
 #include "base/banned.h"
 
@@ -95,7 +96,7 @@ flow_arrived(struct span id)
 static void
 found_queued(struct span id, uint64_t tried)
 {
-	uint64_t now = (uint64_t)clock_wall(), arrival, next;
+	uint64_t now = steady_us() / 1000000, arrival, next;
 	struct message *m;
 
 	if (!tried) {
@@ -154,13 +155,6 @@ flow_hurry(struct message *m)
 /* ---- the clock ---- */
 
 static void
-unpark(struct site *s)
-{
-	if (s->parked.count && s->nready < schedule_limits.share / 2)
-		state_unpark(s, schedule_limits.share / 2);
-}
-
-static void
 on_tick(void *ctx)
 {
 	uint32_t now = seconds_up();
@@ -169,7 +163,7 @@ on_tick(void *ctx)
 	ticking = false;
 	wheel_turn(now, flow_due);
 	agent_tick(clock_mono_ms());
-	site_each(unpark);
+	site_each(state_unpark);
 	if (now - last_sweep >= SWEEP_EVERY) {
 		schedule_sweep(clock_mono_ms());
 		last_sweep = now;

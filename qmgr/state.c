@@ -13,6 +13,7 @@
 #include "reason.h"
 #include "report.h"
 #include "service/params.h"
+#include "steady.h"
 #include "wheel.h"
 #include "base/banned.h"
 
@@ -113,20 +114,23 @@ state_park(struct site *s, struct message *m)
 static void
 unpark_dead(struct site *s, struct message *m, uint64_t now)
 {
-	uint64_t wall = (uint64_t)clock_wall(), arrival = message_arrival(m);
-	uint64_t delay = state_backoff(wall > arrival ? wall - arrival : 0), dead = (s->dead_until - now) / 1000 + 1;
+	uint64_t today = steady_us() / 1000000, arrival = message_arrival(m);
+	uint64_t delay = state_backoff(today > arrival ? today - arrival : 0), dead = (s->dead_until - now) / 1000 + 1;
 
 	queue_touch(m);
 	state_wait(m, delay > dead ? delay : dead, reason_keep(reason_text(s->reason)));
 }
 
 void
-state_unpark(struct site *s, uint32_t n)
+state_unpark(struct site *s)
 {
+	uint32_t n = schedule_limits.share / 4 + 1;
 	uint64_t now = clock_mono_ms();
 	bool dead = site_dead(s, now);
 	struct message *m;
 
+	if (s->nready >= schedule_limits.share / 2)
+		return;
 	for (; n && (m = message_pop(&s->parked)) != NULL; n--) {
 		if (dead)
 			unpark_dead(s, m, now);

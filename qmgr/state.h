@@ -20,7 +20,7 @@ void state_wait(struct message *m, uint64_t delay, uint16_t reason);
 uint64_t state_backoff(uint64_t age);		/* seconds until the next attempt of a message of that age */
 
 void state_park(struct site *s, struct message *m);
-/* Up to n parked messages go on: to an attempt, or to wait when the site is dead. */
-void state_unpark(struct site *s, uint32_t n);
+/* When the site has little that is ready, some parked messages go on: to an attempt, or to wait if it is dead. */
+void state_unpark(struct site *s);
 
 #endif

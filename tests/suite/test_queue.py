@@ -145,5 +145,19 @@ def too_old_mail_is_returned_and_a_failing_report_is_dropped():
         check('status=expired, returned to sender' in i.log() and 'the sender is null' in i.log(), 'see the log')
 
 
+@test
+def a_small_active_limit_parks_and_delivers_everything():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}qmgr_message_active_limit = 20\n') as i:
+        ts = [threading.Thread(target=submit, args=(i, 'alice@example.test', to), kwargs={'n': 200})
+              for to in (['x@far.test'], ['bob@example.test'], ['y@far.test', 'bob@example.test'])]
+        for t in ts:
+            t.start()
+        for t in ts:
+            t.join()
+        idle(i, 30)
+        check(len(sink.mails) == 400 and len(i.mails('bob')) == 400, f'{len(sink.mails)}, {len(i.mails("bob"))}')
+
+
 if __name__ == '__main__':
     main()

@@ -1,6 +1,6 @@
 /*
  * The memory of qmgr: messages, reasons, the timer wheel, sites and their windows. No disk, no clock.
- * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c
+ * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/steady.c
  */
 #include "tests/unit/unit.h"
 
@@ -12,6 +12,7 @@
 #include "qmgr/message.h"
 #include "qmgr/reason.h"
 #include "qmgr/schedule.h"
+#include "qmgr/steady.h"
 #include "qmgr/wheel.h"
 #include "base/banned.h"
 
@@ -254,6 +255,21 @@ test_unget(void **state)
 	assert_null(schedule_next(POOL_LOCAL, yes));
 }
 
+static void
+test_steady_clock(void **state)
+{
+	const uint64_t s = 1000000, begin = 1800000000 * s, year = 365ull * 86400 * s;
+	uint64_t t;
+
+	(void)state;
+	assert_int_equal(steady_step(begin, 1000), begin);
+	assert_int_equal(steady_step(begin + s, 2000), begin + s);
+	assert_int_equal(steady_step(begin + 10 * year, 3000), begin + 3 * s);		/* ahead: double speed */
+	assert_int_equal(steady_step(begin - 10 * year, 4000), begin + 3 * s);		/* back: stands still */
+	t = steady_step(begin + 4 * s, 5000);
+	assert_int_equal(t, begin + 4 * s);						/* agrees again */
+}
+
 int
 main(void)
 {
@@ -266,6 +282,7 @@ main(void)
 		cmocka_unit_test(test_sites_take_turns_within_their_windows),
 		cmocka_unit_test(test_a_site_of_troubles_dies_and_comes_back_slowly),
 		cmocka_unit_test(test_unget),
+		cmocka_unit_test(test_steady_clock),
 	};
 
 	limits();
