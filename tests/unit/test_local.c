@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
 static char dir[64];
@@ -135,6 +136,16 @@ test_bad_mailboxes(void **state)
 	assert_int_equal(deliver("x\n", "u@d.test", "d.test/file", false).kind, OUTCOME_DEFERRED);
 }
 
+static int
+teardown(void **state)
+{
+	(void)state;
+	if (chdir("/") < 0)
+		return -1;
+	remove_tree(dir);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -145,5 +156,5 @@ main(void)
 		cmocka_unit_test(test_bad_mailboxes),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

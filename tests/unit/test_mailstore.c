@@ -14,6 +14,7 @@
 
 #include "base/fdio.h"
 #include "mail/store/filename.h"
+#include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
 static int
@@ -26,26 +27,6 @@ setup(void **state)
 	assert_return_code(chdir(dir), 0);
 	*state = dir;
 	return 0;
-}
-
-static void
-remove_tree(const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		char entry[4096];
-
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		snprintf(entry, sizeof(entry), "%s/%s", path, e->d_name);
-		if (unlink(entry) < 0)
-			remove_tree(entry);
-	}
-	if (d)
-		closedir(d);
-	rmdir(path);
 }
 
 static int

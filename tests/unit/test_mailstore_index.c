@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "base/rand.h"
+#include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
 #define MESSAGES 260
@@ -268,6 +269,16 @@ test_foreign_changes(void **state)
 	}
 }
 
+static int
+teardown(void **state)
+{
+	(void)state;
+	if (chdir("/") < 0)
+		return -1;
+	remove_tree(dir);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -278,5 +289,5 @@ main(void)
 		cmocka_unit_test(test_foreign_changes),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
 static char dir[64];
@@ -152,6 +153,16 @@ test_in_use(void **state)
 	expect("NOOP\r\n", HELLO "+OK\r\n");
 }
 
+static int
+teardown(void **state)
+{
+	(void)state;
+	if (chdir("/") < 0)
+		return -1;
+	remove_tree(dir);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -162,5 +173,5 @@ main(void)
 		cmocka_unit_test(test_in_use),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
