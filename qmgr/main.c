@@ -38,9 +38,11 @@ on_intake(void *ctx, int events)
 {
 	struct intake_link *l = ctx;
 	struct msg m;
-	enum msg_result r = msg_recv(l->fd, R_INTAKE, R_QMGR, &m);	/* one: to ask for a second costs a call as well */
+	enum msg_result r;
 
 	(void)events;
+	/* one: to ask for a second costs a call as well */
+	r = msg_recv(l->fd, R_INTAKE, R_QMGR, &m);
 	if (r == MSG_AGAIN)
 		return;
 	if (r == MSG_OK && m.kind == MSG_NEW) {

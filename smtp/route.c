@@ -315,7 +315,8 @@ route_start(struct delivery *d)
 		return;
 	}
 	if (!par.smtp_dns_lookups && !literal_address(r->hop.host, &sa)) {
-		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3", "host %s: DNS look-ups are switched off", r->hop.host));
+		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3",
+		    "host %s: DNS look-ups are switched off", r->hop.host));
 		return;
 	}
 	if (r->hop.direct)

@@ -311,7 +311,8 @@ stream_more(struct session *s)
 	}
 	buf_reset(&out);
 	if (!ok) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0",
+		    "cannot read the queue file: %s", strerror(errno));
 
 		over(s, &o);
 	} else if (body_at_end(&s->body)) {
@@ -432,7 +433,8 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 	len = name_target(s);
 	fd = socket(t->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || (connect(fd, (const struct sockaddr *)&s->target.sa, len) < 0 && errno != EINPROGRESS)) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.4.1", "connect to %s: %s", s->mta, strerror(errno));
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.4.1",
+		    "connect to %s: %s", s->mta, strerror(errno));
 
 		if (fd >= 0)
 			close(fd);

@@ -89,7 +89,7 @@ add_servers(const char *servers)
 		char *address = x_spandup(word);
 
 		if (++n > SERVERS_MAX || ub_ctx_set_fwd(resolver, address) != 0)
-			die_config("dns_servers: %s is not an address or address@port (or there are too many)", address);
+			die_config("dns_servers: %s is no address or address@port, or one too many", address);
 		free(address);
 	}
 	if (n) {
