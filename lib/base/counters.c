@@ -6,19 +6,26 @@
  * locked. When a bucket is full its least recently used slot without an open
  * connection is taken over: then a count may be lost, never invented.
  * The hash is keyed by a secret made at run time: strangers choose the keys.
+ *
+ * Open connections are counted for each worker by itself: those of a worker
+ * that was killed end with it, and the next one to come takes them out.
  */
 #include "base/counters.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/banned.h"
 
 #define WAYS 8
+#define WORKERS 16		/* that have a count of their own; any more share the last one */
 
 /* One rate in one word: number of the window (24 bits), events in it (20), events in the one before (20). */
 #define EVENTS_MAX 0xfffffu
@@ -27,19 +34,25 @@
 struct slot {
 	_Atomic uint64_t tag;		/* 0: free */
 	_Atomic uint64_t rate[COUNT_KINDS];
-	_Atomic uint32_t value[COUNT_KINDS];
-	_Atomic uint32_t used;		/* second of the last use */
+	_Atomic uint32_t value[COUNT_KINDS];	/* COUNT_CONNECTIONS: in `open` */
+	_Atomic uint32_t open[WORKERS];		/* connections, by worker */
+	_Atomic uint32_t used;			/* second of the last use */
 };
 
-#define BUCKETS ((COUNTERS_SIZE - 64) / (WAYS * sizeof(struct slot)))
+#define BUCKETS ((COUNTERS_SIZE - 128) / (WAYS * sizeof(struct slot)))
 
-struct counters {
+struct table {
 	_Atomic uint64_t secret[2];	/* 0: not made yet */
-	char pad[48];
+	_Atomic int32_t worker[WORKERS - 1];	/* process ids */
 	struct slot slots[BUCKETS][WAYS];
 };
 
-_Static_assert(sizeof(struct counters) <= COUNTERS_SIZE, "the table must fit its file");
+struct counters {
+	struct table *t;
+	unsigned worker;		/* our own number */
+};
+
+_Static_assert(sizeof(struct table) <= COUNTERS_SIZE, "the table must fit its file");
 
 static void
 make_secret(_Atomic uint64_t *at)
@@ -50,18 +63,78 @@ make_secret(_Atomic uint64_t *at)
 	atomic_compare_exchange_strong(at, &none, mine | 1);
 }
 
+/* The counts of a worker that is gone. */
+static void
+clear_worker(struct table *t, unsigned worker)
+{
+	for (size_t b = 0; b < BUCKETS; b++)
+		for (size_t i = 0; i < WAYS; i++)
+			atomic_store_explicit(&t->slots[b][i].open[worker], 0, memory_order_relaxed);
+}
+
+/* A number of our own; before the jail, which does not let us look for others. */
+static unsigned
+enter_worker(struct table *t)
+{
+	int32_t mine = (int32_t)getpid();
+
+	for (unsigned i = 0; i < WORKERS - 1; i++) {
+		int32_t pid = atomic_load(&t->worker[i]);
+
+		if (pid != 0 && pid != mine && (kill(pid, 0) == 0 || errno != ESRCH))
+			continue;
+		if (!atomic_compare_exchange_strong(&t->worker[i], &pid, mine))
+			continue;
+		if (pid != mine)
+			clear_worker(t, i);
+		return i;
+	}
+	return WORKERS - 1;
+}
+
+/* The others that are gone: their connections would count for ever if no further worker came. */
+static void
+bury_workers(struct table *t)
+{
+	for (unsigned i = 0; i < WORKERS - 1; i++) {
+		int32_t pid = atomic_load(&t->worker[i]);
+
+		if (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
+			continue;
+		clear_worker(t, i);
+		atomic_compare_exchange_strong(&t->worker[i], &pid, 0);
+	}
+}
+
 struct counters *
 counters_map(int fd)
 {
 	int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
 	void *p = mmap(NULL, COUNTERS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
-	struct counters *c = p;
+	struct counters *c;
 
 	if (p == MAP_FAILED)
 		return NULL;
-	make_secret(&c->secret[0]);
-	make_secret(&c->secret[1]);
+	c = x_new(struct counters);
+	c->t = p;
+	make_secret(&c->t->secret[0]);
+	make_secret(&c->t->secret[1]);
+	bury_workers(c->t);
+	c->worker = enter_worker(c->t);
 	return c;
+}
+
+void
+counters_unmap(struct counters *c)
+{
+	if (!c)
+		return;
+	if (c->worker < WORKERS - 1) {
+		clear_worker(c->t, c->worker);
+		atomic_store(&c->t->worker[c->worker], 0);
+	}
+	munmap(c->t, COUNTERS_SIZE);
+	free(c);
 }
 
 static uint64_t
@@ -77,13 +150,13 @@ mix(uint64_t h)
 static uint64_t
 tag_of(struct counters *c, struct span key)
 {
-	uint64_t h = atomic_load_explicit(&c->secret[0], memory_order_relaxed) ^ key.n;
+	uint64_t h = atomic_load_explicit(&c->t->secret[0], memory_order_relaxed) ^ key.n;
 
 	for (size_t i = 0; i < key.n; i += 8) {
 		uint64_t part = 0;
 
 		memcpy(&part, key.p + i, key.n - i < 8 ? key.n - i : 8);
-		h = mix(h ^ part) + atomic_load_explicit(&c->secret[1], memory_order_relaxed);
+		h = mix(h ^ part) + atomic_load_explicit(&c->t->secret[1], memory_order_relaxed);
 	}
 	h = mix(h);
 	return h ? h : 1;
@@ -102,6 +175,18 @@ clear_slot(struct slot *s)
 		atomic_store_explicit(&s->rate[k], 0, memory_order_relaxed);
 		atomic_store_explicit(&s->value[k], 0, memory_order_relaxed);
 	}
+	for (int w = 0; w < WORKERS; w++)
+		atomic_store_explicit(&s->open[w], 0, memory_order_relaxed);
+}
+
+static uint32_t
+connections(struct slot *s)
+{
+	uint32_t sum = 0;
+
+	for (int w = 0; w < WORKERS; w++)
+		sum += atomic_load_explicit(&s->open[w], memory_order_relaxed);
+	return sum;
 }
 
 /* Higher is a better victim: a free slot, then the longest unused without a connection, then the longest unused. */
@@ -112,7 +197,7 @@ worth_taking(struct slot *s, uint32_t now)
 
 	if (atomic_load_explicit(&s->tag, memory_order_relaxed) == 0)
 		return UINT64_MAX;
-	if (atomic_load_explicit(&s->value[COUNT_CONNECTIONS], memory_order_relaxed) == 0)
+	if (connections(s) == 0)
 		idle |= 1ull << 32;
 	return idle;
 }
@@ -122,7 +207,7 @@ static struct slot *
 slot_of(struct counters *c, struct span key, bool make)
 {
 	uint64_t tag = tag_of(c, key), best_worth = 0, old;
-	struct slot *bucket = c->slots[tag % BUCKETS], *best = bucket;
+	struct slot *bucket = c->t->slots[tag % BUCKETS], *best = bucket;
 	uint32_t now = now_s();
 
 	for (int i = 0; i < WAYS; i++) {
@@ -151,17 +236,19 @@ uint32_t
 counters_add(struct counters *c, struct span key, enum counter kind, int32_t by)
 {
 	struct slot *s = slot_of(c, key, by > 0);
+	_Atomic uint32_t *at;
 	uint32_t old, want;
 
 	if (!s)
 		return 0;
-	old = atomic_load(&s->value[kind]);
+	at = kind == COUNT_CONNECTIONS ? &s->open[c->worker] : &s->value[kind];
+	old = atomic_load(at);
 	do {
 		int64_t v = (int64_t)old + by;
 
 		want = v < 0 ? 0 : v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
-	} while (!atomic_compare_exchange_weak(&s->value[kind], &old, want));
-	return want;
+	} while (!atomic_compare_exchange_weak(at, &old, want));
+	return kind == COUNT_CONNECTIONS ? connections(s) : want;
 }
 
 /* The word of a rate as it is in `window`: what lies further back is forgotten. */

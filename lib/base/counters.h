@@ -16,7 +16,12 @@
 enum counter { COUNT_CONNECTIONS, COUNT_CONNECTION_RATE, COUNT_MESSAGE_RATE, COUNT_RCPT_RATE, COUNT_AUTH_FAILURES, COUNT_KINDS };
 
 struct counters;
-struct counters *counters_map(int fd);		/* NULL with errno; fd < 0: private memory (one worker) */
+/*
+ * Before the jail, once a process. NULL with errno; fd < 0: private memory (one worker). Connections that a
+ * worker had counted when it was killed are forgotten here, by the next one.
+ */
+struct counters *counters_map(int fd);
+void counters_unmap(struct counters *c);	/* takes out what this worker has counted as connections */
 
 /* key: the client's network (IPv4 /32, IPv6 /64 bytes). Returns the value after the change. */
 uint32_t counters_add(struct counters *c, struct span key, enum counter kind, int32_t by);

@@ -22,6 +22,7 @@ gauge(void **state)
 	assert_int_equal(counters_add(c, SPAN("\x7f\0\0\1"), COUNT_CONNECTIONS, -1), 1);
 	assert_int_equal(counters_add(c, SPAN("\x7f\0\0\1"), COUNT_CONNECTIONS, -5), 0);
 	assert_int_equal(counters_add(c, SPAN("unknown"), COUNT_CONNECTIONS, -1), 0);
+	counters_unmap(c);
 }
 
 static void
@@ -37,6 +38,7 @@ rates(void **state)
 	assert_int_equal(counters_rate(c, SPAN("k"), COUNT_RCPT_RATE, 1, true), 1);
 	usleep(2100000);
 	assert_int_equal(counters_rate(c, SPAN("k"), COUNT_RCPT_RATE, 1, false), 0);
+	counters_unmap(c);
 }
 
 static void
@@ -53,6 +55,7 @@ full_table(void **state)
 	}
 	/* what has a connection is not taken over by what has none */
 	assert_int_equal(counters_add(c, SPAN("mine"), COUNT_CONNECTIONS, 1), 2);
+	counters_unmap(c);
 }
 
 static void
@@ -79,6 +82,39 @@ shared(void **state)
 	waitpid(pid, &status, 0);
 	assert_int_equal(counters_add(c, SPAN("k"), COUNT_MESSAGE_RATE, -1), 19999);
 	assert_null(counters_map(9999));
+	counters_unmap(c);
+	close(fd);
+}
+
+static void
+killed_worker(void **state)
+{
+	int fd = memfd_create("counters", MFD_CLOEXEC), status;
+	struct counters *c, *next;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, COUNTERS_SIZE), 0);
+	c = counters_map(fd);
+	counters_add(c, SPAN("k"), COUNT_CONNECTIONS, 1);
+	pid = fork();
+	if (pid == 0) {
+		struct counters *mine = counters_map(fd);
+
+		for (int i = 0; i < 40; i++)
+			counters_add(mine, SPAN("k"), COUNT_CONNECTIONS, 1);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(counters_add(c, SPAN("k"), COUNT_CONNECTIONS, 1), 42);
+	pid = fork();			/* master starts another */
+	if (pid == 0) {
+		next = counters_map(fd);
+		_exit((int)counters_add(next, SPAN("k"), COUNT_CONNECTIONS, 1));
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(WEXITSTATUS(status), 3);
+	counters_unmap(c);
 	close(fd);
 }
 
@@ -90,6 +126,7 @@ main(void)
 		cmocka_unit_test(rates),
 		cmocka_unit_test(full_table),
 		cmocka_unit_test(shared),
+		cmocka_unit_test(killed_worker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
