@@ -124,7 +124,10 @@ input_command(struct session *s)
 		case LITERAL_NONE:
 			return INPUT_COMMAND;
 		case LITERAL_BAD:
-			return too_long(s) ? INPUT_COMMAND : INPUT_END;
+			if (sync)
+				return INPUT_REFUSED;	/* the client waits: nothing of it is on its way */
+			too_long(s);
+			return INPUT_END;
 		case LITERAL_FOLLOWS:
 			break;
 		}

@@ -6,7 +6,7 @@
 
 enum input_result {
 	INPUT_COMMAND,		/* s->line holds it; perhaps s->literal: the message of APPEND follows */
-	INPUT_REFUSED,		/* a literal was too large, its bytes are gone: answer BAD with s->line's tag */
+	INPUT_REFUSED,		/* a literal was too large or malformed, its bytes are gone: answer BAD with s->line's tag */
 	INPUT_END,		/* the stream has ended, or must: s->io.end tells */
 };
 enum input_result input_command(struct session *s);

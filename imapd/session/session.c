@@ -223,7 +223,7 @@ serve(struct session *s)
 			return;
 		case INPUT_REFUSED:
 			answer(s, input_tag(buf_span(&s->line), &rest),
-			    (struct reply){ REPLY_BAD, "TOOBIG", "Literal is too large" });
+			    (struct reply){ REPLY_BAD, "TOOBIG", "Literal is too large, or no literal" });
 			break;
 		case INPUT_COMMAND:
 			run_command(s);

@@ -258,7 +258,8 @@ bad_commands(void **state UNUSED)
 	say(&c, "a FOO\r\n", "* BYE Too many", NULL, NULL);
 	stop(&c);
 	start(&c, 10000);
-	say(&c, "a NOOP {99999999999}\r\n", "* BYE", NULL, NULL);
+	say(&c, "a APPEND INBOX {99999999999}\r\n", "a BAD [TOOBIG]", NULL, NULL);
+	say(&c, "a NOOP {99999999999+}\r\n", "* BYE", NULL, NULL);
 	stop(&c);
 }
 
