@@ -228,8 +228,9 @@ parse_decode_name(struct parser *p, struct span raw, struct span *name, bool *ok
 	else if ((*ok = address_utf8_valid(raw)))
 		buf_addspan(&out, raw);
 	*ok = *ok && !out.over;
-	for (size_t i = 0; i < out.len; i++)
-		if ((unsigned char)out.p[i] < 0x20 || out.p[i] == 0x7f)
+	for (size_t i = 0; i < out.len; i++)	/* no controls, U+0080 to U+009F neither */
+		if ((unsigned char)out.p[i] < 0x20 || out.p[i] == 0x7f ||
+		    ((unsigned char)out.p[i] == 0xc2 && (unsigned char)out.p[i + 1] < 0xa0))
 			*ok = false;
 	*name = arena_span(p->arena, buf_span(&out));
 	buf_fini(&out);
