@@ -78,7 +78,8 @@ fail(struct session *s, const struct authreply *a)
 	size_t i = a->result < NELEMS(failures) && failures[a->result].code ? a->result : AUTH_UNAVAILABLE;
 	struct reply r = reply_make(failures[i].code, failures[i].dsn, "%s", failures[i].text);
 
-	log_warn(s->id, "unknown[%s]: SASL %s authentication failed: %.*s", s->addr, s->auth_mech, SPAN_FMT(a->text));
+	log_warn(s->id, "unknown[%s]: SASL %s authentication failed: %.*s", s->addr, s->auth_mech,
+	    SPAN_FMT(a->text));
 	x_free(&s->auth_mech);
 	if (i == AUTH_FAILED)
 		r.delay_ms = limits_auth_failure(s);
@@ -162,7 +163,8 @@ cmd_auth(struct session *s, struct span arg)
 		return reply_make(501, "5.5.2", "Error: the initial response is not base64");
 	}
 	s->auth_mech = x_spandup(mech);
-	s->auth = authclient_start(mech, has_initial, buf_span(&data), s->secure, span_str(s->addr), -1, on_reply, s);
+	s->auth = authclient_start(mech, has_initial, buf_span(&data), s->secure, span_str(s->addr), -1,
+	    on_reply, s);
 	buf_fini(&data);
 	return reply_pending();
 }

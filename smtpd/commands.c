@@ -71,8 +71,10 @@ static const struct smtp_command commands[] = {
 
 _Static_assert(NELEMS(commands) <= SMTP_COMMANDS_MAX, "a session counts each command");
 
-/* What no mail client ever says first: other protocols sent here by a browser or a scanner (smtpd_forbidden_commands). */
-static const char *const bogus[] = { "GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS ", "DELETE ", "PRI * ", "SSH-" };
+/* What no mail client ever says: other protocols, sent here by a browser or a scanner. */
+static const char *const bogus[] = {
+	"GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS ", "DELETE ", "PRI * ", "SSH-",
+};
 
 bool
 command_is_bogus(struct span input)

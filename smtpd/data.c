@@ -334,7 +334,8 @@ data_input(struct session *s)
 void
 data_tick(struct session *s)
 {
-	bool slow = !s->window_paused && s->window_received < (uint64_t)par.smtpd_min_data_rate * (DATA_TICK_MS / 1000);
+	uint64_t least = (uint64_t)par.smtpd_min_data_rate * (DATA_TICK_MS / 1000);
+	bool slow = !s->window_paused && s->window_received < least;
 	struct reply r;
 
 	s->slow_windows = slow ? s->slow_windows + 1 : 0;
@@ -342,7 +343,8 @@ data_tick(struct session *s)
 		window_begin(s);
 		return;
 	}
-	log_info(s->id, "timeout after DATA from unknown[%s]: fewer than %u bytes a second", s->addr, par.smtpd_min_data_rate);
+	log_info(s->id, "timeout after DATA from unknown[%s]: fewer than %u bytes a second", s->addr,
+	    par.smtpd_min_data_rate);
 	intake_drop(&s->job);
 	s->phase = PH_WAIT;
 	r = reply_close(421, "4.4.2", "%s Error: too slow", par.myhostname);

@@ -1,4 +1,7 @@
-/* envelope.c: MAIL, RCPT, RSET, VRFY: a stranger's addresses and parameters, each checked before it is kept. */
+/*
+ * envelope.c: MAIL, RCPT, RSET, VRFY: a stranger's addresses and parameters,
+ * each checked before it is kept.
+ */
 #include "smtpd.h"
 
 #include "mail/address.h"

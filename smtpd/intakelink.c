@@ -1,4 +1,7 @@
-/* intakelink.c: the pool of links to intake. Trusts intake's answers as far as the message decoder checks them. */
+/*
+ * intakelink.c: the pool of links to intake. Trusts intake's answers as far as
+ * the message decoder checks them.
+ */
 #include "intakelink.h"
 
 #include <errno.h>

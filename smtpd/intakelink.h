@@ -13,7 +13,7 @@
 
 #define INTAKE_LINKS 16			/* of one worker */
 #define INTAKE_WAIT_MS 60000		/* for a link */
-#define INTAKE_ANSWER_MS 300000		/* from the last part to MAIL_DONE; RFC 5321 4.5.3.2.6 gives the client 10 minutes */
+#define INTAKE_ANSWER_MS 300000		/* from the last part to MAIL_DONE; clients wait 10 minutes (RFC 5321) */
 #define INTAKE_IDLE_MS 5000		/* an unused link goes back: it holds an intake process */
 
 struct intake_link;
@@ -31,8 +31,10 @@ struct intake_job {
 
 enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
 
-enum intake_state intake_take(struct intake_job *j);			/* LATER: on_ready comes, or on_done(NULL) */
-enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);	/* LATER: not sent, on_ready comes */
+/* LATER: on_ready comes, or on_done(NULL) */
+enum intake_state intake_take(struct intake_job *j);
+/* LATER: it was not sent, on_ready comes */
+enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);
 void intake_answer_due(struct intake_job *j);	/* the last part is sent: the answer is waited for */
 void intake_finish(struct intake_job *j);	/* after on_done: the link may serve the next */
 void intake_drop(struct intake_job *j);		/* give up at any time; a message that was begun is discarded by intake */

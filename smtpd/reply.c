@@ -5,6 +5,8 @@
 
 #include "base/banned.h"
 
+static struct reply vmake(int code, const char *dsn, enum reply_then then, const char *fmt, va_list ap) PRINTF(4, 0);
+
 static struct reply
 vmake(int code, const char *dsn, enum reply_then then, const char *fmt, va_list ap)
 {
