@@ -83,9 +83,11 @@ def misbehaving(action):
     if b'misbehaving on request' not in open(BUILD + '/libexec/merpati/smtpd', 'rb').read():
         raise Skip('this build has no debug action (sanitizer build only)')
     for d in ('keyd', 'auth', 'smtpd', 'intake', 'qmgr', 'imapd', 'pop3d', 'local', 'imap-session', 'pop3-session', 'bounce', 'smtp'):
-        with Instance(env={'MERPATI_MISBEHAVE': f'{d}:{action}'}, main='transport_maps = inline:{ { b.example = smtp:[127.0.0.1]:9 } }\n') as i:
-            held = None
+        i = Instance(env={'MERPATI_MISBEHAVE': f'{d}:{action}'}, main='transport_maps = inline:{ { bounce.example = smtp:[127.0.0.1]:9 } }\n')
+        held = None
+        try:
             try:
+                i.run('start', ok=False)        # fails when the kernel kills the daemon
                 held = use_all(i)
             except Exception:
                 pass            # the service may well be dead
@@ -96,7 +98,9 @@ def misbehaving(action):
             check('SUCCEEDED' not in log, f'{d}: {action} was not stopped')
             time.sleep(0.2)
             check('was refused' in i.log() or 'signal 31' in i.log(), f'{d}: {action}: neither refused nor killed')
+        finally:
             del held
+            i.close()
 
 
 @test
