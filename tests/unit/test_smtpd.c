@@ -513,6 +513,27 @@ test_policies(void **state)
 	policy_open();
 }
 
+/* Every word that the configuration lets through is one that policy.c knows: it would die otherwise. */
+static void
+test_words(void **state)
+{
+	struct span rest = span_str(param_find(SPAN("smtpd_client_restrictions"))->min), word;
+	struct params before = par;
+	int n = 0;
+
+	(void)state;
+	for (; span_word(&rest, " ", &word); n++) {
+		char *text = x_spandup(word);
+
+		par.smtpd_client_restrictions = text;
+		policy_open();
+		free(text);
+	}
+	assert_true(n > 5);
+	par = before;
+	policy_open();
+}
+
 /* ---- the way to intake ---- */
 
 #define ENVELOPE HELO "MAIL FROM:<a@c.example> BODY=8BITMIME\r\nRCPT TO:<bob@h.example>\r\n"
@@ -676,6 +697,7 @@ main(void)
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_intake_dies),
