@@ -151,21 +151,41 @@ dismiss(struct agent *g)
 	return left;
 }
 
+/* One that has done nothing yet may never do anything: a pause, for its user alone if it has one. */
 static void
-lose(struct agent *g, const char *why)
+pause_spawning(const struct agent *g)
+{
+	uint64_t until = clock_mono_ms() + SPAWN_PAUSE_MS;
+	struct site *s = g->pool == POOL_LOCAL ? site_find(g->pool, span_str(g->user)) : NULL;
+
+	if (s)
+		s->hold_until = until;
+	else
+		pools[g->pool].spawn_after = until;
+}
+
+static void
+give_back(struct agent *g, bool started)
 {
 	struct delivery *d, *next;
 
-	if (g->busy)
-		log_warn(NULL, "agent %s%s%s: %s; %u deliveries are tried again", rows[g->pool].service,
-		    *g->user ? " of " : "", g->user, why, g->busy);
 	if (!g->proved)
-		pools[g->pool].spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
+		pause_spawning(g);
 	for (d = dismiss(g); d; d = next) {
 		next = d->next;
 		d->agent = NULL;
+		d->not_started = !started;
 		deliver_end(d);
 	}
+}
+
+static void
+lose(struct agent *g, const char *why)
+{
+	if (g->busy)
+		log_warn(NULL, "agent %s%s%s: %s; %u deliveries are tried again", rows[g->pool].service,
+		    *g->user ? " of " : "", g->user, why, g->busy);
+	give_back(g, true);
 }
 
 static void
@@ -174,9 +194,9 @@ on_spawned(uint32_t token, uint32_t error, struct span text)
 	for (int p = 0; error && p < POOLS; p++)
 		for (struct agent *g = pools[p].agents; g; g = g->next)
 			if (g->token == token) {
-				log_error(NULL, "master cannot start %s: %.*s (%s)", rows[p].service,
-				    SPAN_FMT(text), strerror((int)error));
-				lose(g, "not started");
+				log_error(NULL, "master cannot start %s%s%s: %.*s (%s)", rows[p].service,
+				    *g->user ? " of " : "", g->user, SPAN_FMT(text), strerror((int)error));
+				give_back(g, false);
 				flow_pump();
 				return;
 			}
@@ -286,7 +306,7 @@ agent_can(const struct site *s)
 
 	if (least_busy(s))
 		return true;
-	if (p->spawn_after > clock_mono_ms())
+	if (p->spawn_after > clock_mono_ms() || s->hold_until > clock_mono_ms())
 		return false;
 	return p->count < limit(s->pool) || (s->pool == POOL_LOCAL && idlest(s->pool));
 }
@@ -351,7 +371,11 @@ agent_take(struct delivery *d)
 	case DELIVER_NO_LINK:
 		break;
 	}
-	detach(d);
+	if (!g->proved) {		/* master could not start it, and its word is on the way */
+		give_back(g, false);
+		return true;
+	}
+	detach(d);			/* it has just let go; another one takes the delivery */
 	lose(g, "its link is gone");
 	return false;
 }

@@ -347,14 +347,15 @@ deliver_end(struct delivery *d)
 
 	for (uint32_t i = 0; i < d->n; i++) {
 		struct msg_OUTCOME m = { .kind = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
-			.text = SPAN("the delivery agent ended without a result"), .mta = SPAN_NONE };
+			.text = d->not_started ? SPAN("the delivery agent could not be started") :
+			    SPAN("the delivery agent ended without a result"), .mta = SPAN_NONE };
 
 		if (a->dests[d->dest[i]].result.known)
 			continue;
 		d->lost = true;
 		take_result(d, i, &m);
 	}
-	if (d->lost)
+	if (d->lost && !d->not_started)
 		a->soon = true;
 	f = feedback_of(d);
 	if (f == FEEDBACK_TROUBLE)

@@ -19,6 +19,7 @@ struct delivery {
 	struct delivery *next, *prev;	/* of the same agent */
 	uint64_t started_us;
 	bool lost;			/* the agent ended before the last outcome */
+	bool not_started;		/* there was none */
 	bool report;			/* for bounce; kind and list as below */
 	uint32_t report_kind;		/* BOUNCE_* */
 	struct span report_rcpts, report_to;

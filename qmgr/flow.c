@@ -255,14 +255,15 @@ static void
 start_ready(enum pool pool)
 {
 	struct ready *r;
+	int failures = 0;
 
-	while ((r = schedule_next(pool, agent_can)) != NULL) {
+	while (failures < 4 && (r = schedule_next(pool, agent_can)) != NULL) {
 		struct delivery *d = (struct delivery *)r;
 
 		if (agent_take(d))
 			continue;
 		schedule_unget(r);
-		return;
+		failures++;
 	}
 }
 

@@ -237,7 +237,8 @@ schedule_sweep(uint64_t now)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct site **link = &buckets[i], *s; (s = *link) != NULL; ) {
-			if (s->nready || s->busy || s->parked.count || site_dead(s, now) || s->keep_until > now) {
+			if (s->nready || s->busy || s->parked.count || site_dead(s, now) ||
+			    s->keep_until > now || s->hold_until > now) {
 				link = &s->chain;
 				continue;
 			}

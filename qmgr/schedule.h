@@ -29,6 +29,7 @@ struct site {
 	uint64_t dead_until;		/* clock_mono_ms; 0: alive */
 	uint32_t dead_for;		/* seconds of the last death, doubled by the next */
 	uint64_t keep_until;		/* remember dead_for till then */
+	uint64_t hold_until;		/* no agent could be started for it: not before */
 	uint16_t reason;		/* of the last trouble (reason.h) */
 };
 

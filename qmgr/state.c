@@ -191,7 +191,9 @@ static void
 overrule(struct active *a)
 {
 	uint32_t lifetime = a->file.env.sender.n ? par.maximal_queue_lifetime : par.bounce_queue_lifetime;
-	bool expired = active_age(a) >= lifetime, any = false;
+	/* an attempt that lost its agent was none; but a message that kills every agent goes, too, in the end */
+	uint64_t limit = a->soon ? (uint64_t)lifetime * 2 + 60 : lifetime;
+	bool expired = active_age(a) >= limit, any = false;
 
 	for (uint32_t i = 0; i < a->nrcpts; i++) {
 		struct rcpt *r = &a->rcpts[i];
@@ -200,7 +202,7 @@ overrule(struct active *a)
 			r->kind = OUTCOME_DEFERRED;
 		if (r->kind == OUTCOME_REDIRECTED)
 			r->kind = OUTCOME_DEFERRED;
-		if (r->kind == OUTCOME_DEFERRED && expired && !a->soon) {
+		if (r->kind == OUTCOME_DEFERRED && expired) {
 			r->kind = OUTCOME_FAILED;
 			any = true;
 		}

@@ -62,6 +62,22 @@ def killed_daemons_lose_nothing_on_the_way_out():
         check(len(here) == len(set(here)), 'a mailbox has a message twice')
 
 
+@test
+def reloads_under_load_delay_nothing_for_long():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        load = Load(i, ['x@far.test', 'bob@example.test'])
+        for _ in range(6):
+            time.sleep(0.4)
+            i.run('reload')
+        load.end()
+        idle(i, 30)
+        out = [re.search(rb'Subject: (mark\d+x)', m)[1].decode() for m in sink.mails]
+        check(len(load.acked) > 50 and load.acked <= set(out), f'lost: {load.acked - set(out)}')
+        check(len(i.mails('bob')) >= len(load.acked) and len(out) == len(set(out)), 'not as many as were sent')
+        check('status=bounced' not in i.log(), 'a reload made a recipient unknown')
+
+
 def stopped_with_queue(i, n):
     """n messages in queue/ of an instance that is not running"""
     submit(i, 'alice@example.test', ['x@far.test'], n=n)
