@@ -171,6 +171,7 @@ command_init(const char *confdir, int argc, char **argv)
 	printf("%s is ready: mail for %s, ports %u (SMTP) to %u (POP3 with TLS) on the loopback addresses.\n",
 	    in.dir, in.domain, (unsigned)in.base_port + 25, (unsigned)in.base_port + 995);
 	printf("Next:  merpati -c %s user add NAME@%s\n       merpati -c %s start\n", in.conf, in.domain, in.conf);
+	printf("Who reads mail to root and postmaster: name them in %s/aliases, then run newaliases.\n", in.conf);
 	if (geteuid() != 0)
 		printf("Not run as root: all daemons will run as %s, one user for all.\n", tool_user_name());
 	return 0;

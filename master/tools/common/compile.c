@@ -70,10 +70,12 @@ each_user(const char *file, struct span text, const struct user_tables *t, struc
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
 		buf_addf(err, "%s:%u: ", file, at);
-		if (user_parse_line(line, &u, err) && (add_user(t, &u) || (buf_addf(err, "%.*s is there twice",
-		    SPAN_FMT(u.address)), false))) {
-			buf_truncate(err, before);
-			continue;
+		if (user_parse_line(line, &u, err)) {
+			if (add_user(t, &u)) {
+				buf_truncate(err, before);
+				continue;
+			}
+			buf_addf(err, "%.*s is there twice", SPAN_FMT(u.address));
 		}
 		buf_addc(err, '\n');
 		errors++;

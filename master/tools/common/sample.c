@@ -171,7 +171,7 @@ sample_aliases(struct buf *out)
 	    "hostmaster: root\n"
 	    "webmaster: root\n"
 	    "abuse: root\n"
-	    "# Who reads root's mail:\n"
+	    "# Nothing runs as root to deliver mail: name who reads root's, or it waits in the queue.\n"
 	    "#root: you@example.com\n");
 }
 

@@ -49,3 +49,10 @@ input_next(struct input *in, struct piece *p)
 	in->mid_line = !p->ends;
 	return true;
 }
+
+void
+input_end(struct input *in)
+{
+	in->eof = true;
+	in->at = in->end;
+}

@@ -20,5 +20,7 @@ struct piece {
 
 /* The next line, or a piece of one longer than INPUT_BLOCK; false at the end, or when reading failed (errno). */
 bool input_next(struct input *in, struct piece *p);
+/* What follows is not wanted. */
+void input_end(struct input *in);
 
 #endif

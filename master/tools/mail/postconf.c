@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -132,6 +133,7 @@ edit(const char *confdir, const char *setting)
 	const char *path = tool_path(confdir, "main.cf");
 	struct buf text, out, err;
 	struct conf *c = conf_new(confdir);
+	struct stat st;
 
 	buf_init(&text, TEXT_MAX);
 	buf_init(&out, TEXT_MAX);
@@ -139,10 +141,10 @@ edit(const char *confdir, const char *setting)
 	if (strchr(setting, '\n') || conf_option(c, "-e", value, &err) || !span_cut(&value, '=', &name))
 		tool_fail(EX_USAGE, "-e wants name=value, not \"%s\"", setting);
 	name = span_trim(name);
-	if (!tool_read(path, TEXT_MAX, &text))
+	if (stat(path, &st) < 0 || !tool_read(path, TEXT_MAX, &text))
 		tool_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
 	edit_text(buf_span(&text), name, span_trim(value), &out);
-	if (out.over || !replace_file(AT_FDCWD, path, buf_span(&out), 0644))
+	if (out.over || !replace_file(AT_FDCWD, path, buf_span(&out), st.st_mode & 0777))
 		tool_fail(EX_CANTCREAT, "%s: %s", path, out.over ? "too large" : strerror(errno));
 	conf_free(c);
 	buf_fini(&text);

@@ -190,7 +190,7 @@ sendmail_header(struct sendmail *sm, int *code)
 			if (rest.text.n)	/* a body that begins without a blank line */
 				submit_text(&sm->submit, SPAN("\n"));
 			if (sm->dots && span_is(rest.text, ".") && rest.ends)
-				sm->input.eof = true, sm->input.at = sm->input.end;
+				input_end(&sm->input);
 			else
 				submit_text(&sm->submit, span_of(rest.text.p, rest.text.n + rest.ends));
 		}
