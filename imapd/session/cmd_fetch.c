@@ -49,7 +49,8 @@ fetch_date(struct fetch *f, const struct fetch_item *it UNUSED)
 {
 	char date[DATE_IMAP_MAX];
 
-	buf_addf(&f->out, "INTERNALDATE \"%s\"", date_format_imap((time_t)session_message(f->s, f->msg.index)->date, 0, date));
+	date_format_imap((time_t)session_message(f->s, f->msg.index)->date, 0, date);
+	buf_addf(&f->out, "INTERNALDATE \"%s\"", date);
 	return STORE_OK;
 }
 
@@ -214,7 +215,8 @@ mark_seen(struct fetch *f, const uint32_t *index, size_t n)
 		if (now[i])
 			unseen[k++] = index[i];
 	}
-	if (k && mailfolder_set_flags(f->s->folder, unseen, k, MAILFLAG_ADD, MFLAG_SEEN, 0, UINT64_MAX, NULL, NULL) != STORE_OK)
+	if (k && mailfolder_set_flags(f->s->folder, unseen, k, MAILFLAG_ADD, MFLAG_SEEN, 0, UINT64_MAX, NULL,
+	    NULL) != STORE_OK)
 		log_warn(f->s->id, "flags cannot be stored: %s", mailstore_cause(f->s->ms));
 	return now;
 }

@@ -29,6 +29,8 @@ watch(struct session *s, int fd)
 
 	while (!stream_wait(&s->io, fd, ms)) {
 		session_sync(s, true);
+		if (s->state == IN_LOGOUT)
+			return;
 		now = clock_mono_ms();
 		if (s->io.timeout_ms && now - start >= s->io.timeout_ms) {
 			s->io.end = STREAM_TIMEOUT;
@@ -57,7 +59,7 @@ cmd_idle(struct session *s, struct command *c)
 		mailstore_release(s->ms);
 	}
 	watch(s, fd);
-	if (!read_done(s, &done))
+	if (s->state == IN_LOGOUT || !read_done(s, &done))
 		return (struct reply){ REPLY_NONE, NULL, NULL };
 	if (!done) {
 		parse_fail(&c->args, "DONE expected");

@@ -1,4 +1,4 @@
-/* cmd_list.c: LIST and LSUB. Folders are sorted as a tree, so that children and missing parents show beside each other. */
+/* cmd_list.c: LIST and LSUB. Folders are sorted as a tree: children and missing parents show beside each other. */
 #include "match.h"
 #include "session.h"
 
@@ -129,18 +129,18 @@ print_entry(struct session *s, const char *verb, const struct entry *e, bool sub
 	buf_fini(&out);
 }
 
-/* Reference and pattern are one string (RFC 9051 6.3.9); matching is on the names as they are sent: both sides are folded to UTF-8. */
+/* Reference and pattern are one string (RFC 9051 6.3.9), matched as UTF-8. */
 static bool
 parse_arguments(struct command *c, struct match *m, bool *ok, bool *only_separator)
 {
 	struct parser *p = &c->args;
-	struct span pattern;
-	struct span reference;
+	struct span reference, pattern;
 	struct buf joined;
 	struct parser decode;
 	bool valid = true;
 
-	if (!parse_space(p) || !parse_astring(p, &reference) || !parse_space(p) || !parse_list_pattern(p, &pattern) || !parse_end(p))
+	if (!parse_space(p) || !parse_astring(p, &reference) || !parse_space(p) || !parse_list_pattern(p, &pattern) ||
+	    !parse_end(p))
 		return false;
 	*only_separator = pattern.n == 0;
 	buf_init(&joined, MATCH_PATTERN_MAX * 2);

@@ -103,16 +103,33 @@ sync_flags(struct session *s, struct buf *out, uint32_t index)
 	stream_putspan(&s->io, buf_span(out));
 }
 
+/* Another session has removed the folder, or the disk fails: what was selected is no more. */
+static void
+lose_folder(struct session *s, enum store_result r)
+{
+	if (r == STORE_BUSY)
+		return;
+	log_warn(s->id, "selected mailbox is lost: %s", mailstore_cause(s->ms));
+	stream_puts(&s->io, "* BYE [UNAVAILABLE] The selected mailbox is gone\r\n");
+	s->state = IN_LOGOUT;
+}
+
 void
 session_sync(struct session *s, bool expunge)
 {
 	struct mailfolder_changes ch;
+	enum store_result r;
 	uint32_t recent = 0;
 	size_t count;
 	struct buf out;
 
-	if (!s->folder || mailfolder_refresh(s->folder, expunge, &ch) != STORE_OK)
+	if (!s->folder || s->state == IN_LOGOUT)
 		return;
+	r = mailfolder_refresh(s->folder, expunge, &ch);
+	if (r != STORE_OK) {
+		lose_folder(s, r);
+		return;
+	}
 	for (size_t i = 0; i < ch.nexpunged; i++)
 		stream_putf(&s->io, "* %u EXPUNGE\r\n", ch.expunged[i].index + 1);
 	count = mailfolder_count(s->folder);

@@ -320,6 +320,27 @@ two_sessions(void **state UNUSED)
 	stop(&b);
 }
 
+/* the folder that is selected here is deleted there */
+static void
+lost_folder(void **state UNUSED)
+{
+	struct client a, b;
+
+	start(&a, 10000);
+	start(&b, 10000);
+	say(&a, "a CREATE X\r\n", "a OK", NULL, NULL);
+	say(&a, "b SELECT X\r\n", "b OK", NULL, NULL);
+	say(&a, "c IDLE\r\n", "+ ", NULL, NULL);
+	say(&b, "d DELETE X\r\n", "d OK", NULL, NULL);
+	assert_true(read_until(&a, "* BYE [UNAVAILABLE]"));
+	say(&b, "e CREATE X\r\n", "e OK", NULL, NULL);
+	say(&b, "f SELECT X\r\n", "f OK", NULL, NULL);
+	say(&b, "g DELETE X\r\n", "g OK", NULL, NULL);
+	say(&b, "h FETCH 1 UID\r\n", "h BAD", NULL, NULL);
+	stop(&a);
+	stop(&b);
+}
+
 static void
 searches(void **state UNUSED)
 {
@@ -355,7 +376,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_session), TEST(changes), TEST(folders), TEST(hostile_names), TEST(bad_commands), TEST(ends),
-		TEST(two_sessions), TEST(searches),
+		TEST(two_sessions), TEST(lost_folder), TEST(searches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
