@@ -39,14 +39,6 @@ struct field {
 		return f;						\
 	}
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 
 static const struct message_row {
 	const char *name;
@@ -54,22 +46,7 @@ static const struct message_row {
 	unsigned from, to;
 } rows[] = {
 #define MSG(kind, from, to) { #kind, fields_##kind, from, to },
-#define END(kind)
-#define U32(name)
-#define U64(name)
-#define STR(name)
-#define BYTES(name)
-#define LIST(name)
-#define FD(name)
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 };
 
 const char *

@@ -21,22 +21,7 @@
 
 enum msg_kind {
 #define MSG(kind, from, to) MSG_##kind,
-#define END(kind)
-#define U32(name)
-#define U64(name)
-#define STR(name)
-#define BYTES(name)
-#define LIST(name)
-#define FD(name)
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 	MSG_KINDS
 };
 
@@ -49,35 +34,12 @@ enum msg_kind {
 #define LIST(name) struct span name;
 #define FD(name) int name;
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 
 struct msg {
 	enum msg_kind kind;
 	union {
 #define MSG(kind, from, to) struct msg_##kind kind;
-#define END(kind)
-#define U32(name)
-#define U64(name)
-#define STR(name)
-#define BYTES(name)
-#define LIST(name)
-#define FD(name)
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 	};
 };
 

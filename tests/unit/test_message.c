@@ -27,14 +27,6 @@ static uint32_t serial;
 		return msg_encode(MSG_##kind, &m, wire, fds, nfds);		\
 	}
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 
 #define U32(name) assert_int_equal(in.name, ++serial);
 #define U64(name) assert_true(in.name == (uint64_t)++serial << 32);
@@ -50,14 +42,6 @@ static uint32_t serial;
 		(void)in;
 #define END(kind) }
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 
 static const struct {
 	bool (*encode)(struct buf *wire, int fds[CHAN_FDS], int *nfds);
@@ -65,22 +49,7 @@ static const struct {
 	unsigned from, to;
 } kinds[] = {
 #define MSG(kind, from, to) { encode_##kind, check_##kind, from, to },
-#define END(kind)
-#define U32(name)
-#define U64(name)
-#define STR(name)
-#define BYTES(name)
-#define LIST(name)
-#define FD(name)
 #include "service/messages.def"
-#undef MSG
-#undef END
-#undef U32
-#undef U64
-#undef STR
-#undef BYTES
-#undef LIST
-#undef FD
 };
 
 static void
