@@ -21,7 +21,8 @@
 #define PORT_MAX (65535 - 995)
 
 struct init {
-	const char *dir, *domain;
+	const char *dir;
+	char *domain;			/* in lower case, as users and mailboxes are */
 	uint32_t base_port;
 	char conf[PATH_MAX];
 };
@@ -46,6 +47,8 @@ parse_args(struct init *in, int argc, char **argv)
 	}
 	if (!in->dir || !in->domain)
 		tool_fail(EX_USAGE, "init: needs a directory and a domain: merpati init DIR --domain D [--base-port N]");
+	for (char *c = in->domain; *c; c++)
+		*c = ascii_lower(*c);
 	if (!address_domain_valid(span_str(in->domain), 0) || strlen(in->domain) > 200)
 		tool_fail(EX_USAGE, "init: \"%s\" is not a domain name", in->domain);
 }
@@ -166,6 +169,7 @@ command_init(const char *confdir, int argc, char **argv)
 	c = tool_settings(in.conf);
 	places_make_users();
 	places_prepare(in.conf);
+	places_make_domain(in.domain);
 	compile_all(&in);
 	conf_free(c);
 	printf("%s is ready: mail for %s, ports %u (SMTP) to %u (POP3 with TLS) on the loopback addresses.\n",

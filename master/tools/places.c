@@ -170,6 +170,12 @@ prepare_hashes(void)
 	}
 }
 
+void
+places_make_domain(const char *domain)
+{
+	prepare_place(&(struct place){ IN_MAIL, domain, "vmail", "vmail", 0700 });
+}
+
 /* run/<class>: root owns it, the daemon of that class may pass */
 static void
 prepare_rooms(void)

@@ -7,6 +7,9 @@
 /* Make what is missing, mend owners and modes (when root). Exits with a sentence when that is impossible. */
 void places_prepare(const char *confdir);
 
+/* The directory of a domain's mail. For a new instance only: later that tree is not root's to work in. */
+void places_make_domain(const char *domain);
+
 /* Create the missing system users (root only). Exits when one cannot be made. */
 void places_make_users(void);
 /* The first daemon user that is missing, or NULL. Valid until the next call. */
