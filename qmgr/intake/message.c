@@ -3,8 +3,8 @@
  * local user's sendmail) is not trusted beyond its role: every address is
  * parsed again, every length bounded.
  *
- * What goes wrong in the middle is kept as `failure`; the rest of the message
- * is read past, so that a link carries exactly one answer to each end.
+ * What goes wrong in the middle is kept as `failure` and told at once; the rest
+ * of the message is read past, so that a link carries exactly one answer to each.
  */
 #include "intake.h"
 

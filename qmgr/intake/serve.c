@@ -63,7 +63,10 @@ take(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 	intake_body(in, body);
 	if (last == MAIL_ABORT)
 		intake_abort(in);
-	return last != MAIL_END || finish(in, l, fd);
+	/* A refusal is told at once: a client that sends without end must hear it. */
+	if (last == MAIL_END || (in->active && in->failure.code))
+		return finish(in, l, fd);
+	return true;
 }
 
 static void

@@ -580,6 +580,7 @@ links(void **state)
 	part.last = MAIL_END;
 	assert_true(msg_send(client[1], MSG_PART, &part));
 	assert_true(msg_send(client[1], MSG_PART, &part));
+	assert_true(msg_send(client[1], MSG_MAIL, &m));	/* told at once, not only at an end */
 	m.sender = SPAN("a@b");
 	assert_true(msg_send(client[1], MSG_MAIL, &m));
 	shutdown(client[1], SHUT_WR);
@@ -587,6 +588,7 @@ links(void **state)
 
 	expect_done(client[1], 250);
 	expect_done(client[1], 250);
+	expect_done(client[1], 501);
 	expect_done(client[1], 501);
 	set_nonblocking(client[1], true);
 	assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_AGAIN);
