@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Users of the system, installation to a prefix, a log in JSON. (release build only)"""
+import json, os, pwd, shutil, smtplib, subprocess
+from harness import *
+
+
+@test
+def a_system_user_gets_mail_as_himself_and_aliases_work():
+    if os.getuid():
+        raise Skip('needs root')
+    name = 'merpati-t%d' % (os.getpid() % 10000)
+    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
+    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
+    try:
+        pw = pwd.getpwnam(name)
+        os.chown(home, pw.pw_uid, pw.pw_gid)
+        i = Instance()
+        try:
+            with open(i.conf + '/aliases', 'a') as f:
+                f.write(f'office: {name}, bob@{DOMAIN}\npostmaster: {name}\n')
+            i.start()
+            with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+                s.sendmail('x@y.example', [name + '@localhost'], 'Subject: direct\r\n\r\nx\r\n')
+                s.sendmail('x@y.example', ['office@localhost'], 'Subject: alias\r\n\r\nx\r\n')
+                s.ehlo()
+                s.mail('x@y.example')
+                check(s.rcpt('nosuchuser@localhost')[0] == 550, 'an unknown system user is taken')
+                check(s.rcpt('root@localhost')[0] in (250, 550), 'root')
+            got = wait(lambda: len(glob.glob(home + '/Maildir/new/*')) == 2 and glob.glob(home + '/Maildir/new/*'), 15)
+            check(got, f'{name} has {glob.glob(home + "/Maildir/new/*")}')
+            for p in got:
+                check(os.stat(p).st_uid == pw.pw_uid, f'{p} belongs to {os.stat(p).st_uid}')
+            i.wait_mails('bob', 1)
+        except BaseException:
+            print(''.join('# ' + l + '\n' for l in i.log().splitlines()[-15:]))
+            raise
+        finally:
+            i.close()
+    finally:
+        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@test
+def an_installed_copy_runs():
+    d = tempfile.mkdtemp(prefix='merpati-prefix-', dir='/tmp')
+    os.chmod(d, 0o755)
+    global_bin = Instance.__init__.__globals__
+    old = global_bin['BIN']
+    try:
+        subprocess.run(['cmake', '--install', BUILD, '--prefix', d + '/usr'], check=True, stdout=subprocess.DEVNULL)
+        for f in ('bin/merpati', 'bin/postconf', 'bin/sendmail', 'libexec/merpati/master', 'share/man/man8/smtpd.8', 'share/man/man5/main.cf.5'):
+            check(glob.glob(f'{d}/usr/{f}') or glob.glob(f'{d}/usr/s{f}'), f'{f} is not installed')
+        unit = subprocess.run(['find', d, '-name', 'merpati.service'], stdout=subprocess.PIPE, text=True).stdout.strip()
+        check(unit and 'Type=notify' in open(unit).read(), 'the systemd unit')
+        check(subprocess.run(['find', d, '-path', '*sysusers*', '-name', '*.conf'], stdout=subprocess.PIPE).stdout, 'the sysusers file')
+        global_bin['BIN'] = d + '/usr/bin'
+        with Instance() as i:
+            with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+                s.sendmail('x@y.example', ['bob@' + DOMAIN], 'Subject: installed\r\n\r\nx\r\n')
+            i.wait_mails('bob', 1)
+    finally:
+        global_bin['BIN'] = old
+        shutil.rmtree(d, ignore_errors=True)
+
+
+@test
+def the_log_in_json_has_one_object_a_line():
+    with Instance(main='log_format = json\n') as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+            s.sendmail('x@y.example', ['bob@' + DOMAIN], 'Subject: "json" \\ \x7f\r\n\r\nx\r\n')
+        i.wait_mails('bob', 1)
+        rows = [json.loads(l) for l in wait(lambda: 'removed' in i.log() and i.log(), 5).splitlines()]
+        check(all({'time', 'level', 'daemon', 'pid'} <= set(r) for r in rows), 'fields')
+        check(any(r.get('to') == 'bob@' + DOMAIN and r.get('status') for r in rows), 'the delivery')
+
+
+@test
+def one_story_by_one_id():
+    with Instance() as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+            s.ehlo()
+            s.mail('x@y.example')
+            s.rcpt('bob@' + DOMAIN)
+            code, text = s.data('Subject: story\r\n\r\nx\r\n')
+        qid = text.decode().split()[-1]
+        i.wait_mails('bob', 1)
+        log = wait(lambda: f'{qid}: removed' in i.log() and i.log(), 5)
+        for want in ('client=', 'message-id=', 'from=<x@y.example>', f'to=<bob@{DOMAIN}>', 'removed'):
+            check([l for l in log.splitlines() if f'{qid}: {want}' in l], f'no line "{qid}: {want}"')
+        check(qid in i.mails('bob')[0] and f'id {qid}' in open(i.mails('bob')[0]).read(), 'the id is not in the mailbox')
+
+
+@test
+def systemd_is_told():
+    i = Instance()
+    path = i.dir + '/notify'
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(path)
+            os.chmod(path, 0o777)
+            s.settimeout(20)
+            p = subprocess.Popen([BIN + '/merpati', '-c', i.conf, 'start', '--foreground'], env=dict(os.environ, NOTIFY_SOCKET=path),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            check(b'READY=1' in s.recv(1000), 'no READY=1')
+            p.terminate()
+            check(p.wait(15) == 0, 'it did not end well')
+    finally:
+        i.close()
+
+
+main()
