@@ -48,19 +48,6 @@ receive(struct session *s, struct mailappend *m)
 	return r;
 }
 
-/* What stands behind the message: nothing, since MULTIAPPEND is not announced. */
-static bool
-read_line_end(struct session *s)
-{
-	struct buf rest;
-	bool empty;
-
-	buf_init(&rest, s->line_max);
-	empty = stream_line(&s->io, &rest) && rest.len == 0;
-	buf_fini(&rest);
-	return empty;
-}
-
 static struct reply
 store(struct session *s, struct command *c, const struct append *a, struct mailappend *m)
 {
@@ -73,7 +60,7 @@ store(struct session *s, struct command *c, const struct append *a, struct maila
 	struct buf code;
 	char *text;
 
-	if (s->io.end != STREAM_OPEN || !read_line_end(s)) {
+	if (s->io.end != STREAM_OPEN || !input_line_end(s)) {	/* MULTIAPPEND is not announced */
 		mailappend_abort(m);
 		parse_fail(&c->args, "One message at a time");
 		return reply_bad(c);

@@ -63,22 +63,32 @@ too_long(struct session *s)
 	return false;
 }
 
-/* A literal that is too large for a command. A client that waits for "+" has not sent it. */
+/*
+ * The rest of a command that is refused: literals that come without being asked for, and what is between them. Text
+ * inside a literal must never be taken for a command. A client that waits for "+" has not sent its literal.
+ */
 static bool
-refuse_literal(struct session *s, uint64_t size, bool sync)
+skip_literals(struct session *s, uint64_t size, bool sync)
 {
+	enum literal_kind kind = LITERAL_FOLLOWS;
+	uint64_t left = DISCARD_MAX;
 	struct buf rest;
-	bool ok;
+	bool ok = true;
 
-	if (sync)
-		return true;
-	if (size > DISCARD_MAX)
-		return too_long(s);
-	if (!stream_skip(&s->io, size))
-		return false;
 	buf_init(&rest, s->line_max);
-	ok = stream_line(&s->io, &rest);
+	while (ok && kind == LITERAL_FOLLOWS && !sync) {
+		if (size + s->line_max > left) {
+			ok = too_long(s);
+			break;
+		}
+		left -= size + s->line_max;
+		buf_reset(&rest);
+		ok = stream_skip(&s->io, size) && stream_line(&s->io, &rest);
+		kind = ok ? input_literal(buf_span(&rest), &size, &sync) : LITERAL_NONE;
+	}
 	buf_fini(&rest);
+	if (ok && kind == LITERAL_BAD && !sync)
+		return too_long(s);
 	return ok;
 }
 
@@ -86,8 +96,32 @@ void
 input_drop_literal(struct session *s)
 {
 	if (s->literal)
-		refuse_literal(s, s->literal_size, s->literal_sync);
+		skip_literals(s, s->literal_size, s->literal_sync);
 	s->literal = false;
+}
+
+bool
+input_line_end(struct session *s)
+{
+	struct buf rest;
+	bool empty, sync;
+	uint64_t size;
+
+	buf_init(&rest, s->line_max);
+	empty = stream_line(&s->io, &rest) && rest.len == 0;
+	switch (empty ? LITERAL_NONE : input_literal(buf_span(&rest), &size, &sync)) {
+	case LITERAL_NONE:
+		break;
+	case LITERAL_BAD:
+		if (!sync)
+			too_long(s);
+		break;
+	case LITERAL_FOLLOWS:
+		skip_literals(s, size, sync);
+		break;
+	}
+	buf_fini(&rest);
+	return empty;
 }
 
 static bool
@@ -138,7 +172,7 @@ input_command(struct session *s)
 			return INPUT_COMMAND;
 		}
 		if (size > IMAP_LITERAL_MAX || s->line.len + size > IMAP_COMMAND_MAX)
-			return refuse_literal(s, size, sync) ? INPUT_REFUSED : INPUT_END;
+			return skip_literals(s, size, sync) ? INPUT_REFUSED : INPUT_END;
 		if (!read_literal(s, size, sync))
 			return INPUT_END;
 	}

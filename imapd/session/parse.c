@@ -295,6 +295,8 @@ parse_flag(struct parser *p, struct flag_list *f)
 	}
 	if (!parse_atom(p, &s))
 		return false;
+	if (!span_printable(s))
+		return parse_fail(p, "Keywords are ASCII");
 	if (!f->keywords)
 		f->keywords = arena_try(p->arena, PARSE_KEYWORDS_MAX * sizeof(*f->keywords));
 	if (!f->keywords || f->n == PARSE_KEYWORDS_MAX)
