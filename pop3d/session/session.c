@@ -74,9 +74,9 @@ pop3_session(int fd, struct span login, const char *maildir, uint32_t idle_ms)
 		while (!p.quit && (buf_reset(&line), stream_line(&p.stream, &line)))
 			pop3_command(&p, buf_span(&line));
 	}
+	close_maildrop(&p);		/* before the last word: who hears it may come again at once */
 	stream_flush(&p.stream);
 	log_end(&p, login);
-	close_maildrop(&p);
 	mailtext_fini(&p.text);
 	buf_fini(&line);
 	stream_fini(&p.stream);
