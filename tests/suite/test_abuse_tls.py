@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Hostile TLS: what comes before, instead of and inside a handshake (rows 71 to 83)."""
+import ssl, struct, subprocess, time
+import abuse
+from abuse import *
+
+I = abuse.start()
+STARTTLS = {'smtp': (b'EHLO x\r\n', b'STARTTLS\r\n', b'220'), 'submission': (b'EHLO x\r\n', b'STARTTLS\r\n', b'220'),
+            'imap': (b'', b'a STARTTLS\r\n', b'a OK'), 'pop3': (b'', b'STLS\r\n', b'+OK')}
+
+
+def until(s, sign, stop=b'\n'):
+    got = b''
+    while sign not in got or not got.endswith(stop):
+        d = s.recv(4096)
+        if not d:
+            break
+        got += d
+    return got
+
+
+def at_starttls(port, behind=b''):
+    """a plain connection whose STARTTLS has been answered, with `behind` in the same segment as STARTTLS"""
+    first, starttls, ok = STARTTLS[port]
+    s = socket.create_connection(('127.0.0.1', I.port(port)), timeout=15)
+    until(s, b'')
+    if first:
+        s.sendall(first)
+        until(s, b'250 ')
+    s.sendall(starttls + behind)
+    check(ok in until(s, ok), f'{port}: STARTTLS')
+    return s
+
+
+def secure(s, **kw):
+    ctx = I.tls()
+    ctx.check_hostname = False
+    for k, v in kw.items():
+        setattr(ctx, k, v)
+    return ctx.wrap_socket(s, server_hostname='127.0.0.1')
+
+
+def quiet(t, secs=0.3):
+    """nothing comes"""
+    t.settimeout(secs)
+    try:
+        d = t.recv(4096)
+        check(not d, f'answered inside TLS: {d!r}')
+    except (TimeoutError, ssl.SSLError, ConnectionError):
+        pass
+    t.settimeout(15)
+
+
+@row
+def row_071_to_074_commands_behind_starttls():
+    for port, behind in (('smtp', b'RSET\r\n'), ('smtp', b'EHLO x\r\nMAIL FROM:<evil@x.example>\r\n'),
+                         ('submission', b'EHLO x\r\nAUTH PLAIN AGFsaWNlAHB3\r\nMAIL FROM:<x@x.example>\r\n'),
+                         ('imap', b'b LOGIN alice pw-alice\r\n'), ('pop3', b'USER alice\r\n')):
+        s = at_starttls(port, behind)
+        try:
+            t = secure(s)
+            quiet(t)
+        except OSError:
+            pass                    # closed: as good
+        s.close()
+
+
+@row
+def row_076_starttls_again():
+    with Client() as c:
+        c.expect(b'STARTTLS x', '501', '503')
+        c.envelope(data=False)
+        c.expect(b'STARTTLS', '503', '554')
+        c.expect(b'RSET', '250')
+        c.tls()
+        c.expect(b'MAIL FROM:<a@x.example> BODY=8BITMIME', '250', '503')
+        check(b'STARTTLS' not in c.expect(b'EHLO y', '250'), 'STARTTLS is announced inside TLS')
+        c.expect(b'STARTTLS', '554', '503')
+        c.expect(b'RCPT TO:<bob@%s>' % DOMAIN.encode(), '503')
+
+
+@row
+def row_077_server_names():
+    before = rss('smtpd')
+    for name in ('x' * 63 + '.' + 'y' * 60, 'a' * 255, '../../x', 'x\\', 'x..y', ' ', 'example.test', 'X' * 200 + '.test'):
+        p = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{I.port("submissions")}', '-servername', name, '-quiet'],
+                           input=b'QUIT\r\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        check(b'alert internal' not in p.stdout, p.stdout[-200:])
+    for n in range(60 if SANITIZED else 300):
+        s = socket.create_connection(('127.0.0.1', I.port('submissions')), timeout=15)
+        s.sendall(client_hello(b'n%d\0../.example' % n))
+        s.recv(4096)
+        s.close()
+    check(SANITIZED or rss('smtpd') - before < 8 << 20, f'{rss("smtpd") - before} bytes more')
+
+
+def client_hello(name):
+    """a hello of TLS 1.2 with any bytes as its server name"""
+    entry = b'\0' + struct.pack('>H', len(name)) + name
+    sni = struct.pack('>H', len(entry)) + entry
+    groups = b'\0\x0a\0\x04\0\x02\0\x17' + b'\0\x0d\0\x06\0\x04\x04\x03\x08\x04' + b'\0\x0b\0\x02\x01\0'
+    ext = b'\0\0' + struct.pack('>H', len(sni)) + sni + groups
+    body = b'\x03\x03' + bytes(32) + b'\0' + b'\0\x04\xc0\x2b\xc0\x2f' + b'\x01\0' + struct.pack('>H', len(ext)) + ext
+    shake = b'\x01' + struct.pack('>I', len(body))[1:] + body
+    return b'\x16\x03\x01' + struct.pack('>H', len(shake)) + shake
+
+
+@row
+def row_078_slow_handshakes():
+    hello = client_hello(b'x.example')
+    stalled = []
+    for n in range(100):
+        s = socket.socket()
+        s.bind((f'127.0.4.{1 + n // 40}', 0))
+        s.settimeout(15)
+        s.connect(('127.0.0.1', I.port('submissions')))
+        s.sendall(hello[:n])
+        stalled.append(s)
+    begin = time.monotonic()
+    s = socket.create_connection(('127.0.0.1', I.port('submissions')), timeout=15)
+    for b in hello[5:]:
+        s.sendall(b'\x16\x03\x01\0\x01' + bytes([b]))
+    check(s.recv(4096)[:1] in (b'\x16', b'\x15', b''), 'a hello in records of one byte')
+    s.close()
+    for s in stalled:
+        try:
+            while s.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+        s.close()
+    check(time.monotonic() - begin < 13, f'a handshake may take {time.monotonic() - begin:.0f} s')
+
+
+@row
+def row_080_cut_without_goodbye():
+    before = len(I.mails('bob'))
+    c = Client()
+    c.expect(b'EHLO x', '250')
+    c.tls().envelope()
+    c.send(b'Subject: cut\r\n\r\nhalf a mes\r\n')
+    time.sleep(0.1)
+    raw = socket.socket(fileno=c.s.detach())
+    raw.shutdown(socket.SHUT_WR)
+    time.sleep(0.3)
+    raw.close()
+    check(len(I.mails('bob')) == before, 'half a message was taken')
+
+
+@row
+def row_081_082_old_and_foreign():
+    for args in (['-tls1'], ['-tls1_1'], ['-cipher', 'NULL:EXPORT:aNULL:@SECLEVEL=0', '-tls1_2'], ['-alpn', 'h2'], ['-alpn', 'http/1.1']):
+        p = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{I.port("submissions")}', *args], input=b'', stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=20)
+        out = p.stdout.decode(errors='replace')
+        check('220 ' not in out and ('alert' in out or 'Cipher is (NONE)' in out or 'no cipher match' in out or 'no protocols' in out), f'{args}: {out[-300:]}')
+    for hello in (b'\x16\x03\0\0\x2f\x01\0\0\x2b\x03\0' + bytes(32) + b'\0\0\x04\0\x05\0\x0a\x01\0', b'\x80\x2e\x01\0\x02\0\x15\0\0\0\x10' + bytes(60)):
+        s = socket.create_connection(('127.0.0.1', I.port('submissions')), timeout=15)
+        s.sendall(hello)
+        try:
+            check(s.recv(4096)[:1] in (b'\x15', b''), 'SSL 2 or 3')
+        except ConnectionError:
+            pass
+        s.close()
+
+
+@row
+def row_083_garbage_in_records():
+    for first in (b'\x16\x03\x01\xff\xff' + bytes(65535), b'\x17\x03\x03\x40\0' + bytes(16384), b'\x16\x03\x01\0\0' * 2000, b'\x15\x03\x01\0\x02\x02\x28' * 100,
+                  client_hello(b'x') * 3, b'\x16\x03\x01\0\x04\x01\xff\xff\xff' + b'\x16\x03\x01\x40\0' + bytes(16384) * 4):
+        s = socket.create_connection(('127.0.0.1', I.port('submissions')), timeout=15)
+        try:
+            s.sendall(first)
+            s.settimeout(12)
+            while s.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+        s.close()
+    s = at_starttls('smtp')
+    t = secure(s)
+    raw = socket.socket(fileno=t.detach())
+    raw.sendall(b'\x17\x03\x03\0\x20' + bytes(32))      # does not decrypt
+    raw.settimeout(5)
+    try:
+        while raw.recv(4096):
+            pass
+    except ConnectionError:
+        pass
+    raw.close()
+
+
+try:
+    main()
+finally:
+    I.close()
