@@ -1,4 +1,4 @@
-/* auth.h: what auth answers (AUTH_DONE.result). */
+/* auth.h: what auth answers (AUTH_DONE.result), and how much it keeps. */
 #ifndef SERVICE_AUTH_H
 #define SERVICE_AUTH_H
 
@@ -12,5 +12,7 @@ enum auth_result {
 
 /* Mechanisms that auth serves, in the order of preference. */
 #define AUTH_MECHS "PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1"
+
+#define AUTH_EXCHANGES_MAX 256	/* open on one link */
 
 #endif

@@ -14,7 +14,6 @@
 #include "service/service.h"
 #include "base/banned.h"
 
-#define EXCHANGES_MAX 256	/* of one link */
 #define EXCHANGE_MS 60000	/* an older one may be dropped for a new one */
 #define STEPS_MAX 8		/* messages of the client in one exchange */
 #define MESSAGE_MAX 6144	/* bytes of one message of the client */
@@ -43,7 +42,7 @@ struct exchange {
 	struct saslx sasl;
 };
 
-static struct exchange exchanges[EXCHANGES_MAX];
+static struct exchange exchanges[AUTH_EXCHANGES_MAX];
 static const struct front *front;
 static int link_fd;
 static bool link_lost, crowd_told;
@@ -69,7 +68,7 @@ static const char *const result_texts[] = {
 static struct exchange *
 exchange_find(uint32_t number)
 {
-	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++)
 		if (exchanges[i].open && exchanges[i].number == number)
 			return &exchanges[i];
 	return NULL;
@@ -89,7 +88,7 @@ exchange_place(void)
 {
 	struct exchange *oldest = &exchanges[0];
 
-	for (size_t i = 0; i < EXCHANGES_MAX; i++) {
+	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++) {
 		if (!exchanges[i].open)
 			return &exchanges[i];
 		if (exchanges[i].since < oldest->since)
@@ -308,7 +307,7 @@ auth_open(void)
 	saslx_library_open();
 	accounts_open();
 	proven_open(service_counters_fd(), par.auth_cache_ttl);
-	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++)
 		exchanges[i].sock = -1;
 }
 
@@ -327,7 +326,7 @@ auth_serve(int fd, unsigned role)
 	link_lost = crowd_told = false;
 	while (!link_lost && service_recv(fd, role, R_AUTH, &m) == MSG_OK && handle(&m))
 		;
-	for (size_t i = 0; i < EXCHANGES_MAX; i++)
+	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++)
 		if (exchanges[i].open)
 			exchange_close(&exchanges[i]);
 }

@@ -18,6 +18,7 @@
 #define SILENCE_MS 30000	/* how long auth may think */
 #define IDLE_MS 2000		/* a link without exchanges is given back: auth serves one link at a time */
 #define MECH_MAX 32
+#define MANY (AUTH_EXCHANGES_MAX / 4)	/* exchanges of one link, before another is opened */
 #define MESSAGES_AT_ONCE 64
 
 struct authlink {
@@ -181,7 +182,14 @@ link_open(struct authlink *l)
 	return true;
 }
 
-/* The least busy link; a new one as long as all of them have something to think about. */
+/* Exchanges that clients leave half open cost a link no thought, only room. */
+static bool
+less_busy(const struct authlink *a, const struct authlink *b)
+{
+	return a->awaited != b->awaited ? a->awaited < b->awaited : a->exchanges < b->exchanges;
+}
+
+/* The least busy link with room; a new one as long as all of them have something to think about, or much to keep. */
 static struct authlink *
 link_choose(void)
 {
@@ -192,10 +200,10 @@ link_choose(void)
 
 		if (l->fd < 0)
 			unused = unused ? unused : l;
-		else if (!best || l->awaited < best->awaited)
+		else if (l->exchanges < AUTH_EXCHANGES_MAX && (!best || less_busy(l, best)))
 			best = l;
 	}
-	if (unused && (!best || best->awaited > 0) && link_open(unused))
+	if (unused && (!best || best->awaited > 0 || best->exchanges >= MANY) && link_open(unused))
 		return unused;
 	return best;
 }

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Hostile logins over SMTP: the exchange itself, guessing, and exchanges that are never finished (rows 84 to 96)."""
+import base64, hashlib, hmac, itertools, statistics, time
+import abuse
+from abuse import *
+
+I = abuse.start('auth_cache_ttl = 0s\n')
+A = 'alice@' + DOMAIN
+NUMBERS = itertools.count()
+
+
+def b64(x):
+    return base64.b64encode(x if isinstance(x, bytes) else x.encode())
+
+
+PLAIN = b'AUTH PLAIN ' + b64(f'\0{A}\0pw-alice')
+
+
+def login(src=None, tls=True):
+    """a connection to submission that may say AUTH; each from another address, for failures of one are answered ever later"""
+    n = next(NUMBERS)
+    c = Client('submission', src=src or f'127.0.{8 + n // 250}.{1 + n % 250}')
+    c.expect(b'EHLO x', '250')
+    if tls:
+        c.tls().expect(b'EHLO x', '250')
+    return c
+
+
+def honest_login(src='127.0.2.9'):
+    begin = time.monotonic()
+    with login(src) as c:
+        c.expect(PLAIN, '235')
+    return time.monotonic() - begin
+
+
+@row
+def row_084_bad_base64():
+    bad = [b'x', b'=====', b'AGFs aWNl', b'AGFsaWNl\tAHB3', b'A' * 4097, b'@@@@', b'AA=A', b'\xff' * 8]
+    odd = [b'', b'alice', b'\0alice', b'\0a\0b\0c', b'\0' * 1000, b'\0\0', b'\0\0\0', b'\0' + A.encode() + b'\0', b'\0' + b'u' * 2000 + b'\0p']
+    for n in range(0, len(bad), 4):
+        with login() as c:
+            for x in bad[n:n + 4]:
+                c.expect(b'AUTH PLAIN ' + x, '501')
+                c.expect(b'AUTH PLAIN', '334')
+                c.expect(x, '501')
+            c.expect(PLAIN, '235')
+    for n in range(0, len(odd), 4):
+        with login() as c:
+            for x in odd[n:n + 4]:
+                c.expect(b'AUTH PLAIN ' + (b64(x) or b'='), '501', '535')
+            c.expect(PLAIN, '235')
+    with login() as c:
+        c.expect(b'AUTH PLAIN ' + b'A' * 12200, '501', '535', '500')
+        c.expect(b'AUTH PLAIN ' + b'A' * 20000, '500')
+        c.expect(b'AUTH PLAIN', '334')
+        c.expect(b'A' * 20000, '500', '501')
+        c.expect(PLAIN, '235')
+
+
+@row
+def row_085_gone_at_every_step():
+    rounds = 10 if SANITIZED else 40
+    before = rss('auth')
+    for n in range(rounds):
+        for steps in ((b'AUTH PLAIN',), (b'AUTH LOGIN',), (b'AUTH LOGIN', b64(A)), (b'AUTH SCRAM-SHA-256 ' + b64('n,,n=alice,r=abc'),), (PLAIN,)):
+            c = login()
+            for s in steps[:-1]:
+                c.cmd(s)
+            c.send(steps[-1] + b'\r\n')
+            if n % 2:
+                c.reply()
+            c.s.close()
+    check(honest_login() < 3, 'a login waits')
+    check(SANITIZED or rss('auth') - before < 8 << 20, f'auth grew by {rss("auth") - before}')
+
+
+@row
+def row_086_cancel_and_empty():
+    with login() as c:
+        for mech in (b'PLAIN', b'LOGIN'):
+            c.expect(b'AUTH ' + mech, '334')
+            c.expect(b'*', '501')
+        c.expect(b'AUTH LOGIN', '334')
+        c.expect(b'', '334', '501', '535')
+        c.expect(b'*', '501', '500')
+        c.expect(b'AUTH PLAIN =', '501', '535')
+        c.expect(PLAIN, '235')
+
+
+@row
+def row_087_every_mechanism_zero_and_too_long():
+    for mech in (b'PLAIN', b'LOGIN', b'SCRAM-SHA-256', b'SCRAM-SHA-1'):
+        for data in (b'=', b64('x' * 6000), b64('x' * 8000), b64('\0' * 100), b64('n,,n=,r='), b64('n,,')):
+            with login() as c:
+                c.expect(b'AUTH ' + mech + b' ' + data, '501', '535', '334')
+    for mech in (b'NTLM', b'RPA', b'GSSAPI', b'CRAM-MD5', b'DIGEST-MD5', b'ANONYMOUS', b'EXTERNAL', b'X' * 300, b'PLAIN\xff', b'OAUTHBEARER', b'SCRAM-SHA-256-PLUS'):
+        with login() as c:
+            c.expect(b'AUTH ' + mech, '504')
+
+
+@row
+def row_088_odd_user_names():
+    at = len(I.log())
+    for user in ('%{pid}%{home}', '../../x', 'a\tb', 'ä', 'a\nb', 'a b', '-x', "'; --", '*', 'u' * 3000, A + '/..', '\x7f'):
+        with login() as c:
+            c.expect(b'AUTH PLAIN ' + b64(f'\0{user}\0pw'), '535', '501')
+            c.expect(b'AUTH PLAIN ' + b64(f'{user}\0{A}\0pw-alice'), '535', '501')
+    check('\t' not in I.log()[at:], 'a tab in the log')
+
+
+@row
+def row_090_scram():
+    """what a client may get wrong, each after a true first message"""
+    for n, last in enumerate((b'c=biws,r={r}x,p=AAAA', b'c=eSws,r={r},p=AAAA', b'r={r},c=biws,p=AAAA', b'c=biws,r={r}', b'c=biws,r={r},p=', b'p=AAAA,c=biws,r={r}',
+                              b'c=biws,r={r},p=' + b'A' * 4000, b',' * 1000, b'', b'c=biws,r={r},m=x,p=AAAA', b'c=biws,r={r},p=' + b64(bytes(32)))):
+        with login() as c:
+            r = c.expect(b'AUTH SCRAM-SHA-256 ' + b64(f'n,,n={A},r=abcdefgh{n}'), '334')
+            fields = dict(x.split(b'=', 1) for x in base64.b64decode(r[4:]).split(b','))
+            check(int(fields[b'i']) <= 100000, 'iterations')
+            before = cpu('auth')
+            c.expect(b64(last.replace(b'{r}', fields[b'r'])) or b'=', '535', '501')
+            check(SANITIZED or cpu('auth') - before <= 0.1, 'CPU of a failure')
+    for first in ('p=tls-unique,,n=a,r=b', 'y,,n=a', 'n,,r=b,n=a', 'n,a=other,n=a,r=b', 'n', '', ',,,,', 'n,,m=x,n=a,r=b', 'n,,n=a=b,r=c', 'n,,n=' + 'x' * 5000 + ',r=1'):
+        with login() as c:
+            if c.expect(b'AUTH SCRAM-SHA-256 ' + (b64(first) or b'='), '501', '535', '334').startswith(b'334'):
+                c.expect(b64('c=biws,r=b,p=AAAA'), '501', '535')
+
+
+@row
+def row_091_replay():
+    """the same messages a second time: the server's nonce is another"""
+    first = f'n={A},r=samenonce'
+    with login() as c:
+        challenge = base64.b64decode(c.expect(b'AUTH SCRAM-SHA-256 ' + b64('n,,' + first), '334')[4:]).decode()
+        f = dict(x.split('=', 1) for x in challenge.split(','))
+        salted = hashlib.pbkdf2_hmac('sha256', b'pw-alice', base64.b64decode(f['s']), int(f['i']))
+        key = hmac.new(salted, b'Client Key', 'sha256').digest()
+        text = f'{first},{challenge},c=biws,r={f["r"]}'.encode()
+        proof = bytes(x ^ y for x, y in zip(key, hmac.new(hashlib.sha256(key).digest(), text, 'sha256').digest()))
+        last = b64(f'c=biws,r={f["r"]},p={base64.b64encode(proof).decode()}')
+        c.expect(last, '334')
+        c.expect(b'', '235')
+    with login() as c:
+        c.expect(b'AUTH SCRAM-SHA-256 ' + b64('n,,' + first), '334')
+        c.expect(last, '535', '501')
+
+
+@row
+def row_092_guessing():
+    """one network guesses; another logs in"""
+    cs = [login(src='127.0.5.1') for _ in range(8)]
+    begin, waits = time.monotonic(), []
+    for c in cs:
+        c.send(b''.join(b'AUTH PLAIN ' + b64(f'\0{A}\0guess') + b'\r\n' for _ in range(1)))
+    check(honest_login() < 2 or SANITIZED, 'an honest login waits for the guesses')
+    for c in cs:
+        check(c.reply().startswith(b'535'), 'a guess')
+        waits.append(time.monotonic() - begin)
+    check(max(waits) > 2, f'guesses are not slowed down: {max(waits):.1f} s')
+    for c in cs:
+        c.s.close()
+
+
+@row(slow=2)
+def row_093_timing():
+    """known and unknown user: the medians are close (a proof without the lab: a hash costs far more than a look-up)"""
+    times = {A: [], 'nobody@' + DOMAIN: []}
+    for n in range(8 if SANITIZED else 25):
+        for user in times:
+            with login(src=f'127.0.6.{n + 1}') as c:
+                begin = time.monotonic()
+                c.expect(b'AUTH PLAIN ' + b64(f'\0{user}\0wrong'), '535')
+                times[user].append(time.monotonic() - begin)
+    a, b = (statistics.median(t) for t in times.values())
+    check(max(a, b) < 1.6 * min(a, b) + 0.002, f'{a * 1000:.1f} ms and {b * 1000:.1f} ms')
+
+
+@row
+def row_094_not_now():
+    with login(tls=False) as c:
+        c.expect(PLAIN, '538')
+    with login() as c:
+        c.expect(PLAIN, '235')
+        c.expect(PLAIN, '503')
+        c.expect(f'MAIL FROM:<{A}>'.encode(), '250')
+        c.expect(PLAIN, '503')
+    with Client() as c:
+        c.expect(b'EHLO x', '250')
+        c.expect(PLAIN, '503')
+
+
+@row(slow=2)
+def row_200_exchanges_that_never_end():
+    """more of them than one link to auth holds"""
+    held, refused = [], 0
+    for n in range(320):
+        c = login(src=f'127.0.7.{1 + n // 40}')
+        refused += not c.cmd(b'AUTH LOGIN').startswith(b'334')
+        held.append(c)
+    check(refused == 0, f'{refused} of 320 exchanges were refused')
+    check(honest_login() < (8 if SANITIZED else 2), 'an honest login waits')
+    print(f'# auth with {len(held)} open exchanges: {rss("auth") >> 10} KiB')
+    for c in held:
+        c.s.close()
+
+
+try:
+    main()
+finally:
+    I.close()
