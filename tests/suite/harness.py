@@ -3,7 +3,7 @@
 A test file is a script: it uses Instance and @test, and ends with main(). Each test prints one line:
 "ok NAME", "not ok NAME: why" or "skip NAME: why"; tests/run counts them.
 """
-import glob, os, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+import fcntl, glob, os, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -27,18 +27,21 @@ def check(cond, text):
 
 
 def free_base():
-    """a base port whose seven ports nobody listens on"""
-    for _ in range(200):
-        base = random.randrange(12000, 30000)
-        try:
-            for off in PORTS.values():
-                with socket.socket() as s:
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    s.bind(('127.0.0.1', base + off))
-            return base
-        except OSError:
-            continue
-    raise RuntimeError('no free ports')
+    """(base port, lock): a thousand ports for one instance, claimed by a lock so that tests may run side by side"""
+    os.makedirs('/tmp/merpati-test-ports', mode=0o777, exist_ok=True)
+    while True:
+        for base in random.sample(range(12000, 32000, 1000), 20):
+            lock = os.open(f'/tmp/merpati-test-ports/{base}', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for off in PORTS.values():
+                    with socket.socket() as s:
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        s.bind(('127.0.0.1', base + off))
+                return base, lock
+            except OSError:
+                os.close(lock)
+        time.sleep(0.5)
 
 
 def wait(f, secs=20, step=0.02):
@@ -57,7 +60,8 @@ class Instance:
         self.dir = directory or tempfile.mkdtemp(prefix='merpati-test-', dir='/tmp')
         os.chmod(self.dir, 0o755)
         self.root = self.dir + '/i'
-        self.domain, self.base, self.env = domain, free_base(), dict(os.environ, **(env or {}))
+        self.domain, self.env = domain, dict(os.environ, **(env or {}))
+        self.base, self.lock = free_base()
         self.conf = self.root + '/conf'
         self.run('init', self.root, '--domain', domain, '--base-port', str(self.base), conf=False)
         with open(self.dir + '/import', 'w') as f:
@@ -102,6 +106,9 @@ class Instance:
                 print(f'# kept {self.root}')
             elif self.own:
                 shutil.rmtree(self.dir, ignore_errors=True)
+            if self.lock >= 0:
+                os.close(self.lock)
+                self.lock = -1
 
     def __enter__(self):
         return self.start()

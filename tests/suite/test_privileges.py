@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What the kernel says of each process: uid, root, capabilities, no_new_privs, seccomp; and what a captured one can do."""
-import imaplib, os, poplib, smtplib
+import concurrent.futures, imaplib, os, poplib, smtplib
 from harness import *
 
 CAPS_OF_MASTER = {6, 7, 10, 18, 5}      # SETGID SETUID NET_BIND_SERVICE SYS_CHROOT KILL
@@ -82,25 +82,29 @@ def misbehaving(action):
         raise Skip('needs root')
     if b'misbehaving on request' not in open(BUILD + '/libexec/merpati/smtpd', 'rb').read():
         raise Skip('this build has no debug action (sanitizer build only)')
-    for d in ('keyd', 'auth', 'smtpd', 'intake', 'qmgr', 'imapd', 'pop3d', 'local', 'imap-session', 'pop3-session', 'bounce', 'smtp'):
-        i = Instance(env={'MERPATI_MISBEHAVE': f'{d}:{action}'}, main='transport_maps = inline:{ { bounce.example = smtp:[127.0.0.1]:9 } }\n')
-        held = None
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for f in [pool.submit(misbehaving_daemon, d, action) for d in USERS]:
+            f.result()
+
+
+def misbehaving_daemon(d, action):
+    i = Instance(env={'MERPATI_MISBEHAVE': f'{d}:{action}'}, main='transport_maps = inline:{ { bounce.example = smtp:[127.0.0.1]:9 } }\n')
+    held = None
+    try:
         try:
-            try:
-                i.run('start', ok=False)        # fails when the kernel kills the daemon
-                held = use_all(i)
-            except Exception:
-                pass            # the service may well be dead
-            log = wait(lambda: 'misbehaving on request' in i.log() and i.log(), 5) or i.log()
-            if d in ('bounce', 'smtp') and 'misbehaving on request' not in log:
-                continue        # was not started by this little mail
-            check('misbehaving on request' in log, f'{d} did not run')
-            check('SUCCEEDED' not in log, f'{d}: {action} was not stopped')
-            time.sleep(0.2)
-            check('was refused' in i.log() or 'signal 31' in i.log(), f'{d}: {action}: neither refused nor killed')
-        finally:
-            del held
-            i.close()
+            i.run('start', ok=False)        # fails when the kernel kills the daemon
+            held = use_all(i)
+        except Exception:
+            pass            # the service may well be dead
+        log = wait(lambda: 'misbehaving on request' in i.log() and i.log(), 5) or i.log()
+        if d in ('bounce', 'smtp') and 'misbehaving on request' not in log:
+            return          # was not started by this little mail
+        check('misbehaving on request' in log, f'{d} did not run')
+        check('SUCCEEDED' not in log, f'{d}: {action} was not stopped')
+        check(wait(lambda: 'was refused' in i.log() or 'signal 31' in i.log(), 5), f'{d}: {action}: neither refused nor killed')
+    finally:
+        del held
+        i.close()
 
 
 @test
