@@ -63,7 +63,7 @@ bool mime_parse(struct mime *m, struct arena *a, struct span msg) CHECKED;
  * *value (cleared first). Attributes of RFC 2231 come as they are ("filename*0*"). false at the end.
  */
 bool mime_param_next(struct span *rest, struct span *name, struct buf *value);
-/* The first one of that name; false: none. */
+/* The first one of that name, else what RFC 2231 makes of its pieces (bytes in their charset); false: none. */
 bool mime_param(struct span params, const char *name, struct buf *value);
 
 /* A part by its IMAP path: numbers from 1 ({1,2} = "1.2"), through embedded messages. MIME_NONE: no such part. */

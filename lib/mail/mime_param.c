@@ -4,6 +4,9 @@
 #include "mail/header.h"
 #include "base/banned.h"
 
+#define PIECES_MAX 20			/* of one parameter */
+#define PIECE_MAX 1024
+
 static bool
 is_blank(char c)
 {
@@ -94,13 +97,79 @@ mime_param_next(struct span *rest, struct span *name, struct buf *value)
 	return false;
 }
 
-bool
-mime_param(struct span params, const char *name, struct buf *value)
+static bool
+find(struct span params, struct span name, struct buf *value)
 {
 	struct span found;
 
 	while (mime_param_next(&params, &found, value))
-		if (span_is_nocase(found, name))
+		if (span_eq_nocase(found, name))
 			return true;
 	return false;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Escapes of RFC 2231 4; in the first piece they follow charset'language'. */
+static void
+add_extended(struct buf *value, struct span s, bool first)
+{
+	struct span rest = s, word;
+
+	if (first && span_cut(&rest, '\'', &word) && rest.p && span_cut(&rest, '\'', &word) && rest.p)
+		s = rest;
+	for (size_t i = 0; i < s.n; i++) {
+		int high = s.p[i] == '%' && i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
+		int low = high >= 0 ? hex_value(s.p[i + 2]) : -1;
+
+		add_char(value, low >= 0 ? (char)(high << 4 | low) : s.p[i]);
+		i += low >= 0 ? 2 : 0;
+	}
+}
+
+/* "name*" or the pieces "name*0", "name*1*", ... (RFC 2231 3). Each piece is one more look through the parameters. */
+static bool
+find_extended(struct span params, const char *name, struct buf *value)
+{
+	struct buf key, piece;
+	bool found = false, more = true;
+
+	buf_init(&key, 128);
+	buf_init(&piece, PIECE_MAX);
+	for (int n = -1; more && n < PIECES_MAX; n++) {
+		buf_reset(&key);
+		buf_adds(&key, name);
+		if (n >= 0)
+			buf_addf(&key, "*%d", n);
+		if (n >= 0 && find(params, buf_span(&key), &piece)) {
+			buf_addspan(value, buf_span(&piece));
+			found = true;
+			continue;
+		}
+		buf_addc(&key, '*');
+		more = find(params, buf_span(&key), &piece);
+		if (more)
+			add_extended(value, buf_span(&piece), n <= 0);
+		found = found || more;
+		more = n < 0 ? !more : more;	/* a whole value has no pieces */
+	}
+	buf_fini(&key);
+	buf_fini(&piece);
+	return found;
+}
+
+bool
+mime_param(struct span params, const char *name, struct buf *value)
+{
+	if (find(params, span_str(name), value))
+		return true;
+	buf_reset(value);
+	return span_find(params, '*') >= 0 && find_extended(params, name, value);
 }

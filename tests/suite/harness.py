@@ -114,7 +114,7 @@ class Instance:
         return self.start()
 
     def __exit__(self, *exc):
-        if exc[0] and exc[0] is not Skip:
+        if exc[0] and exc[0] is not Skip and getattr(exc[1], 'code', 1):
             sys.stdout.write('# the end of the log:\n' + ''.join('# ' + l + '\n' for l in self.log().splitlines()[-25:]))
         self.close()
 

@@ -169,6 +169,38 @@ fields(void **state)
 }
 
 static void
+extended_parameters(void **state)
+{
+	static const struct {
+		const char *params, *want;	/* NULL: not there */
+	} cases[] = {
+		{ "; boundary=plain; boundary*=us-ascii''other", "plain" },
+		{ "; boundary*=\"us-ascii''EeQf\"", "EeQf" },
+		{ "; boundary*=us-ascii'en'a%20b%2", "a b%2" },
+		{ "; boundary*=no-quotes", "no-quotes" },
+		{ "; boundary*0=ab; boundary*1=cd", "abcd" },
+		{ "; boundary*1=cd; boundary*0*=x'y'a%62; boundary*3=no", "abcd" },
+		{ "; boundary*0=a%41; boundary*1*=%41", "a%41A" },
+		{ "; boundary*1=cd", NULL },
+		{ "; boundary*", NULL },
+		{ "; xboundary*0=a", NULL },
+		{ "; boundary*=''%0d%00%7f", "  " },
+	};
+	struct buf v;
+
+	(void)state;
+	buf_init(&v, 1000);
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		bool found = mime_param(span_str(cases[i].params), "boundary", &v);
+
+		assert_int_equal(found, cases[i].want != NULL);
+		if (found)
+			assert_string_equal(buf_cstr(&v), cases[i].want);
+	}
+	buf_fini(&v);
+}
+
+static void
 find(void **state)
 {
 	struct span msg = SPAN(MULTI("x") "--x\n\none\n--x\nContent-Type: message/rfc822\n\n" MULTI("y")
@@ -245,6 +277,7 @@ main(void)
 		cmocka_unit_test(structure),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(fields),
+		cmocka_unit_test(extended_parameters),
 		cmocka_unit_test(find),
 		cmocka_unit_test(limits),
 	};
