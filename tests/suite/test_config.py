@@ -159,4 +159,28 @@ def users_come_and_go_without_reload():
         check(wait(lambda: rcpt(new) == 550, 3), 'a deleted user gets mail')
 
 
+@test
+def a_daemon_that_keeps_dying_is_started_ever_more_slowly():
+    i = Instance()
+    own = i.dir + '/libexec'
+    os.mkdir(own)
+    for n in os.listdir(BUILD + '/libexec/merpati'):
+        os.symlink(f'{BUILD}/libexec/merpati/{n}', f'{own}/{n}')
+    i.configure(f'daemon_directory = {own}\n')
+    try:
+        i.start()
+        os.unlink(own + '/pop3d')
+        os.symlink('/bin/false', own + '/pop3d')
+        for p in [p for p, n in i.processes().items() if n == 'pop3d']:
+            os.kill(p, signal.SIGKILL)
+        time.sleep(4)
+        n = i.log().count('pop3d[') and sum('ended with status 1' in l for l in i.log().splitlines())
+        check(2 <= n <= 12, f'{n} starts in 4 s')
+        check('keeps failing' in i.log(), 'the log does not say so')
+        with i.connect('imap') as s:
+            check(s.recv(100).startswith(b'* OK'), 'the others go on')
+    finally:
+        i.close()
+
+
 main()
