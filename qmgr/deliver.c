@@ -355,6 +355,8 @@ deliver_end(struct delivery *d)
 		d->lost = true;
 		take_result(d, i, &m);
 	}
+	if (d->report && !d->verdict.known)
+		d->lost = true;
 	if (d->lost && !d->not_started)
 		a->soon = true;
 	f = feedback_of(d);

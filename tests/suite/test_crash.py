@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """kill -9 of each kind of daemon under load: nothing acknowledged is lost, service is back in 2 s. (release build only)"""
-import os, re, signal, smtplib, socket, threading, time
+import imaplib, os, poplib, re, signal, smtplib, socket, threading, time
 from harness import *
 
 DAEMONS = ['smtpd', 'intake', 'qmgr', 'local', 'keyd', 'auth']
@@ -89,6 +89,75 @@ for d in DAEMONS:
     def f(d=d): killing(d)
     f.__name__ = f'kill_9_of_{d}_under_load_loses_nothing'
     test(f)
+
+
+def reads_mail(i, proto):
+    try:
+        if proto == 'imap':
+            m = imaplib.IMAP4('127.0.0.1', i.port('imap'), timeout=2)
+            m.login('bob@' + DOMAIN, 'pw-bob')
+            n = int(m.select()[1][0])
+            m.logout()
+        else:
+            m = poplib.POP3('127.0.0.1', i.port('pop3'), timeout=2)
+            m.user('bob@' + DOMAIN)
+            m.pass_('pw-bob')
+            n = m.stat()[0]
+            m.quit()
+        return n
+    except (OSError, imaplib.IMAP4.error, poplib.error_proto):
+        return 0
+
+
+def killing_readers(daemon, proto):
+    with Instance() as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+            for k in range(10):
+                s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {k}\r\n\r\nx\r\n')
+        i.wait_mails('bob', 10)
+        check(wait(lambda: reads_mail(i, proto) == 10, 5), 'cannot read at first')
+        worst = 0
+        for _ in range(ROUNDS):
+            held = imaplib.IMAP4('127.0.0.1', i.port('imap')) if proto == 'imap' else None
+            if held:
+                held.login('bob@' + DOMAIN, 'pw-bob')
+                held.select()
+            for pid in [p for p, n in i.processes().items() if n == daemon]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            t = time.monotonic()
+            check(wait(lambda: reads_mail(i, proto) == 10, 10, 0.01), f'mail cannot be read 10 s after kill -9 of {daemon}')
+            worst = max(worst, time.monotonic() - t)
+        check(worst < 2, f'service was back only after {worst:.1f} s')
+        print(f'# {daemon}: back after {worst:.2f} s at worst')
+
+
+for d, proto in (('imapd', 'imap'), ('imap-session', 'imap'), ('auth', 'imap'), ('keyd', 'imap'), ('pop3d', 'pop3'), ('pop3-session', 'pop3')):
+    def g(d=d, proto=proto): killing_readers(d, proto)
+    g.__name__ = f'kill_9_of_{d.replace("-", "_")}_and_{proto}_is_back'
+    test(g)
+
+
+@test
+def kill_9_of_bounce_loses_no_report():
+    with Instance(main='transport_maps = inline:{ { fails.example = error:5.1.1 no } }\n') as i:
+        stop = time.monotonic() + 2
+        n = 0
+        while time.monotonic() < stop:
+            with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+                s.sendmail('bob@' + DOMAIN, [f'n{n}@fails.example'], f'Subject: {n}\r\n\r\nx\r\n')
+            n += 1
+            for pid in [p for p, name in i.processes().items() if name == 'bounce'] if n % 10 == 0 else []:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        told = lambda: {m for p in i.mails('bob') for m in re.findall(r'Final-Recipient: rfc822; *n(\d+)@', open(p).read())}
+        wait(lambda: len(told()) == n and not i.queue(), 60, 0.2)
+        check(len(told()) == n, f'{n - len(told())} of {n} reports are lost')
+        check(len(i.mails('bob')) - n <= n // 10 + 1, f'{len(i.mails("bob"))} reports for {n}')
 
 
 @test
