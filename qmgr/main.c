@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "control.h"
 #include "flow.h"
+#include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
 #include "base/banned.h"
@@ -81,6 +82,7 @@ qmgr_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 static void
 qmgr_open(void)
 {
+	regex_init();
 	active_resolver(resolver_open());
 	agent_open();
 	flow_open();

@@ -6,6 +6,7 @@
 #include "base/netlist.h"
 #include "intakelink.h"
 #include "policy.h"
+#include "regex/regex.h"
 #include "service/front/authclient.h"
 #include "service/params.h"
 #include "service/service.h"
@@ -34,6 +35,7 @@ smtpd_open(void)
 	if (!mynetworks)
 		die_config("mynetworks: %s", buf_cstr(&err));
 	buf_fini(&err);
+	regex_init();
 	policy_open();
 	limits_open();
 	tls_open();

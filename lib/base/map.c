@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/fdio.h"
 #include "base/map_kinds.h"
 #include "base/banned.h"
 
@@ -49,11 +50,19 @@ map_next_item(struct span *s, const char *seps, struct span *item)
 	return 1;
 }
 
+/* As opened: PATH.cdb; the text; nothing. */
 static const struct map_kind kinds[] = {
-	{ "hash", map_file_open, map_file_find },
-	{ "cdb", map_file_open, map_file_find },
-	{ "inline", map_inline_open, map_inline_find },
-	{ "static", map_static_open, map_static_find },
+	{ "hash", map_file_path, map_file_open, map_file_find, map_file_refresh, false, false, map_file_each },
+	{ "btree", map_file_path, map_file_open, map_file_find, map_file_refresh, false, false, map_file_each },
+	{ "cdb", map_file_path, map_file_open, map_file_find, map_file_refresh, false, false, map_file_each },
+	{ "texthash", map_source_path, map_source_open, map_texthash_find, map_source_refresh, false, false, map_pairs_each },
+	{ "cidr", map_source_path, map_source_open, map_rules_find, map_source_refresh, true, true, NULL },
+	{ "regexp", map_source_path, map_source_open, map_rules_find, map_source_refresh, true, true, NULL },
+	{ "pcre", map_source_path, map_source_open, map_rules_find, map_source_refresh, true, true, NULL },
+	{ "inline", NULL, map_inline_open, map_inline_find, NULL, false, false, map_pairs_each },
+	{ "static", NULL, map_static_open, map_static_find, NULL, false, true, NULL },
+	{ "unionmap", NULL, map_many_open, map_union_find, map_many_refresh, false, true, NULL },
+	{ "pipemap", NULL, map_many_open, map_pipe_find, map_many_refresh, false, true, NULL },
 };
 
 static const struct map_kind *
@@ -74,11 +83,10 @@ static void
 map_free(struct map *m)
 {
 	map_file_close(m);
-	for (size_t i = 0; i < m->npairs; i++) {
-		free(m->pairs[i].key);
-		free(m->pairs[i].value);
-	}
-	free(m->pairs);
+	close_fd(&m->watch);
+	map_pairs_free(m->pairs, m->npairs);
+	map_rules_free(m->rules);
+	maps_free(m->inner);
 	free(m->fixed);
 	free(m->path);
 	free(m);
@@ -98,13 +106,15 @@ maps_free(struct maps *m)
 
 /* One item of a spec; NULL and a sentence when it is none. It is not opened yet. */
 static struct map *
-map_of_item(struct span item, unsigned n, struct span *arg, struct buf *err)
+map_of_item(struct span item, unsigned n, unsigned depth, struct span *arg, struct buf *err)
 {
 	const struct map_kind *kind = kind_of(item, arg);
 	struct map *m;
 
 	if (!kind) {
-		buf_addf(err, "\"%.*s\" is not TYPE:TABLE with one of the types hash, cdb, inline, static", SPAN_FMT(item));
+		buf_addf(err, "\"%.*s\" is not TYPE:TABLE with one of the types", SPAN_FMT(item));
+		for (size_t i = 0; i < NELEMS(kinds); i++)
+			buf_addf(err, "%s %s", i ? "," : "", kinds[i].type);
 		return NULL;
 	}
 	if (n >= MAPS_MAX) {
@@ -113,11 +123,14 @@ map_of_item(struct span item, unsigned n, struct span *arg, struct buf *err)
 	}
 	m = x_new(struct map);
 	m->kind = kind;
+	m->pattern = kind->pattern;
+	m->watch = -1;
+	m->depth = depth;
 	return m;
 }
 
 struct maps *
-maps_open(struct span spec, struct buf *err)
+maps_open_inside(struct span spec, unsigned depth, struct buf *err)
 {
 	struct maps *maps = x_new(struct maps);
 	struct map **tail = &maps->first;
@@ -125,7 +138,7 @@ maps_open(struct span spec, struct buf *err)
 	int r;
 
 	while ((r = map_next_item(&spec, ", \t\r\n", &item)) > 0) {
-		struct map *m = map_of_item(item, maps->n++, &arg, err);
+		struct map *m = map_of_item(item, maps->n++, depth, &arg, err);
 
 		if (!m)
 			goto fail;
@@ -142,6 +155,18 @@ fail:
 	return NULL;
 }
 
+struct maps *
+maps_open(struct span spec, struct buf *err)
+{
+	return maps_open_inside(spec, 0, err);
+}
+
+struct map *
+maps_first(struct maps *m)
+{
+	return m ? m->first : NULL;
+}
+
 bool
 maps_empty(const struct maps *m)
 {
@@ -154,24 +179,27 @@ maps_refresh(struct maps *maps)
 	bool changed = false;
 
 	for (struct map *m = maps ? maps->first : NULL; m; m = m->next)
-		if (m->open)
-			changed |= map_file_refresh(m);
+		if (m->kind->refresh)
+			changed |= m->kind->refresh(m);
 	return changed;
 }
 
-enum map_answer
-maps_find(struct maps *maps, struct span key, struct buf *out)
+static enum map_answer
+find(struct maps *maps, struct span raw, bool part, struct buf *out)
 {
 	char folded[MAP_KEY_MAX];
+	struct map_key key = { raw, span_of(folded, raw.n) };
 
-	if (key.n > sizeof(folded))
-		return MAP_NONE;
-	for (size_t i = 0; i < key.n; i++)
-		folded[i] = ascii_lower(key.p[i]);
-	key.p = folded;
+	if (raw.n > sizeof(folded))
+		key.folded = SPAN_NONE;
+	for (size_t i = 0; i < key.folded.n; i++)
+		folded[i] = ascii_lower(raw.p[i]);
 	for (const struct map *m = maps ? maps->first : NULL; m; m = m->next) {
-		enum map_answer a = m->kind->find(m, key, out);
+		enum map_answer a;
 
+		if ((part && m->pattern) || (raw.n > sizeof(folded) && !m->kind->any_length))
+			continue;
+		a = m->kind->find(m, key, out);
 		if (a == MAP_FOUND && out->over)
 			return MAP_FAILED;
 		if (a != MAP_NONE)
@@ -180,19 +208,48 @@ maps_find(struct maps *maps, struct span key, struct buf *out)
 	return MAP_NONE;
 }
 
+enum map_answer
+maps_find(struct maps *maps, struct span key, struct buf *out)
+{
+	return find(maps, key, false, out);
+}
+
+enum map_answer
+maps_find_part(struct maps *maps, struct span key, struct buf *out)
+{
+	return find(maps, key, true, out);
+}
+
+enum map_answer
+maps_each(struct maps *maps, map_entry *f, void *ctx)
+{
+	for (const struct map *m = maps ? maps->first : NULL; m; m = m->next) {
+		if (!m->kind->each)
+			return MAP_NONE;
+		if (!m->kind->each(m, f, ctx))
+			return MAP_FAILED;
+	}
+	return MAP_FOUND;
+}
+
 static bool
-check_item(struct span item, unsigned n, void (*on_file)(void *ctx, const char *path), void *ctx, struct buf *err)
+check_item(struct span item, unsigned n, unsigned depth, void (*on_file)(void *ctx, const char *path), void *ctx,
+    struct buf *err)
 {
 	struct span arg;
-	struct map *m = map_of_item(item, n, &arg, err);
+	struct map *m = map_of_item(item, n, depth, &arg, err);
 	bool ok;
 
 	if (!m)
 		return false;
-	if (m->kind->open != map_file_open) {
+	if (m->kind->open == map_many_open) {
+		ok = depth < MAP_DEPTH_MAX && map_strip_braces(&arg) && maps_check_inside(arg, depth + 1, on_file, ctx, err);
+		if (!ok && err->len == 0)
+			buf_addf(err, "%s: needs {TYPE:TABLE, ...} in braces", m->kind->type);
+	} else if (!m->kind->path) {
 		ok = m->kind->open(m, arg, err);
 	} else {
-		ok = map_file_path(m, arg, err);
+		ok = m->kind->path(m, arg, err);
 		if (ok && on_file)
 			on_file(ctx, m->path);
 	}
@@ -201,16 +258,23 @@ check_item(struct span item, unsigned n, void (*on_file)(void *ctx, const char *
 }
 
 bool
-maps_check(struct span spec, void (*on_file)(void *ctx, const char *path), void *ctx, struct buf *err)
+maps_check_inside(struct span spec, unsigned depth, void (*on_file)(void *ctx, const char *path), void *ctx,
+    struct buf *err)
 {
 	struct span item;
 	unsigned n = 0;
 	int r;
 
 	while ((r = map_next_item(&spec, ", \t\r\n", &item)) > 0)
-		if (!check_item(item, n++, on_file, ctx, err))
+		if (!check_item(item, n++, depth, on_file, ctx, err))
 			return false;
 	if (r < 0)
 		buf_adds(err, "braces do not match");
 	return r == 0;
+}
+
+bool
+maps_check(struct span spec, void (*on_file)(void *ctx, const char *path), void *ctx, struct buf *err)
+{
+	return maps_check_inside(spec, 0, on_file, ctx, err);
 }

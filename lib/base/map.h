@@ -1,12 +1,19 @@
 /*
  * map.h: look-up tables, opened before the jail and read inside it.
  *
- *   hash:PATH cdb:PATH   PATH.cdb, built by postmap(1) from the text PATH (cdb, mmapped)
+ *   hash:PATH btree:PATH cdb:PATH   PATH.cdb, built by postmap(1) from the text PATH (cdb, mmapped)
+ *   texthash:PATH        the text itself, read when the table is opened
+ *   cidr:PATH            networks and values, the first that holds the address wins
+ *   regexp:PATH pcre:PATH  expressions and values, the first that matches wins
  *   inline:{ {k = v}, {k2 = v2} } or inline:{k=v, k2=v2}
  *   static:VALUE         every key finds VALUE
+ *   unionmap:{A, B}      what is found in each, joined by commas
+ *   pipemap:{A, B}       what is found in A is the key for B
  *
- * A map file is replaced by rename. map_refresh() sees that the open one is
- * unlinked and gets the new one through the opener (inside a jail: from master).
+ * A file is replaced by rename. maps_refresh() sees that the open one is
+ * unlinked and gets the new one through the opener (inside a jail: from master);
+ * when that has mistakes, the old table stays. cidr, regexp and pcre are
+ * pattern tables: see maps_find_part().
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
@@ -32,8 +39,31 @@ void maps_free(struct maps *m);
 bool maps_empty(const struct maps *m);
 bool maps_refresh(struct maps *m);		/* cheap: one fstat a file; true when something was reopened */
 
-/* First table that has the key. Keys are folded to lower case. value is appended to out. */
+/*
+ * First table that has the key. Keys are folded to lower case, but not for
+ * regular expressions, which have a flag for that. value is appended to out.
+ */
 enum map_answer maps_find(struct maps *m, struct span key, struct buf *out);
+/* The same for a part of an address (a domain, a user, a network): pattern tables know whole ones only. */
+enum map_answer maps_find_part(struct maps *m, struct span key, struct buf *out);
+
+/* Every entry; f returns false to stop. MAP_FAILED when a table is damaged, MAP_NONE when one cannot be listed. */
+typedef bool map_entry(void *ctx, struct span key, struct span value);
+enum map_answer maps_each(struct maps *m, map_entry *f, void *ctx);
+
+/*
+ * Regular expressions come from a library that only some programs have
+ * (lib/regex); without it regexp: and pcre: can be checked but not opened.
+ */
+#define REGEX_GROUPS 10			/* $0 to $9 */
+enum { REGEX_CASE = 1, REGEX_MULTILINE = 2, REGEX_DOT_NO_NEWLINE = 4, REGEX_EXTENDED = 8, REGEX_ANCHORED = 16,
+	REGEX_DOLLAR_END = 32, REGEX_UNGREEDY = 64, REGEX_BASIC = 128, REGEX_POSIX = 256 };
+struct regex_ops {
+	void *(*compile)(struct span pattern, unsigned flags, unsigned *groups, struct buf *err);	/* NULL: a mistake */
+	int (*match)(const void *re, struct span key, struct span group[REGEX_GROUPS]);	/* 1, 0; -1: the effort has a limit */
+	void (*free)(void *re);
+};
+extern const struct regex_ops *map_regex;	/* NULL: none */
 
 /*
  * Check a spec without keeping it: false and a sentence in err. Each file a
@@ -46,10 +76,11 @@ bool maps_check(struct span spec, void (*on_file)(void *ctx, const char *path), 
  * empty lines and lines that begin with '#' are skipped.
  *   MAP_TEXT_PLAIN    key value
  *   MAP_TEXT_ALIASES  name: value    (the name may be quoted)
+ *   MAP_TEXT_LINES    the whole line is both
  * f returns false to stop. A mistake comes as an empty key (nothing to
  * continue, or no name) or an empty value. False when f stopped the walk.
  */
-enum map_syntax { MAP_TEXT_PLAIN, MAP_TEXT_ALIASES };
+enum map_syntax { MAP_TEXT_PLAIN, MAP_TEXT_ALIASES, MAP_TEXT_LINES };
 bool map_text_each(struct span text, enum map_syntax syntax,
     bool (*f)(void *ctx, unsigned line, struct span key, struct span value), void *ctx);
 
@@ -68,9 +99,10 @@ void map_maker_free(struct map_maker *m);
 enum map_added map_maker_add(struct map_maker *m, struct span key, struct span value);	/* keys are folded */
 bool map_maker_write(struct map_maker *m, const char *cdb_path, unsigned mode) CHECKED;	/* once; false with errno */
 
-/* Keys longer than this are in no table; values and text files have bounds too. */
+/* Keys longer than this are in no table but a pattern table; values and text files have bounds too. */
 #define MAP_KEY_MAX 1000
 #define MAP_VALUE_MAX (1u << 20)
 #define MAP_TEXT_MAX (1u << 30)
+#define MAP_SOURCE_MAX (64u << 20)	/* of a text that is read when the table is opened */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * map_file.c: hash: and cdb:. The files are written by root's commands, but a
+ * map_file.c: hash:, btree: and cdb:. The files are written by root's commands, but a
  * damaged one must not bring a daemon down: tinycdb checks every offset against
  * the size of the file as long as keys are shorter than its 2 KiB header.
  */
@@ -101,11 +101,11 @@ map_file_open(struct map *m, struct span arg, struct buf *err)
 }
 
 enum map_answer
-map_file_find(const struct map *m, struct span key, struct buf *out)
+map_file_find(const struct map *m, struct map_key key, struct buf *out)
 {
 	struct cdb c = m->cdb;		/* a look-up leaves its position in there */
 	const void *value;
-	int r = cdb_find(&c, key.p, (unsigned)key.n);
+	int r = cdb_find(&c, key.folded.p, (unsigned)key.folded.n);
 
 	if (r == 0)
 		return MAP_NONE;
@@ -113,6 +113,25 @@ map_file_find(const struct map *m, struct span key, struct buf *out)
 		return MAP_FAILED;
 	buf_add(out, value, cdb_datalen(&c));
 	return MAP_FOUND;
+}
+
+bool
+map_file_each(const struct map *m, map_entry *f, void *ctx)
+{
+	struct cdb c = m->cdb;
+	unsigned at;
+	int r;
+
+	cdb_seqinit(&at, &c);
+	while ((r = cdb_seqnext(&at, &c)) > 0) {
+		const void *key = cdb_getkey(&c), *value = cdb_getdata(&c);
+
+		if (!key || !value || cdb_datalen(&c) > MAP_VALUE_MAX)
+			return false;
+		if (!f(ctx, span_of(key, cdb_keylen(&c)), span_of(value, cdb_datalen(&c))))
+			return true;
+	}
+	return r == 0;
 }
 
 bool

@@ -1,6 +1,8 @@
 /* map_inline.c: tables that stand in main.cf itself: static: and inline:. */
 #include "base/map_kinds.h"
 
+#include <stdlib.h>
+
 #include "base/banned.h"
 
 #define INLINE_MAX 10000	/* entries of one table */
@@ -8,8 +10,8 @@
 /* ---- static: ---- */
 
 /* "{text}" to "text" */
-static bool
-strip_braces(struct span *s)
+bool
+map_strip_braces(struct span *s)
 {
 	if (s->n < 2 || s->p[0] != '{' || s->p[s->n - 1] != '}')
 		return false;
@@ -20,7 +22,7 @@ strip_braces(struct span *s)
 bool
 map_static_open(struct map *m, struct span arg, struct buf *err)
 {
-	strip_braces(&arg);
+	map_strip_braces(&arg);
 	if (arg.n == 0) {
 		buf_adds(err, "static: needs a value");
 		return false;
@@ -30,7 +32,7 @@ map_static_open(struct map *m, struct span arg, struct buf *err)
 }
 
 enum map_answer
-map_static_find(const struct map *m, struct span key, struct buf *out)
+map_static_find(const struct map *m, struct map_key key, struct buf *out)
 {
 	(void)key;
 	buf_adds(out, m->fixed);
@@ -56,7 +58,7 @@ inline_pair(struct map *m, struct span item, struct buf *err)
 	ssize_t eq;
 
 	item = span_trim(item);
-	strip_braces(&item);
+	map_strip_braces(&item);
 	eq = span_find(item, '=');
 	key = span_trim(span_sub(item, 0, eq < 0 ? 0 : (size_t)eq));
 	if (key.n == 0 || m->npairs == INLINE_MAX) {
@@ -64,9 +66,9 @@ inline_pair(struct map *m, struct span item, struct buf *err)
 		return false;
 	}
 	value = span_trim(span_skip(item, (size_t)eq + 1));
-	strip_braces(&value);
+	map_strip_braces(&value);
 	m->pairs = x_realloc(m->pairs, (m->npairs + 1) * sizeof(*m->pairs));
-	m->pairs[m->npairs++] = (struct map_pair){ fold_dup(key), x_spandup(value) };
+	m->pairs[m->npairs++] = (struct map_pair){ fold_dup(key), x_spandup(value), 0 };
 	return true;
 }
 
@@ -76,7 +78,7 @@ map_inline_open(struct map *m, struct span arg, struct buf *err)
 	struct span item;
 	int r;
 
-	if (!strip_braces(&arg)) {
+	if (!map_strip_braces(&arg)) {
 		buf_adds(err, "inline: needs {key = value} in braces");
 		return false;
 	}
@@ -90,13 +92,32 @@ map_inline_open(struct map *m, struct span arg, struct buf *err)
 }
 
 enum map_answer
-map_inline_find(const struct map *m, struct span key, struct buf *out)
+map_inline_find(const struct map *m, struct map_key key, struct buf *out)
 {
 	for (size_t i = 0; i < m->npairs; i++) {
-		if (!span_is(key, m->pairs[i].key))
+		if (!span_is(key.folded, m->pairs[i].key))
 			continue;
 		buf_adds(out, m->pairs[i].value);
 		return MAP_FOUND;
 	}
 	return MAP_NONE;
+}
+
+bool
+map_pairs_each(const struct map *m, map_entry *f, void *ctx)
+{
+	for (size_t i = 0; i < m->npairs; i++)
+		if (!f(ctx, span_str(m->pairs[i].key), span_str(m->pairs[i].value)))
+			break;
+	return true;
+}
+
+void
+map_pairs_free(struct map_pair *pairs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(pairs[i].key);
+		free(pairs[i].value);
+	}
+	free(pairs);
 }

@@ -55,11 +55,19 @@ split_alias(struct span line, struct span *key, struct span *value)
 	*value = span_trim(span_skip(line, (size_t)(from + colon) + 1));
 }
 
+static void
+split_none(struct span line, struct span *key, struct span *value)
+{
+	*key = *value = line;
+}
+
 bool
 map_text_each(struct span text, enum map_syntax syntax,
     bool (*f)(void *ctx, unsigned line, struct span key, struct span value), void *ctx)
 {
-	void (*split)(struct span, struct span *, struct span *) = syntax == MAP_TEXT_ALIASES ? split_alias : split_plain;
+	static void (*const splits[])(struct span, struct span *, struct span *) = {
+		[MAP_TEXT_PLAIN] = split_plain, [MAP_TEXT_ALIASES] = split_alias, [MAP_TEXT_LINES] = split_none,
+	};
 	struct span line = SPAN_NONE, key, value;
 	unsigned at = 0, begun = 0;
 	bool more, go = true;
@@ -77,7 +85,7 @@ map_text_each(struct span text, enum map_syntax syntax,
 			continue;
 		}
 		if (begun) {
-			split(buf_span(&entry), &key, &value);
+			splits[syntax](buf_span(&entry), &key, &value);
 			go = f(ctx, begun, key, entry.over ? SPAN_NONE : value);
 			begun = 0;
 		}

@@ -191,7 +191,7 @@ resolve_split(const struct resolver *r, struct span address, struct address_part
 }
 
 static enum map_answer
-find_key(struct resolver *r, struct maps *m, struct span a, const char *at, struct span b)
+find_key(struct resolver *r, struct maps *m, bool whole, struct span a, const char *at, struct span b)
 {
 	buf_reset(&r->key);
 	buf_reset(&r->value);
@@ -202,23 +202,23 @@ find_key(struct resolver *r, struct maps *m, struct span a, const char *at, stru
 		return MAP_NONE;
 	for (size_t i = 0; i < r->key.len; i++)
 		r->key.p[i] = ascii_lower(r->key.p[i]);
-	return maps_find(m, buf_span(&r->key), &r->value);
+	return whole ? maps_find(m, buf_span(&r->key), &r->value) : maps_find_part(m, buf_span(&r->key), &r->value);
 }
 
 static enum map_answer
-find_user(struct resolver *r, struct maps *m, const struct address_parts *p, const char *at, struct span domain)
+find_user(struct resolver *r, struct maps *m, const struct address_parts *p, bool whole, const char *at, struct span domain)
 {
-	enum map_answer ans = find_key(r, m, p->local, at, domain);
+	enum map_answer ans = find_key(r, m, whole, p->local, at, domain);
 
 	if (ans == MAP_NONE && p->base.n != p->local.n)
-		ans = find_key(r, m, p->base, at, domain);
+		ans = find_key(r, m, false, p->base, at, domain);
 	return ans;
 }
 
 static enum map_answer
 find_domain(struct resolver *r, struct maps *m, struct span domain)
 {
-	enum map_answer ans = find_key(r, m, domain, "", SPAN_NONE);
+	enum map_answer ans = find_key(r, m, false, domain, "", SPAN_NONE);
 
 	for (int i = 0; ans == MAP_NONE && i < PARENTS_MAX; i++) {
 		ssize_t dot = span_find(span_skip(domain, 1), '.');
@@ -226,9 +226,9 @@ find_domain(struct resolver *r, struct maps *m, struct span domain)
 		if (dot < 0)
 			break;
 		domain = span_skip(domain, (size_t)dot + 1);
-		ans = find_key(r, m, domain, "", SPAN_NONE);
+		ans = find_key(r, m, false, domain, "", SPAN_NONE);
 	}
-	return ans == MAP_NONE ? find_key(r, m, SPAN("*"), "", SPAN_NONE) : ans;
+	return ans == MAP_NONE ? find_key(r, m, false, SPAN("*"), "", SPAN_NONE) : ans;
 }
 
 enum map_answer
@@ -239,11 +239,11 @@ resolve_find(struct resolver *r, struct maps *m, const struct address_parts *p, 
 	if (maps_empty(m))
 		return MAP_NONE;
 	if (keys & KEY_ADDRESS)
-		ans = find_user(r, m, p, "@", p->domain);
+		ans = find_user(r, m, p, true, "@", p->domain);
 	if (ans == MAP_NONE && keys & KEY_USER)
-		ans = find_user(r, m, p, "", SPAN_NONE);
+		ans = find_user(r, m, p, !(keys & KEY_ADDRESS), "", SPAN_NONE);
 	if (ans == MAP_NONE && keys & KEY_CATCHALL)
-		ans = find_key(r, m, SPAN_NONE, "@", p->domain);
+		ans = find_key(r, m, false, SPAN_NONE, "@", p->domain);
 	if (ans == MAP_NONE && keys & KEY_DOMAIN)
 		ans = find_domain(r, m, p->domain);
 	return ans;

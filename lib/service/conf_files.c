@@ -80,6 +80,22 @@ must_open(void *ctx, const char *path)
 	    errno == ENOENT && span_ends_nocase(span_str(path), ".cdb") ? "; make it with postmap(1)" : "");
 }
 
+/* The files open, and where regular expressions are at hand, the texts have no mistakes. */
+static bool
+check_maps(struct missing *m, struct span spec, struct buf *why)
+{
+	int before = m->errors;
+	struct maps *maps;
+
+	if (!maps_check(spec, must_open, m, why))
+		return false;
+	if (m->errors > before || !map_regex)
+		return true;
+	maps = maps_open(spec, why);
+	maps_free(maps);
+	return maps != NULL;
+}
+
 int
 conf_check_files(const struct conf *c, struct buf *err)
 {
@@ -99,7 +115,7 @@ conf_check_files(const struct conf *c, struct buf *err)
 			continue;		/* conf_apply has told it */
 		if (names_files(row))
 			each_word_file(buf_span(&value), &w);
-		if (row->type != PT_MAPS || maps_check(span_trim(buf_span(&value)), must_open, &m, &why))
+		if (row->type != PT_MAPS || check_maps(&m, span_trim(buf_span(&value)), &why))
 			continue;
 		m.errors++;
 		conf_place(c, row->name, err);

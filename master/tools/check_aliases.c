@@ -133,8 +133,11 @@ check_alias_file(void *ctx, const char *cdb)
 {
 	struct alias_table t = { .check = ctx };
 	struct buf text;
-	char *file = x_strdup(cdb);
+	char *file;
 
+	if (!span_ends_nocase(span_str(cdb), ".cdb"))
+		return;			/* a table that is not compiled */
+	file = x_strdup(cdb);
 	buf_init(&text, FILE_MAX);
 	file[strlen(file) - 4] = '\0';	/* without ".cdb" */
 	t.file = file;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/tool.h"
+#include "regex/regex.h"
 #include "tools.h"
 #include "base/banned.h"
 
@@ -60,6 +61,7 @@ main(int argc, char **argv)
 	const struct command *c;
 	int at = 1;
 
+	regex_init();
 	tool_begin(argc, argv, "merpati");
 	if (argc < 1)
 		return EX_USAGE;

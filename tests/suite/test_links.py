@@ -10,6 +10,7 @@ ALLOWED = {     # library -> the only binaries that may have it
     'libcrypt.': {'auth', 'merpati'},
     'libunbound': {'smtp', 'smtpd'},
     'liblmdb': {'local', 'imap-session', 'pop3-session', 'merpati'},
+    'libpcre2': {'smtpd', 'intake', 'qmgr', 'merpati'},
     'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},
 }
 DAEMONS = 'master keyd auth smtpd intake qmgr smtp local bounce imapd pop3d imap-session pop3-session'.split()

@@ -207,6 +207,18 @@ def tables():
         check(i.tool('postmap', '-q', 'none', path).returncode == 1, 'an unknown key')
         check(i.tool('postmap', '-q', 'a', 'inline:{a=b}').stdout == b'b\n', 'inline')
         check(i.tool('postmap', '-q', '-', 'hash:' + path, input=b'other\nnone\n').stdout == b'other\tx\n', 'keys from standard input')
+        check(i.tool('postmap', '-s', 'btree:' + path).stdout == i.tool('postmap', '-s', 'texthash:' + path).stdout != b'', 'entries')
+        with open(i.dir + '/patterns', 'w') as f:
+            f.write('/^(.*)@old/ $1@new\n')
+        check(i.tool('postmap', '-q', 'Bob@old', f'pcre:{i.dir}/patterns').stdout == b'Bob@new\n', 'pcre')
+        check(i.tool('postmap', '-q', 'Bob@old', f'pipemap:{{regexp:{i.dir}/patterns, inline:{{bob@new=x}}}}').stdout == b'x\n', 'pipemap')
+        check(i.tool('postmap', '-s', f'pcre:{i.dir}/patterns').returncode == 64, 'patterns were listed')
+        with open(i.dir + '/patterns', 'a') as f:
+            f.write('/(/ x\n')
+        i.configure(f'virtual_alias_maps = regexp:{i.dir}/patterns\n')
+        r = i.run('check', ok=False)
+        check(r.returncode == EX_CONFIG and f'{i.dir}/patterns:2: ' in r.stdout, r.stdout)
+        i.configure('virtual_alias_maps =\n')
         open(path, 'w').write('ok x\nnovalue\n')
         r = i.tool('postmap', path)
         check(r.returncode == EX_DATAERR and b'table:2:' in r.stderr, r)

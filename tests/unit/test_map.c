@@ -9,6 +9,7 @@
 
 #include "base/fdio.h"
 #include "base/map.h"
+#include "regex/regex.h"
 #include "base/banned.h"
 
 static char dir[64];
@@ -103,6 +104,15 @@ specs(void **state)
 		{ "inline:{a}", NULL, NULL, true },
 		{ "inline:{=b}", NULL, NULL, true },
 		{ "inline:}", NULL, NULL, true },
+		{ "unionmap:{inline:{a=b}, static:c, inline:{x=y}}", "a", "b,c", false },
+		{ "unionmap:{inline:{a=b}, inline:{x=y}}", "q", NULL, false },
+		{ "pipemap:{inline:{a=B}, inline:{b=c}}", "A", "c", false },
+		{ "pipemap:{inline:{a=B}, inline:{x=c}}", "A", NULL, false },
+		{ "pipemap:{unionmap:{inline:{a=b}}, inline:{b=c}}", "a", "c", false },
+		{ "unionmap:{unionmap:{unionmap:{static:a}}}", NULL, NULL, true },
+		{ "unionmap:{}", NULL, NULL, true },
+		{ "unionmap:static:x", NULL, NULL, true },
+		{ "pipemap:{hash}", NULL, NULL, true },
 		{ "static:", NULL, NULL, true },
 		{ "/etc/aliases", NULL, NULL, true },
 		{ "mysql:/etc/x", NULL, NULL, true },
@@ -143,7 +153,10 @@ check_reports_files(void **state)
 	buf_init(&files, 1000);
 	assert_true(maps_check(SPAN("hash:/a/b, inline:{x=y} cdb:/c"), note_file, &files, &err));
 	assert_string_equal(files.p, "/a/b.cdb /c.cdb ");
-	assert_false(maps_check(SPAN("hash:/a, regexp:/b"), note_file, &files, &err));
+	buf_reset(&files);
+	assert_true(maps_check(SPAN("btree:/a unionmap:{texthash:/b, pipemap:{cidr:/c, pcre:/d}} regexp:/e"), note_file, &files, &err));
+	assert_string_equal(files.p, "/a.cdb /b /c /d /e ");
+	assert_false(maps_check(SPAN("hash:/a, ldap:/b"), note_file, &files, &err));
 	buf_fini(&err);
 	buf_fini(&files);
 }
@@ -292,6 +305,206 @@ damaged(void **state)
 	buf_fini(&err);
 }
 
+/* ---- texts that are read when the table is opened ---- */
+
+static void
+write_text(const char *text)
+{
+	assert_true(replace_file(AT_FDCWD, path, span_str(text), 0644));
+}
+
+static struct maps *
+open_source(const char *type, const char *want_err)
+{
+	char spec[200];
+	struct buf err;
+	struct maps *m;
+
+	buf_init(&err, 1000);
+	snprintf(spec, sizeof(spec), "%s:%s", type, path);
+	m = maps_open(span_str(spec), &err);
+	if (!m != (want_err != NULL) || (want_err && !strstr(err.p, want_err)))
+		fail_msg("%s: \"%s\", wanted \"%s\"", type, err.p, want_err ? want_err : "");
+	buf_fini(&err);
+	return m;
+}
+
+static void
+rules(void **state)
+{
+	static const struct {
+		const char *type, *text, *key, *value;	/* value NULL: not found */
+	} rows[] = {
+		{ "texthash", "b two\nA@x one,\n more\nb three\n", "a@X", "one, more" },
+		{ "texthash", "b two\nb three\n", "b", "two" },
+		{ "texthash", "", "b", NULL },
+		{ "cidr", "10.1.0.0/16 a\n10.0.0.0/8 b\n", "10.1.2.3", "a" },
+		{ "cidr", "10.1.0.0/16 a\n10.0.0.0/8 b\n", "10.2.2.3", "b" },
+		{ "cidr", "10.1.0.0/16 a\n", "11.2.2.3", NULL },
+		{ "cidr", "10.1.0.0/16 a\n", "not an address", NULL },
+		{ "cidr", "2001:db8::/32 six $1\n", "2001:DB8::1", "six $1" },
+		{ "cidr", "[2001:db8::]/32 six\n", "2001:db9::1", NULL },
+		{ "cidr", "!10.0.0.0/8 outside\n", "192.0.2.1", "outside" },
+		{ "cidr", "!10.0.0.0/8 outside\n", "10.2.0.1", NULL },
+		{ "cidr", "if 10.0.0.0/8\nif !10.1.0.0/16\n0.0.0.0/0 a\nendif\n0.0.0.0/0 b\nendif\n0.0.0.0/0 c\n", "10.2.0.1", "a" },
+		{ "cidr", "if 10.0.0.0/8\nif !10.1.0.0/16\n0.0.0.0/0 a\nendif\n0.0.0.0/0 b\nendif\n0.0.0.0/0 c\n", "10.1.0.1", "b" },
+		{ "cidr", "if 10.0.0.0/8\nif !10.1.0.0/16\n0.0.0.0/0 a\nendif\n0.0.0.0/0 b\nendif\n0.0.0.0/0 c\n", "9.1.0.1", "c" },
+		{ "pcre", "/^(.*)@(x|y)\\.test$/ $2-${1}-$(2)$$\n", "Bob@Y.test", "Y-Bob-Y$" },
+		{ "pcre", "/^bob$/i lower\n/^bob$/ any\n", "Bob", "any" },
+		{ "pcre", "/^bob$/i lower\n/^bob$/ any\n", "bob", "lower" },
+		{ "pcre", "!/^bob/ other\n", "bobby", NULL },
+		{ "pcre", "!/^bob/ other\n", "alice", "other" },
+		{ "pcre", "|a/b| slash\n", "xa/bx", "slash" },
+		{ "pcre", "/a\\/b c/ blank\n", "a/b c", "blank" },
+		{ "pcre", "/(a)|(b)/ <$1$2>\n", "b", "<b>" },
+		{ "pcre", "if /@x/\n/^a/ one\nendif\nif !/@x/\n/^a/ two\nendif\n/./ three", "a@y", "two" },
+		{ "pcre", "if /@x/\n/^a/ one\nendif\nif !/@x/\n/^a/ two\nendif\n/./ three", "b@x", "three" },
+		{ "pcre", "/a.b/ dot\n", "a\nb", "dot" },
+		{ "pcre", "/a.b/s dot\n", "a\nb", NULL },
+		{ "pcre", "/ a b\n   c/x x\n", "abc", "x" },
+		{ "regexp", "/^(.+)@([a-z]+)$/ $2 $1\n", "x@ABC", "ABC x" },
+		{ "regexp", "/^[\\d]$/ class\n", "\\", "class" },
+		{ "regexp", "/^[\\d]$/ class\n", "5", NULL },
+		{ "regexp", "/a{2}/ twice\n", "xaay", "twice" },
+		{ "regexp", "/a+/x basic\n", "aa", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct maps *m;
+
+		write_text(rows[i].text);
+		m = open_source(rows[i].type, NULL);
+		expect(m, rows[i].key, rows[i].value ? MAP_FOUND : MAP_NONE, rows[i].value ? rows[i].value : "");
+		maps_free(m);
+	}
+}
+
+static void
+rule_mistakes(void **state)
+{
+	static const struct {
+		const char *type, *text, *err;
+	} rows[] = {
+		{ "texthash", "a\n", "table:1: not \"key value\"" },
+		{ "texthash", " a b\n", "table:1: " },
+		{ "cidr", "a b\n\n10.0.0.1/8 x\n", "table:1: " },
+		{ "cidr", "10.0.0.0/8\n", "table:1: no value" },
+		{ "cidr", "10.0.0.1/8 x\n", "table:1: " },
+		{ "cidr", "if 10.0.0.0/8\n", "an if without its endif" },
+		{ "cidr", "if 10.0.0.0/8 x\nendif\n", "table:1: text behind an if" },
+		{ "cidr", "1.1.1.1 a\nendif\n", "table:2: endif without an if" },
+		{ "pcre", "/a(/ x\n", "table:1: missing closing parenthesis" },
+		{ "pcre", "/a/ $1\n", "table:1: a $1 for which" },
+		{ "pcre", "!/(a)/ $1\n", "table:1: $1 in a rule" },
+		{ "pcre", "/a/ $x\n", "table:1: a $ that" },
+		{ "pcre", "/a/ ${1\n", "table:1: a $ that" },
+		{ "pcre", "/a/q x\n", "table:1: there is no flag \"q\"" },
+		{ "pcre", "/a x\n", "table:1: the pattern has no end" },
+		{ "pcre", "a b\n", "table:1: not \"/pattern/flags value\"" },
+		{ "pcre", "/a/\n", "table:1: no value" },
+		{ "regexp", "/a[/ x\n", "table:1: " },
+		{ "regexp", "/a/s x\n", "table:1: there is no flag" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		write_text(rows[i].text);
+		assert_null(open_source(rows[i].type, rows[i].err));
+	}
+}
+
+/* A subject that needs more steps than there are has no answer; it does not take the processor. */
+static void
+effort_is_bounded(void **state)
+{
+	struct maps *m;
+	struct buf out;
+	char key[60];
+
+	(void)state;
+	write_text("/^(a+)+$/ x\n/./ y\n");
+	m = open_source("pcre", NULL);
+	memset(key, 'a', sizeof(key));
+	key[sizeof(key) - 1] = '!';
+	buf_init(&out, 100);
+	assert_int_equal(maps_find(m, span_of(key, sizeof(key)), &out), MAP_FAILED);
+	assert_int_equal(out.len, 0);
+	buf_fini(&out);
+	maps_free(m);
+}
+
+static void
+source_is_replaced(void **state)
+{
+	struct maps *m;
+
+	(void)state;
+	write_text("/a/ one\n");
+	m = open_source("pcre", NULL);
+	assert_false(maps_refresh(m));
+	write_text("/a/ two\n");
+	assert_true(maps_refresh(m));
+	expect(m, "a", MAP_FOUND, "two");
+	write_text("/a(/ three\n");
+	assert_false(maps_refresh(m));
+	expect(m, "a", MAP_FOUND, "two");
+	write_text("/a/ four\n");
+	assert_true(maps_refresh(m));
+	expect(m, "a", MAP_FOUND, "four");
+	maps_free(m);
+}
+
+static void
+patterns_know_whole_keys(void **state)
+{
+	struct maps *m;
+	struct buf out;
+	char spec[300], key[3000];
+
+	(void)state;
+	write_text("/./ pattern\n");
+	snprintf(spec, sizeof(spec), "unionmap:{pcre:%s, static:s}, inline:{k=v}", path);
+	buf_init(&out, 1000);
+	m = maps_open(span_str(spec), &out);
+	assert_non_null(m);
+	expect(m, "k", MAP_FOUND, "pattern,s");
+	memset(key, 'x', sizeof(key));
+	assert_int_equal(maps_find(m, span_of(key, sizeof(key)), &out), MAP_FOUND);
+	buf_reset(&out);
+	assert_int_equal(maps_find_part(m, SPAN("k"), &out), MAP_FOUND);
+	assert_string_equal(out.p, "v");
+	maps_free(m);
+	buf_fini(&out);
+}
+
+static bool
+list_entry(void *ctx, struct span key, struct span value)
+{
+	buf_addf(ctx, "%.*s=%.*s ", SPAN_FMT(key), SPAN_FMT(value));
+	return true;
+}
+
+static void
+entries_are_listed(void **state)
+{
+	struct maps *m;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	build("a one\nb two\n", MAP_TEXT_PLAIN, true, NULL);
+	m = open_file();
+	assert_int_equal(maps_each(m, list_entry, &out), MAP_FOUND);
+	assert_string_equal(out.p, "a=one b=two ");
+	maps_free(m);
+	buf_reset(&out);
+	m = maps_open(SPAN("static:x"), &out);
+	assert_int_equal(maps_each(m, list_entry, &out), MAP_NONE);
+	maps_free(m);
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -305,7 +518,15 @@ main(void)
 		cmocka_unit_test(first_is_kept),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(damaged),
+		cmocka_unit_test(rules),
+		cmocka_unit_test(rule_mistakes),
+		cmocka_unit_test(effort_is_bounded),
+		cmocka_unit_test(source_is_replaced),
+		cmocka_unit_test(patterns_know_whole_keys),
+		cmocka_unit_test(entries_are_listed),
 	};
+
+	regex_init();
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -170,8 +170,8 @@ compile_alias_file(void *ctx, const char *cdb)
 	char text[4096];
 	size_t n = strlen(cdb);
 
-	if (n < 5 || n >= sizeof(text))
-		return;
+	if (n < 5 || n >= sizeof(text) || !span_ends_nocase(span_str(cdb), ".cdb"))
+		return;			/* a table that is not compiled */
 	memcpy(text, cdb, n - 4);	/* without ".cdb" */
 	text[n - 4] = '\0';
 	if (a->stale && !compile_is_stale(text, cdb))

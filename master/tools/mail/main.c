@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mail.h"
+#include "regex/regex.h"
 #include "tool.h"
 #include "base/banned.h"
 
@@ -25,6 +26,7 @@ main(int argc, char **argv)
 {
 	const char *name, *slash;
 
+	regex_init();
 	tool_begin(argc, argv, NULL);
 	if (argc < 1)
 		return EX_USAGE;

@@ -27,10 +27,11 @@ tell(const struct buf *err)
 static const char *
 file_of(const char *table)
 {
-	if (span_starts(span_str(table), "hash:"))
-		return table + 5;
-	if (span_starts(span_str(table), "cdb:"))
-		return table + 4;
+	static const char *const types[] = { "hash:", "btree:", "cdb:" };
+
+	for (size_t i = 0; i < NELEMS(types); i++)
+		if (span_starts(span_str(table), types[i]))
+			return table + strlen(types[i]);
 	return strchr(table, ':') && table[0] != '/' && table[0] != '.' ? NULL : table;
 }
 
@@ -45,7 +46,7 @@ build(const char *table, enum map_syntax syntax)
 	bool ok;
 
 	if (!file)
-		tool_fail(EX_USAGE, "%s: only hash: and cdb: are made from a file", table);
+		tool_fail(EX_USAGE, "%s: only hash:, btree: and cdb: are made from a file", table);
 	n = snprintf(cdb, sizeof(cdb), "%s.cdb", file);
 	if (n < 0 || (size_t)n >= sizeof(cdb) || stat(file, &st) < 0) {
 		tool_complain("%s: %s", file, (size_t)n >= sizeof(cdb) ? "the name is too long" : strerror(errno));
@@ -74,17 +75,16 @@ find(struct maps *m, const char *table, struct span key, bool show_key)
 		putchar('\n');
 	}
 	if (a == MAP_FAILED)
-		tool_complain("%s: the table is damaged; build it again", table);
+		tool_complain("%s: no answer: the table is damaged, or the key costs a pattern too much effort", table);
 	buf_fini(&value);
 	return a == MAP_FOUND ? 0 : a == MAP_NONE ? 1 : EX_TEMPFAIL;
 }
 
-static int
-query(const char *table, const char *key)
+static struct maps *
+open_table(const char *table)
 {
 	struct buf err, spec;
 	struct maps *m;
-	int code = 1;
 
 	buf_init(&err, ERR_MAX);
 	buf_init(&spec, ERR_MAX);
@@ -92,6 +92,41 @@ query(const char *table, const char *key)
 	m = maps_open(buf_span(&spec), &err);
 	if (!m)
 		tool_fail(EX_NOINPUT, "%s: %s", table, err.p);
+	buf_fini(&err);
+	buf_fini(&spec);
+	return m;
+}
+
+static bool
+print_entry(void *ctx, struct span key, struct span value)
+{
+	(void)ctx;
+	fwrite(key.p, 1, key.n, stdout);
+	putchar('\t');
+	fwrite(value.p, 1, value.n, stdout);
+	return putchar('\n') != EOF;
+}
+
+static int
+list(const char *table)
+{
+	struct maps *m = open_table(table);
+	enum map_answer a = maps_each(m, print_entry, NULL);
+
+	if (a == MAP_NONE)
+		tool_complain("%s: a table of this type has no list of entries", table);
+	if (a == MAP_FAILED)
+		tool_complain("%s: the table is damaged; build it again", table);
+	maps_free(m);
+	return a == MAP_FOUND ? 0 : a == MAP_NONE ? EX_USAGE : EX_DATAERR;
+}
+
+static int
+query(const char *table, const char *key)
+{
+	struct maps *m = open_table(table);
+	int code = 1;
+
 	if (strcmp(key, "-") == 0) {
 		char line[4096];
 
@@ -104,8 +139,6 @@ query(const char *table, const char *key)
 		code = find(m, table, span_str(key), false);
 	}
 	maps_free(m);
-	buf_fini(&err);
-	buf_fini(&spec);
 	return code;
 }
 
@@ -114,17 +147,20 @@ run(int argc, char **argv, enum map_syntax syntax)
 {
 	const char *key = NULL;
 	int opt, code = 0;
+	bool all = false;
 
-	while ((opt = getopt(argc, argv, "+c:q:virwonpfNu")) != -1) {	/* those without a meaning here are Postfix's */
+	while ((opt = getopt(argc, argv, "+c:q:svirwonpfNu")) != -1) {	/* those without a meaning here are Postfix's */
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: [-q KEY] [TYPE:]FILE ...");
+			tool_fail(EX_USAGE, "usage: [-q KEY | -s] [TYPE:]FILE ...");
 		if (opt == 'q')
 			key = optarg;
+		if (opt == 's')
+			all = true;
 	}
 	if (optind == argc)
-		tool_fail(EX_USAGE, "usage: [-q KEY] [TYPE:]FILE ...");
+		tool_fail(EX_USAGE, "usage: [-q KEY | -s] [TYPE:]FILE ...");
 	for (int i = optind; i < argc; i++) {
-		int r = key ? query(argv[i], key) : build(argv[i], syntax);
+		int r = key ? query(argv[i], key) : all ? list(argv[i]) : build(argv[i], syntax);
 
 		if (key && r == 0)
 			return 0;
