@@ -37,7 +37,7 @@ static void
 window_begin(struct session *s)
 {
 	s->window_received = 0;
-	s->window_paused = false;
+	s->window_paused = s->job.waiting || s->job.blocked;	/* it is we who keep the client waiting */
 	timer_set(&s->timer, DATA_TICK_MS);
 }
 
@@ -223,6 +223,7 @@ send_next(struct session *s)
 		return st;
 	s->begun = true;
 	s->rcpts_sent += rcpts.n;
+	s->job.sent += body.n;
 	if (last == MAIL_END) {
 		s->sent_end = true;
 		intake_answer_due(&s->job);
@@ -242,7 +243,7 @@ pump(struct session *s)
 	s->job.on_done = on_done;
 	s->job.ctx = s;
 	if (!s->job.link && !s->begun)
-		st = intake_take(&s->job);
+		st = intake_take(&s->job, !s->ended);
 	while (st == INTAKE_READY) {
 		bool all = s->begun && s->rcpts_sent >= s->rcpts.len;
 

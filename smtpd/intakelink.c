@@ -17,6 +17,8 @@
 #include "base/banned.h"
 
 #define TICK_MS 1000
+#define LARGE_GRACE_MS 3000		/* when others wait, a large message must come faster than this after so long */
+#define LARGE_RATE 20000		/* bytes a second */
 
 struct intake_link {
 	int fd;				/* -1: not open */
@@ -144,12 +146,34 @@ free_link(void)
 	return open_link();
 }
 
+static bool
+may_have_link(const struct intake_job *j)
+{
+	unsigned large = 0;
+
+	for (size_t i = 0; i < INTAKE_LINKS; i++)
+		large += links[i].job && links[i].job->large;
+	return !j->large || large < INTAKE_LARGE_LINKS;
+}
+
+static struct intake_job *
+first_in_line(void)
+{
+	struct intake_job *j = line;
+
+	while (j && !may_have_link(j))
+		j = j->next;
+	return j;
+}
+
 static void
 give(struct intake_link *l, struct intake_job *j)
 {
 	l->job = j;
 	j->link = l;
-	j->deadline = 0;
+	j->deadline = j->sent = 0;
+	j->blocked = false;
+	j->since = clock_mono_ms();
 	begin_ticking();
 }
 
@@ -172,9 +196,10 @@ leave_line(struct intake_job *j)
 static void
 serve_line(void *ctx)
 {
+	struct intake_job *j;
+
 	(void)ctx;
-	while (line) {
-		struct intake_job *j = line;
+	while ((j = first_in_line())) {
 		struct intake_link *l = free_link();
 
 		if (!l && all_open())
@@ -190,15 +215,21 @@ serve_line(void *ctx)
 }
 
 enum intake_state
-intake_take(struct intake_job *j)
+intake_take(struct intake_job *j, bool large)
 {
-	struct intake_link *l = line ? NULL : free_link();
+	struct intake_link *l;
+	bool next;
 
+	if (j->waiting)
+		return INTAKE_LATER;
+	j->large = large;
+	next = may_have_link(j) && !first_in_line();
+	l = next ? free_link() : NULL;
 	if (l) {
 		give(l, j);
 		return INTAKE_READY;
 	}
-	if (!line && !all_open())
+	if (next && !all_open())
 		return INTAKE_BROKEN;
 	j->waiting = true;
 	j->deadline = clock_mono_ms() + INTAKE_WAIT_MS;
@@ -213,9 +244,11 @@ intake_send(struct intake_job *j, enum msg_kind kind, const void *m)
 {
 	if (!j->link)
 		return INTAKE_BROKEN;
+	j->blocked = false;
 	if (msg_send(j->link->fd, kind, m))
 		return INTAKE_READY;
 	if (errno == EAGAIN || errno == ENOBUFS) {
+		j->blocked = true;
 		watch_set(&j->link->watch, LOOP_READ | LOOP_WRITE);
 		return INTAKE_LATER;
 	}
@@ -258,10 +291,32 @@ intake_drop(struct intake_job *j)
 
 /* ---- what is overdue ---- */
 
+/* Somebody waits for the link of this client, who is slow. */
+static bool
+holds_up_others(const struct intake_job *j, uint64_t now)
+{
+	uint64_t ms = now - j->since;
+
+	if (!j->large || j->blocked || j->deadline || ms < LARGE_GRACE_MS)
+		return false;
+	return j->sent * 1000 / ms < LARGE_RATE;
+}
+
+static unsigned
+large_in_line(void)
+{
+	unsigned n = 0;
+
+	for (const struct intake_job *j = line; j; j = j->next)
+		n += j->large;
+	return n;
+}
+
 static void
 on_tick(void *ctx)
 {
 	uint64_t now = clock_mono_ms();
+	unsigned wanted = large_in_line();
 	bool used = line;
 
 	(void)ctx;
@@ -274,6 +329,11 @@ on_tick(void *ctx)
 		used = true;
 		if (j && j->deadline && now >= j->deadline) {
 			log_warn(NULL, "intake has not answered for %d s", INTAKE_ANSWER_MS / 1000);
+			close_link(l);
+			fail_job(j);
+		} else if (j && wanted > 0 && holds_up_others(j, now)) {
+			log_info(NULL, "a client with a large message is too slow while others wait");
+			wanted--;
 			close_link(l);
 			fail_job(j);
 		} else if (!j && now - l->idle_since >= INTAKE_IDLE_MS) {

@@ -1,7 +1,8 @@
 /*
  * intakelink.h: a worker's links to intake. A link carries one message at a
  * time, from MAIL to MAIL_DONE; it is used again only after a whole exchange.
- * At most INTAKE_LINKS are open; who finds none waits in line.
+ * At most INTAKE_LINKS are open; who finds none waits in line. Slow clients with
+ * large messages cannot hold them all, and lose theirs when others wait for it.
  */
 #ifndef SMTPD_INTAKELINK_H
 #define SMTPD_INTAKELINK_H
@@ -12,6 +13,7 @@
 #include "service/message.h"
 
 #define INTAKE_LINKS 16			/* of one worker */
+#define INTAKE_LARGE_LINKS 8		/* of these, for messages that are still on their way in */
 #define INTAKE_WAIT_MS 60000		/* for a link */
 #define INTAKE_ANSWER_MS 300000		/* from the last part to MAIL_DONE; clients wait 10 minutes (RFC 5321) */
 #define INTAKE_IDLE_MS 5000		/* an unused link goes back: it holds an intake process */
@@ -23,7 +25,10 @@ struct intake_job {
 	struct intake_link *link;
 	struct intake_job *next;	/* in line */
 	bool waiting;
+	bool large;			/* its end has not come yet: how long it takes is up to the client */
+	bool blocked;			/* intake is slower than the client */
 	uint64_t deadline;
+	uint64_t since, sent;		/* large: when it got its link, bytes of the body since then (kept by the owner) */
 	void (*on_ready)(void *ctx);	/* a link is there, or it has room again */
 	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
 	void *ctx;
@@ -32,7 +37,7 @@ struct intake_job {
 enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
 
 /* LATER: on_ready comes, or on_done(NULL) */
-enum intake_state intake_take(struct intake_job *j);
+enum intake_state intake_take(struct intake_job *j, bool large);
 /* LATER: it was not sent, on_ready comes */
 enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);
 void intake_answer_due(struct intake_job *j);	/* the last part is sent: the answer is waited for */
