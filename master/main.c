@@ -269,6 +269,7 @@ main(int argc, char **argv)
 	log_info(NULL, "merpati " MERPATI_VERSION " starts, configuration %s%s", master.confdir,
 	    master.rootless ? "; as an ordinary user: all daemons share one uid" : "");
 	services_tend();
+	services_look();
 	ready_check();
 	loop_run();
 	log_info(NULL, "stopped");

@@ -36,6 +36,7 @@ struct service {
 	unsigned failures;			/* deaths in a row soon after the start */
 	uint64_t not_before;			/* monotonic ms: back-off */
 	struct timer tend_later;
+	unsigned unheard;			/* looks in a row at which somebody waited although some are free */
 	bool seen;				/* reload: still in master.cf */
 	struct service *next;
 };
@@ -90,6 +91,7 @@ bool owner_of_user(const char *name, struct owner *o);		/* /etc/passwd; never ui
 /* services.c, sockets.c */
 bool services_apply(struct config *c, struct buf *err);		/* bind what is new; on failure nothing has changed */
 void services_tend(void);
+void services_look(void);			/* from now on, once a second, for processes that hang */
 void service_tend(struct service *s);		/* keep `min` children; watch for demand when none is free */
 void services_close(void);			/* all listeners, at the end */
 struct service *service_find(const char *kind);

@@ -1,6 +1,7 @@
 /* services.c: the services that run, and how many processes each has. */
 #include "master.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,7 +12,11 @@
 #include "base/log.h"
 #include "base/banned.h"
 
+#define LOOK_MS 1000
+#define LOOKS 3			/* in a row at which somebody waits for processes that say that they are free */
+
 static void demand(void *ctx, int events);
+static struct timer look;
 
 struct service *
 service_find(const char *kind)
@@ -192,4 +197,41 @@ services_tend(void)
 		for (struct service *s = master.services; s; s = s->next)
 			if ((int)s->kind->how == how)
 				service_tend(s);
+}
+
+/* ---- processes that hang ---- */
+
+static bool
+somebody_waits(const struct service *s)
+{
+	struct pollfd p[SERVICE_LISTENERS_MAX];
+
+	for (size_t i = 0; i < s->listener_count; i++)
+		p[i] = (struct pollfd){ .fd = s->listeners[i].fd, .events = POLLIN };
+	return poll(p, (nfds_t)s->listener_count, 0) > 0;
+}
+
+/* A process that was stopped or hangs still counts as free: those who knock must not wait for it. */
+static void
+look_at_doors(void *ctx)
+{
+	(void)ctx;
+	for (struct service *s = master.services; s; s = s->next) {
+		bool unheard = s->idle > 0 && s->count < s->max && somebody_waits(s);
+
+		s->unheard = unheard ? s->unheard + 1 : 0;
+		if (s->unheard < LOOKS || master.stopping)
+			continue;
+		log_warn(NULL, "%s: %u processes are free, and none takes a connection; starting another", s->name, s->idle);
+		s->unheard = 0;
+		start_one(s);
+	}
+	timer_set(&look, LOOK_MS);
+}
+
+void
+services_look(void)
+{
+	timer_init(&look, look_at_doors, NULL);
+	timer_set(&look, LOOK_MS);
 }
