@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Hostile line ends and odd bytes: what ends a message, and what is in it afterwards (rows 1 to 23)."""
+"""Hostile line ends and odd bytes: what ends a message, and what is in it afterwards (rows 1 to 23; 60 is here for its short timeout)."""
 import smtplib, time
 import abuse
 from abuse import *
 from sink import Sink
 
 SECOND = b'MAIL FROM:<evil@x.example>\r\nRCPT TO:<bob@' + DOMAIN.encode() + b'>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\n'
-I = abuse.start()
+I = abuse.start('smtpd_timeout = 4s\n')
 
 
 def smuggle(end):
@@ -119,6 +119,16 @@ def row_023_eight_bits_in_a_command():
         c.expect(b'EHLO \xff\xfd', '501')
     with Client() as c:
         c.expect(b'\xff\xf4\xff\xfdEHLO c.example', '221', '500', '501')
+
+
+@row
+def row_060_a_slow_command():
+    with Client() as c:
+        begin = time.monotonic()
+        while time.monotonic() - begin < 8 and c.send(b'N'):
+            time.sleep(0.5)
+        check(time.monotonic() - begin < 7, 'a line may come byte by byte for ever')
+        check(c.reply()[:3] in (b'421', b''), 'the last word')
 
 
 try:

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Few who hold what many need: slow senders, silent local users, stopped processes (rows 61, 172, 185, 190, 201)."""
+import random, signal, struct, subprocess, time
+import abuse
+from abuse import *
+
+I = abuse.start('queue_minfree = 1\n')
+US = DOMAIN.encode()
+
+
+def send_one(src='127.0.2.9', text=b'Subject: honest\r\n\r\nx\r\n'):
+    """seconds until an honest message is acknowledged"""
+    begin = time.monotonic()
+    with Client(src=src, timeout=70) as c:
+        c.envelope('alice')
+        c.send(text)
+        c.expect(b'.', '250')
+    return time.monotonic() - begin
+
+
+@row
+def row_061_slow_data():
+    begin = time.monotonic()
+    with Client(timeout=40) as c:
+        c.envelope()
+        while time.monotonic() - begin < 35 and c.send(b'x'):
+            time.sleep(0.5)
+        check(19 < time.monotonic() - begin < 32, f'cut off after {time.monotonic() - begin:.0f} s')
+        check(c.reply().startswith(b'421'), 'the last word')
+
+
+@row(slow=2)
+def row_201_slow_senders_of_large_messages():
+    """more than there are links to intake, each with more than smtpd keeps by itself, each above the least rate"""
+    held = []
+    for n in range(120):
+        c = Client(src=f'127.0.9.{1 + n // 40}').envelope()
+        c.send(b'Subject: slow\r\n\r\n' + b'x' * 70 * 1024 + b'\r\n')
+        held.append(c)
+    took = []
+    for _ in range(5):
+        for c in held:
+            c.send(b'y' * 600)
+        took.append(send_one())
+        time.sleep(0.3)
+    check(max(took) < 2, f'an honest message waited {max(took):.1f} s')
+    big = send_one(text=b'Subject: big\r\n\r\n' + b'z' * 300000 + b'\r\n')
+    print(f'# {len(held)} slow senders: a small message takes {max(took):.2f} s, one of 300 KB {big:.1f} s')
+    for c in held:
+        c.s.close()
+
+
+# ---- the sockets that every local user may open
+
+def public(name):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(f'{I.root}/run/public/{name}')
+    s.settimeout(10)
+    return s
+
+
+def packet(name, data):
+    """one packet on a connection of its own; what the server says"""
+    s = public(name)
+    try:
+        s.send(data)
+        return s.recv(65536)
+    except (ConnectionError, TimeoutError, BrokenPipeError):
+        return b''
+    finally:
+        s.close()
+
+
+@row
+def row_172_garbage_on_public_sockets():
+    rnd = random.Random(172)
+    for name in ('intake', 'qmgr'):
+        for data in [b'\0', b'\xff' * 100, struct.pack('<IIII', 0xffffffff, 0, 1, 2), b'x' * 100000] + [rnd.randbytes(rnd.randrange(1, 300)) for _ in range(60)]:
+            packet(name, data)
+        for n in range(1000):
+            public(name).close()
+    held = [public('qmgr') for _ in range(100)]
+    check(I.tool('sendmail', 'alice@' + DOMAIN, input=b'Subject: x\n\nx\n').returncode == 0, 'sendmail meanwhile')
+    for s in held:
+        s.close()
+
+
+# ---- processes that hang
+
+@row(slow=5)
+def row_185_a_stopped_worker():
+    for name in ('smtpd', 'intake'):
+        time.sleep(7)           # links that are not used have gone back
+        stopped = [p for p, n in I.processes().items() if n == name]
+        if name == 'smtpd':
+            ports = {p: open(f'/proc/{p}/cmdline').read() for p in stopped}
+            stopped = [p for p in stopped if 'smtpd_submission' not in ports[p]]
+        for p in stopped:
+            os.kill(p, signal.SIGSTOP)
+        try:
+            took = send_one(src='127.0.2.10')
+            check(took < 6, f'{took:.1f} s with every {name} stopped')
+        finally:
+            for p in stopped:
+                os.kill(p, signal.SIGCONT)
+
+
+@row
+def row_190_two_masters():
+    r = subprocess.run([f'{BIN}/../libexec/merpati/master', '-c', I.conf], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+    check(r.returncode != 0, f'a second master runs: {r.stdout}')
+    send_one()
+
+
+try:
+    main()
+finally:
+    I.close()
