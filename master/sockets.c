@@ -26,7 +26,8 @@ static const struct {
 	const char *class;
 	unsigned role;
 } class_roles[] = { { "smtpd", R_SMTPD }, { "imapd", R_IMAPD }, { "pop3d", R_POP3D }, { "bounce", R_BOUNCE },
-	{ "intake", R_INTAKE }, { "public", R_PUBLIC }, { "control", R_OPERATOR } };
+	{ "intake", R_INTAKE }, { "public", R_PUBLIC }, { "control", R_OPERATOR },
+	{ "operator", R_OPERATOR } };
 
 static unsigned
 role_of_class(const char *class)

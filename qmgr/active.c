@@ -298,6 +298,23 @@ resolve_one(struct active *a, uint32_t rcpt, struct buf *text)
 	    text->len ? arena_span(&a->arena, buf_span(text)) : span_str(bad_answers[st].text));
 }
 
+void
+active_site_of(struct span address, struct buf *out)
+{
+	struct arena arena;
+	struct resolved *to = NULL;
+	struct buf text;
+	size_t n = 0;
+
+	arena_init(&arena, 4u << 20);
+	buf_init(&text, OUTCOME_TEXT_MAX);
+	(void)refresh_tables(false);
+	if (resolve_expand(resolver, &arena, address, &to, &n, &text) == RESOLVE_OK && n > 0)
+		buf_addspan(out, to[0].nexthop.n && to[0].transport[0] != 'e' ? to[0].nexthop : span_str(to[0].transport));
+	buf_fini(&text);
+	arena_fini(&arena);
+}
+
 static struct span
 place_of(const struct dest *d)
 {

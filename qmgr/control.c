@@ -28,25 +28,31 @@
 
 struct control {
 	int fd;
+	unsigned role;			/* R_PUBLIC, R_OPERATOR */
 	struct watch watch;
 	bool (*work)(struct control *c);	/* false: the link is over; NULL: idle */
 	bool scheduled, dead;
 	uint32_t at;			/* next message */
-	size_t rcpt_at;			/* next recipient of the one that did not fit */
+	size_t rcpt_at;			/* next recipient of the one that did not fit; next byte of `list` */
 	uint32_t current;		/* number of that message, 0: none */
 	uint32_t messages;
 	uint64_t bytes;
 	char site[256];
+	bool with_sites;		/* the list shall name next hops */
+	uint32_t action, states;	/* of a change */
+	struct buf list;		/* ids still to change; or sites still to tell */
 };
 
-static uint32_t clients;
+static uint32_t clients;		/* of the public */
+static struct buf *told;		/* where tell_site writes */
 
 static void
 end(struct control *c)
 {
 	watch_stop(&c->watch);
 	close_fd(&c->fd);
-	clients--;
+	buf_fini(&c->list);
+	clients -= c->role == R_PUBLIC;
 	service_clients(-1);
 	if (c->scheduled)
 		c->dead = true;		/* freed by its turn */
@@ -58,7 +64,7 @@ end(struct control *c)
 
 static const char *const states[] = {
 	[MESSAGE_FRESH] = "active", [MESSAGE_DUE] = "deferred", [MESSAGE_ACTIVE] = "active",
-	[MESSAGE_PARKED] = "active", [MESSAGE_WAITING] = "deferred",
+	[MESSAGE_PARKED] = "active", [MESSAGE_WAITING] = "deferred", [MESSAGE_HELD] = "hold",
 };
 
 static bool
@@ -78,16 +84,29 @@ open_file(const struct message *m, struct queue_file *q)
 }
 
 static void
-list_rcpts(const struct message *m, const struct queue_file *q, size_t *at, struct buf *list)
+add_site(struct span address, struct buf *sites)
+{
+	struct buf name;
+
+	buf_init(&name, 512);
+	active_site_of(address, &name);
+	msg_list_add(sites, buf_span(&name));
+	buf_fini(&name);
+}
+
+static void
+list_rcpts(const struct message *m, const struct queue_file *q, size_t *at, struct buf *list, struct buf *sites)
 {
 	struct span reason = m->state == MESSAGE_ACTIVE ? SPAN_NONE : reason_text(m->reason);
 	struct queue_rcpt r;
 
-	while (list->len < LIST_MAX && queue_file_rcpt(q, at, &r)) {
+	while (list->len + (sites ? sites->len : 0) < LIST_MAX && queue_file_rcpt(q, at, &r)) {
 		if (r.state != '.')
 			continue;
 		msg_list_add(list, r.addr);
 		msg_list_add(list, reason);
+		if (sites)
+			add_site(r.addr, sites);
 	}
 }
 
@@ -96,7 +115,7 @@ next_attempt(const struct message *m)
 {
 	uint32_t now = wheel_now();
 
-	if (m->state != MESSAGE_WAITING)
+	if (m->state != MESSAGE_WAITING || m->held)
 		return 0;
 	return (uint64_t)clock_wall() + (m->due > now ? m->due - now : 0);
 }
@@ -107,18 +126,21 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 {
 	size_t at = c->rcpt_at, probe;
 	struct queue_rcpt r;
-	struct buf list;
+	struct buf list, sites;
 	bool ok;
 
 	buf_init(&list, CHAN_MAX);
-	list_rcpts(m, q, &at, &list);
+	buf_init(&sites, CHAN_MAX);
+	list_rcpts(m, q, &at, &list, c->with_sites ? &sites : NULL);
 	probe = at;
 	*more = queue_file_rcpt(q, &probe, &r);
-	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(states[m->state]),
+	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(m->held ? "hold" : states[m->state]),
 		.sender = q->env.sender, .size = q->body_len, .arrival = q->env.arrival_us / 1000000,
-		.next = next_attempt(m), .rcpts = buf_span(&list), .last = !*more };
+		.next = next_attempt(m), .rcpts = buf_span(&list), .last = !*more,
+		.sites = buf_span(&sites) };
 	ok = msg_send(c->fd, MSG_QUEUE_ENTRY, &e);
 	buf_fini(&list);
+	buf_fini(&sites);
 	if (ok)
 		c->rcpt_at = *more ? at : 0;
 	return ok;
@@ -134,7 +156,7 @@ list_one(struct control *c, const struct message *m)
 	enum entry result;
 	bool more = false;
 
-	if (!m->active && !open_file(m, &q))
+	if (m->deleted || (!m->active && !open_file(m, &q)))
 		return ENTRY_DONE;
 	if (send_entry(c, m, file, &more))
 		result = more ? ENTRY_MORE : ENTRY_DONE;
@@ -226,14 +248,24 @@ goes_to(const struct message *m, struct span site)
 	struct queue_rcpt r;
 	size_t at = 0;
 	bool found = false;
+	struct buf hop;
 
 	if (!open_file(m, &q))
 		return false;
+	buf_init(&hop, 512);
 	while (!found && queue_file_rcpt(&q, &at, &r)) {
 		ssize_t sign = span_rfind(r.addr, '@');
 
-		found = r.state == '.' && sign >= 0 && span_eq_nocase(span_skip(r.addr, (size_t)sign + 1), site);
+		if (r.state != '.' || sign < 0)
+			continue;
+		found = span_eq_nocase(span_skip(r.addr, (size_t)sign + 1), site);
+		if (!found) {
+			buf_reset(&hop);
+			active_site_of(r.addr, &hop);
+			found = span_eq_nocase(buf_span(&hop), site);
+		}
 	}
+	buf_fini(&hop);
 	queue_file_fini(&q);
 	return found;
 }
@@ -241,8 +273,10 @@ goes_to(const struct message *m, struct span site)
 static void
 count_flushed(struct control *c, struct message *m)
 {
-	if (m->state == MESSAGE_WAITING)
-		c->messages++;
+	if (m->state != MESSAGE_WAITING)
+		return;
+	c->messages++;
+	m->pushed = true;
 	flow_hurry(m);
 }
 
@@ -293,13 +327,136 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 	return flush_some(c);
 }
 
+/* ---- sites ---- */
+
+static void
+tell_site(struct site *s)
+{
+	uint64_t now = clock_mono_ms();
+	struct buf line;
+
+	if (s->pool != POOL_SMTP || !told)
+		return;
+	buf_init(&line, 128);
+	buf_addf(&line, "%u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->parked.count,
+	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0);
+	msg_list_add(told, span_str(s->name));
+	msg_list_add(told, buf_span(&line));
+	msg_list_add(told, reason_text(s->reason));
+	buf_fini(&line);
+}
+
+static bool
+send_site(struct control *c, struct span *list)
+{
+	struct span name, line, reason, word;
+	uint32_t n[5] = { 0 };
+
+	if (!msg_list_next(list, &name) || !msg_list_next(list, &line) || !msg_list_next(list, &reason))
+		return true;
+	for (size_t i = 0; i < NELEMS(n) && span_word(&line, " ", &word); i++)
+		if (!span_u32(word, 0, UINT32_MAX, &n[i]))
+			n[i] = 0;
+	struct msg_QUEUE_SITE m = { .name = name, .ready = n[0], .busy = n[1], .window = n[2], .parked = n[3],
+		.dead = n[4], .reason = reason };
+	return msg_send(c->fd, MSG_QUEUE_SITE, &m);
+}
+
+static bool
+sites_some(struct control *c)
+{
+	struct span rest = span_skip(buf_span(&c->list), c->rcpt_at);
+
+	for (int i = 0; i < STEP && rest.n; i++) {
+		if (!send_site(c, &rest)) {
+			watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
+			return errno == EAGAIN || errno == ENOBUFS;
+		}
+		c->rcpt_at = c->list.len - rest.n;
+	}
+	if (!rest.n)
+		return send_end(c);
+	go_on(c);
+	return true;
+}
+
+static bool
+begin_sites(struct control *c)
+{
+	told = &c->list;
+	site_each(tell_site);
+	told = NULL;
+	c->work = sites_some;
+	return sites_some(c);
+}
+
+/* ---- changes ---- */
+
+static struct message *
+next_to_change(struct control *c, bool *end)
+{
+	struct span rest = span_skip(buf_span(&c->list), c->rcpt_at), id;
+	struct message *m;
+
+	if (c->states) {
+		m = message_each(&c->at);
+		*end = m == NULL;
+		return m && change_state(m) & c->states ? m : NULL;
+	}
+	*end = !msg_list_next(&rest, &id);
+	if (*end)
+		return NULL;
+	m = message_find(id);
+	c->rcpt_at = c->list.len - rest.n;
+	return m;
+}
+
+static bool
+change_some(struct control *c)
+{
+	bool end = false;
+
+	for (int i = 0; i < STEP * 10 && !end; i++) {
+		struct message *m = next_to_change(c, &end);
+
+		if (m && change_message(m, c->action))
+			c->messages++;
+	}
+	if (!end) {
+		go_on(c);
+		return true;
+	}
+	if (!change_end())	/* no answer: it is not known to last */
+		return false;
+	c->work = send_end;
+	return send_end(c);
+}
+
+static bool
+begin_change(struct control *c, const struct msg_QUEUE_CHANGE *m)
+{
+	c->action = m->action;
+	c->states = m->states;
+	buf_addspan(&c->list, m->ids);
+	c->work = change_some;
+	return change_some(c);
+}
+
 /* ---- the link ---- */
+
+static bool
+begin_list(struct control *c, const struct msg_QUEUE_LIST *m)
+{
+	c->with_sites = m->sites != 0;
+	c->work = list_some;
+	return list_some(c);
+}
 
 static bool
 take_request(struct control *c)
 {
 	struct msg m;
-	enum msg_result r = msg_recv(c->fd, R_PUBLIC, R_QMGR, &m);
+	enum msg_result r = msg_recv(c->fd, c->role, R_QMGR, &m);
 
 	if (r == MSG_AGAIN)
 		return true;
@@ -312,14 +469,17 @@ take_request(struct control *c)
 	c->at = c->current = c->messages = 0;
 	c->rcpt_at = 0;
 	c->bytes = 0;
+	buf_reset(&c->list);
 	if (m.kind == MSG_QUEUE_FLUSH)
 		return begin_flush(c, &m.QUEUE_FLUSH);
-	if (m.kind != MSG_QUEUE_LIST) {
-		msg_close_fds(&m);
-		return false;
-	}
-	c->work = list_some;
-	return list_some(c);
+	if (m.kind == MSG_QUEUE_LIST)
+		return begin_list(c, &m.QUEUE_LIST);
+	if (m.kind == MSG_QUEUE_SITES)
+		return begin_sites(c);
+	if (m.kind == MSG_QUEUE_CHANGE)
+		return begin_change(c, &m.QUEUE_CHANGE);
+	msg_close_fds(&m);
+	return false;
 }
 
 static void
@@ -337,17 +497,19 @@ on_ready(void *ctx, int events)
 }
 
 void
-control_accept(int fd)
+control_accept(int fd, unsigned role)
 {
 	struct control *c;
 
-	if (clients >= CLIENTS_MAX) {
+	if (role == R_PUBLIC && clients >= CLIENTS_MAX) {
 		close(fd);
 		return;
 	}
 	c = x_new(struct control);
 	c->fd = fd;
-	clients++;
+	c->role = role;
+	buf_init(&c->list, 64u << 20);
+	clients += role == R_PUBLIC;
 	service_clients(1);
 	set_nonblocking(fd, true);
 	watch_start(&c->watch, fd, LOOP_READ, on_ready, c);

@@ -1,7 +1,19 @@
-/* control.h: the operator's questions: mailq, postqueue -f. Anybody on this host may ask. */
+/*
+ * control.h: the operator's questions and orders. Anybody on this host may list
+ * and hurry (postqueue); only root's link (run/operator) may change.
+ */
 #ifndef QMGR_CONTROL_H
 #define QMGR_CONTROL_H
 
-void control_accept(int fd);	/* owns fd, non-blocking */
+#include "base/span.h"
+
+struct message;
+
+void control_accept(int fd, unsigned role);	/* owns fd, non-blocking */
+
+/* change.c: true when the message has changed. Durable after change_end. */
+bool change_message(struct message *m, uint32_t action);
+bool change_end(void) CHECKED;
+uint32_t change_state(const struct message *m);		/* QUEUE_IN_* */
 
 #endif

@@ -66,6 +66,11 @@ plan_site(struct active *a, uint32_t first)
 	uint32_t *list = x_alloc(limit * sizeof(*list));
 	size_t bytes = 0;
 
+	if (dead && a->m->pushed) {	/* somebody asked for it: it is the one that finds out */
+		site_revive(s);
+		s->window = 1;
+		dead = false;
+	}
 	for (i = first; i < a->ndests; i++) {
 		struct dest *d = &a->dests[i];
 
@@ -221,6 +226,44 @@ deliver_send(struct delivery *d, int link)
 	return DELIVER_NO_FILE;
 }
 
+/* ---- not at all ---- */
+
+bool
+deliver_recalled(struct delivery *d)
+{
+	const struct message *m = d->a->m;
+
+	if (d->report ? !m->deleted : !message_recalled(m))
+		return false;
+	d->recalled = true;
+	deliver_end(d);
+	return true;
+}
+
+/* One walk over all that is ready, however many messages are meant. */
+static void
+recall_site(struct site *s)
+{
+	state_recall_parked(s);
+	for (struct ready *r, **link = &s->head; (r = *link) != NULL; ) {
+		const struct delivery *d = (const struct delivery *)r;
+
+		if (d->report ? !d->a->m->deleted : !message_recalled(d->a->m)) {
+			link = &r->next;
+			continue;
+		}
+		schedule_pick(link, s);
+		(void)deliver_recalled((struct delivery *)r);
+		link = &s->head;	/* the end of a delivery may have begun others */
+	}
+}
+
+void
+deliver_recall(void)
+{
+	site_each(recall_site);
+}
+
 /* ---- outcomes ---- */
 
 static const char *const relays[] = {
@@ -338,6 +381,18 @@ drain(struct site *s)
 	}
 }
 
+static struct span
+why_not(const struct delivery *d)
+{
+	const struct message *m = d->a->m;
+
+	if (d->recalled)
+		return m->deleted ? SPAN("deleted by the operator") : m->held ? SPAN("put on hold by the operator") :
+		    SPAN("sent on its way anew by the operator");
+	return d->not_started ? SPAN("the delivery agent could not be started") :
+	    SPAN("the delivery agent ended without a result");
+}
+
 void
 deliver_end(struct delivery *d)
 {
@@ -347,8 +402,7 @@ deliver_end(struct delivery *d)
 
 	for (uint32_t i = 0; i < d->n; i++) {
 		struct msg_OUTCOME m = { .kind = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
-			.text = d->not_started ? SPAN("the delivery agent could not be started") :
-			    SPAN("the delivery agent ended without a result"), .mta = SPAN_NONE };
+			.text = why_not(d), .mta = SPAN_NONE };
 
 		if (a->dests[d->dest[i]].result.known)
 			continue;
@@ -357,7 +411,7 @@ deliver_end(struct delivery *d)
 	}
 	if (d->report && !d->verdict.known)
 		d->lost = true;
-	if (d->lost && !d->not_started)
+	if (d->lost && !d->not_started && !d->recalled)
 		a->soon = true;
 	f = feedback_of(d);
 	if (f == FEEDBACK_TROUBLE)

@@ -20,6 +20,7 @@ struct delivery {
 	uint64_t started_us;
 	bool lost;			/* the agent ended before the last outcome */
 	bool not_started;		/* there was none */
+	bool recalled;			/* by the operator */
 	bool report;			/* for bounce; kind and list as below */
 	uint32_t report_kind;		/* BOUNCE_* */
 	struct span report_rcpts, report_to;
@@ -34,6 +35,11 @@ struct site *deliver_full_site(const struct active *a);
 /* Make the deliveries of a resolved message and hand them to the schedule. */
 void deliver_plan(struct active *a);
 void deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts);
+
+/* The operator wants it not to begin: true, and it has ended. */
+bool deliver_recalled(struct delivery *d);
+/* The same for all that are ready. */
+void deliver_recall(void);
 
 enum deliver_sent { DELIVER_SENT, DELIVER_LATER, DELIVER_NO_LINK, DELIVER_NO_FILE };
 enum deliver_sent deliver_send(struct delivery *d, int link);

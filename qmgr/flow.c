@@ -118,6 +118,17 @@ found_queued(struct span id, uint64_t tried)
 }
 
 static void
+found_held(struct span id)
+{
+	struct message *m = message_new(id);
+
+	if (!m)
+		return;
+	m->held = true;
+	flow_rest(m);
+}
+
+static void
 scan_step(void *ctx)
 {
 	(void)ctx;
@@ -137,6 +148,19 @@ flow_scan_incoming(void)
 }
 
 void
+flow_forget(struct message *m)
+{
+	reason_drop(m->reason);
+	message_free(m);
+}
+
+void
+flow_rest(struct message *m)
+{
+	m->state = MESSAGE_HELD;
+}
+
+void
 flow_due(struct message *m)
 {
 	m->state = MESSAGE_DUE;
@@ -146,9 +170,10 @@ flow_due(struct message *m)
 void
 flow_hurry(struct message *m)
 {
-	if (m->state != MESSAGE_WAITING)
+	if (m->state == MESSAGE_WAITING)
+		wheel_remove(m);
+	else if (m->state != MESSAGE_HELD || m->held)
 		return;
-	wheel_remove(m);
 	flow_due(m);
 }
 
@@ -186,13 +211,6 @@ flow_tick(void)
 /* ---- on ---- */
 
 static void
-forget(struct message *m)
-{
-	reason_drop(m->reason);
-	message_free(m);
-}
-
-static void
 log_active(const struct active *a)
 {
 	struct logline l;
@@ -210,16 +228,25 @@ activate(struct message *m)
 	struct active *a = NULL;
 	struct site *full;
 
+	if (m->deleted) {
+		flow_forget(m);
+		return;
+	}
+	if (m->held) {
+		flow_rest(m);
+		return;
+	}
+	m->anew = false;
 	switch (active_new(m, &a)) {
 	case ACTIVE_NOTHING:	/* a crash came between the last mark and the removal */
 		if (queue_remove(m))
-			forget(m);
+			flow_forget(m);
 		else
 			state_wait(m, par.maximal_backoff_time, 0);
 		return;
 	case ACTIVE_GONE:
 	case ACTIVE_CORRUPT:
-		forget(m);
+		flow_forget(m);
 		return;
 	case ACTIVE_UNREADABLE:
 		state_wait(m, UNREADABLE_WAIT, reason_keep(SPAN("the queue file cannot be read")));
@@ -260,7 +287,7 @@ start_ready(enum pool pool)
 	while (failures < 4 && (r = schedule_next(pool, agent_can)) != NULL) {
 		struct delivery *d = (struct delivery *)r;
 
-		if (agent_take(d))
+		if (deliver_recalled(d) || agent_take(d))
 			continue;
 		schedule_unget(r);
 		failures++;
@@ -323,6 +350,7 @@ flow_start(void)
 	wheel_start(seconds_up());
 	timer_init(&tick_timer, on_tick, NULL);
 	queue_start();
+	queue_scan_held(found_held);
 	flow_scan_incoming();
 	scan_step(NULL);
 }

@@ -15,7 +15,9 @@ uint32_t flow_open_files_max(void);
 void flow_arrived(struct span id);	/* intake says: incoming/ID is durable */
 void flow_scan_incoming(void);
 void flow_due(struct message *m);	/* in no list: its next attempt is now */
-void flow_hurry(struct message *m);	/* waiting: try it now */
+void flow_hurry(struct message *m);	/* waiting or released: try it now */
+void flow_rest(struct message *m);	/* in no list, and held: waits for the operator */
+void flow_forget(struct message *m);	/* in no list: it is gone */
 void flow_tick(void);			/* something waits: let the clock run */
 void flow_pump(void);			/* go on: activate, start deliveries */
 

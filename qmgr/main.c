@@ -76,7 +76,7 @@ qmgr_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 	if (role == R_INTAKE)
 		accept_intake(fd);
 	else
-		control_accept(fd);
+		control_accept(fd, role);
 }
 
 static void

@@ -18,6 +18,7 @@ enum message_state {
 	MESSAGE_ACTIVE,		/* recipients are in memory, deliveries run or are ready */
 	MESSAGE_PARKED,		/* waits at its destination, which has enough ready deliveries */
 	MESSAGE_WAITING,	/* on the timer wheel */
+	MESSAGE_HELD,		/* in hold/: nothing happens until the operator releases it */
 };
 
 struct active;
@@ -29,7 +30,12 @@ struct message {
 	uint32_t due;			/* WAITING: second of the wheel's clock */
 	uint16_t reason;		/* why it was deferred last (reason.h) */
 	uint8_t state;
-	bool warned;			/* its sender knows of the delay */
+	bool warned : 1;		/* its sender knows of the delay */
+	/* The operator's word; a list that the message stands in learns of it when its turn comes. */
+	bool held : 1;			/* its file is in hold/ */
+	bool deleted : 1;		/* its file is gone */
+	bool anew : 1;			/* find its destinations anew */
+	bool pushed : 1;		/* asked for: try it even where the destination is dead */
 };
 
 struct message_list {
@@ -50,6 +56,13 @@ void message_remove(struct message_list *l, struct message *m);
 struct message *message_pop(struct message_list *l);	/* NULL: empty */
 struct message *message_first(const struct message_list *l);
 struct message *message_after(const struct message *m);	/* in its list */
+
+/* Deliveries that have not begun shall not begin. */
+static inline bool
+message_recalled(const struct message *m)
+{
+	return m->held || m->deleted || m->anew;
+}
 
 const char *message_id(const struct message *m, char out[QUEUE_ID_LEN + 1]);
 uint64_t message_arrival(const struct message *m);	/* seconds since 1970, from the id */

@@ -20,11 +20,35 @@
 
 static size_t scan_at;			/* into QUEUE_HASHES */
 
+static uint64_t unsynced;		/* a bit for each directory of queue/ whose entries have changed */
+
 static const char *
-path_of(char out[PATH_BYTES], const char *id)
+queue_path(char out[PATH_BYTES], const char *id)
 {
 	snprintf(out, PATH_BYTES, "queue/%c/%.*s", queue_id_hash(span_of(id, QUEUE_ID_LEN)), QUEUE_ID_LEN, id);
 	return out;
+}
+
+static const char *
+hold_path(char out[PATH_BYTES], const char *id)
+{
+	snprintf(out, PATH_BYTES, "hold/%.*s", QUEUE_ID_LEN, id);
+	return out;
+}
+
+static const char *
+path_of(char out[PATH_BYTES], const struct message *m)
+{
+	return m->held ? hold_path(out, m->id) : queue_path(out, m->id);
+}
+
+static void
+note_change(const char *id)
+{
+	const char *h = strchr(QUEUE_HASHES, queue_id_hash(span_of(id, QUEUE_ID_LEN)));
+
+	if (h && *h)
+		unsynced |= (uint64_t)1 << (h - QUEUE_HASHES);
 }
 
 static void
@@ -40,6 +64,7 @@ queue_start(void)
 	char path[] = "queue/x";
 
 	make_dir("queue");
+	make_dir("hold");
 	make_dir("corrupt");
 	for (const char *h = QUEUE_HASHES; *h; h++) {
 		path[6] = *h;
@@ -54,7 +79,7 @@ queue_take(struct span id)
 	char from[PATH_BYTES], to[PATH_BYTES];
 
 	snprintf(from, sizeof(from), "incoming/%.*s", (int)QUEUE_ID_LEN, id.p);
-	return rename(from, path_of(to, id.p)) == 0;
+	return rename(from, queue_path(to, id.p)) == 0;
 }
 
 int
@@ -62,7 +87,7 @@ queue_open(const struct message *m, int flags)
 {
 	char path[PATH_BYTES];
 
-	return open(path_of(path, m->id), flags | O_CLOEXEC | O_NOFOLLOW);
+	return open(path_of(path, m), flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
 bool
@@ -70,10 +95,59 @@ queue_remove(const struct message *m)
 {
 	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
 
-	if (unlink(path_of(path, m->id)) == 0 || errno == ENOENT)
+	note_change(m->id);
+	if (unlink(path_of(path, m)) == 0 || errno == ENOENT)
 		return true;
 	log_error(message_id(m, id), "cannot remove the queue file: %s", strerror(errno));
 	return false;
+}
+
+bool
+queue_hold(const struct message *m)
+{
+	char from[PATH_BYTES], to[PATH_BYTES];
+
+	note_change(m->id);
+	return rename(queue_path(from, m->id), hold_path(to, m->id)) == 0;
+}
+
+bool
+queue_release(const struct message *m)
+{
+	char from[PATH_BYTES], to[PATH_BYTES];
+
+	note_change(m->id);
+	return rename(hold_path(from, m->id), queue_path(to, m->id)) == 0;
+}
+
+static bool
+sync_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (!ok)
+		log_error(NULL, "cannot sync %s in the queue directory: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* The first sync commits the others' changes too on a journal: they cost little. */
+bool
+queue_sync(void)
+{
+	bool ok = unsynced == 0 || sync_dir("hold");
+	char path[] = "queue/x";
+
+	for (size_t i = 0; QUEUE_HASHES[i]; i++) {
+		if (!(unsynced >> i & 1))
+			continue;
+		path[6] = QUEUE_HASHES[i];
+		ok = sync_dir(path) && ok;
+	}
+	unsynced = 0;
+	return ok;
 }
 
 static void
@@ -93,7 +167,7 @@ queue_corrupt(const struct message *m, const char *why)
 {
 	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
 
-	set_aside(message_id(m, id), path_of(path, m->id), why);
+	set_aside(message_id(m, id), path_of(path, m), why);
 }
 
 /* The file is intake's: its group may write it, and may therefore set its time to now, but to nothing else. */
@@ -102,7 +176,7 @@ queue_touch(const struct message *m)
 {
 	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
 
-	if (utimensat(AT_FDCWD, path_of(path, m->id), NULL, AT_SYMLINK_NOFOLLOW) < 0)
+	if (utimensat(AT_FDCWD, path_of(path, m), NULL, AT_SYMLINK_NOFOLLOW) < 0)
 		log_warn(message_id(m, id), "cannot note the time of the attempt: %s", strerror(errno));
 }
 
@@ -164,6 +238,24 @@ queue_scan(void (*found)(struct span id, uint64_t tried))
 	path[6] = QUEUE_HASHES[scan_at++];
 	scan_dir(path, found_queued, &s);
 	return QUEUE_HASHES[scan_at] != '\0';
+}
+
+static void
+found_held(int dirfd, const char *id, const struct stat *st, void *ctx)
+{
+	struct scan *s = ctx;
+
+	(void)dirfd;
+	(void)st;
+	s->taken(span_str(id));
+}
+
+void
+queue_scan_held(void (*found)(struct span id))
+{
+	struct scan s = { .taken = found };
+
+	scan_dir("hold", found_held, &s);
 }
 
 /* The last bytes say whether a writer had finished: a whole footer that does not fit its records is damage. */

@@ -16,6 +16,9 @@ bool queue_take(struct span id) CHECKED;
 
 int queue_open(const struct message *m, int flags);	/* O_RDONLY or O_RDWR; -1 with errno */
 bool queue_remove(const struct message *m);	/* logs what fails */
+bool queue_hold(const struct message *m) CHECKED;	/* to hold/; m->held is the caller's to set; false with errno */
+bool queue_release(const struct message *m) CHECKED;	/* back */
+bool queue_sync(void) CHECKED;			/* what was held, released and removed since the last call survives a power cut */
 void queue_corrupt(const struct message *m, const char *why);	/* to corrupt/, with a line that asks for attention */
 void queue_touch(const struct message *m);	/* mtime = now: the time of the last attempt */
 
@@ -24,6 +27,7 @@ void queue_touch(const struct message *m);	/* mtime = now: the time of the last 
  * found: id and the time of the last attempt (0: none so far).
  */
 bool queue_scan(void (*found)(struct span id, uint64_t tried));
+void queue_scan_held(void (*found)(struct span id));
 
 /* All whole files of incoming/ are taken over; abandoned ones are removed. */
 void queue_scan_incoming(void (*taken)(struct span id));

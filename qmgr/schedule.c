@@ -156,6 +156,21 @@ take_first(struct site *s)
 	return r;
 }
 
+void
+schedule_pick(struct ready **link, struct site *s)
+{
+	struct ready *r = *link;
+
+	*link = r->next;
+	r->next = NULL;
+	s->tail = NULL;
+	for (struct ready *q = s->head; q; q = q->next)
+		s->tail = q;
+	if (--s->nready == 0)
+		leave_turn(s);
+	s->busy++;
+}
+
 struct ready *
 schedule_next(enum pool pool, bool (*can)(const struct site *s))
 {

@@ -62,6 +62,8 @@ void schedule_unget(struct ready *r);		/* back to the front of its site; undoes 
 struct ready *schedule_next(enum pool pool, bool (*can)(const struct site *s));
 /* True when this has just killed the site: the caller defers what is ready (schedule_drain) and parked. */
 bool schedule_done(struct site *s, enum feedback f, uint64_t now);
+/* Off the middle of a site's list: link points to it. It counts as busy, as after schedule_next. */
+void schedule_pick(struct ready **link, struct site *s);
 struct ready *schedule_drain(struct site *s);	/* one ready delivery off a dead site, or NULL */
 void schedule_sweep(uint64_t now);		/* forget sites that have nothing to do; now and then */
 

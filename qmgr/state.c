@@ -43,7 +43,7 @@ state_save(struct active *a)
 	bool remote = false, ok = true;
 	int fd;
 
-	if (!needs_saving(a, &remote))
+	if (a->m->deleted || !needs_saving(a, &remote))
 		return;
 	fd = queue_open(a->m, O_WRONLY);
 	for (uint32_t i = 0; i < a->nrcpts && fd >= 0 && ok; i++) {
@@ -78,6 +78,7 @@ state_wait(struct message *m, uint64_t delay, uint16_t reason)
 {
 	reason_drop(m->reason);
 	m->reason = reason;
+	m->pushed = false;
 	flow_tick();		/* first: the wheel may have stood still */
 	wheel_add(m, delay < UINT32_MAX ? (uint32_t)delay : UINT32_MAX);
 }
@@ -111,6 +112,35 @@ state_park(struct site *s, struct message *m)
 	message_push(&s->parked, m);
 }
 
+/* What the operator wants of a message that stands in no list: true when that was something. */
+static bool
+obey(struct message *m)
+{
+	if (m->deleted)
+		flow_forget(m);
+	else if (m->held)
+		flow_rest(m);
+	else if (m->anew)
+		flow_due(m);
+	else
+		return false;
+	return true;
+}
+
+void
+state_recall_parked(struct site *s)
+{
+	struct message *m = message_first(&s->parked), *next;
+
+	for (; m; m = next) {
+		next = message_after(m);
+		if (!message_recalled(m))
+			continue;
+		message_remove(&s->parked, m);
+		(void)obey(m);
+	}
+}
+
 static void
 unpark_dead(struct site *s, struct message *m, uint64_t now)
 {
@@ -132,6 +162,8 @@ state_unpark(struct site *s)
 	if (s->nready >= schedule_limits.share / 2)
 		return;
 	for (; n && (m = message_pop(&s->parked)) != NULL; n--) {
+		if (obey(m))
+			continue;
 		if (dead)
 			unpark_dead(s, m, now);
 		else
@@ -168,17 +200,36 @@ remove_message(struct active *a)
 }
 
 static void
+rest(struct active *a)
+{
+	struct message *m = a->m;
+
+	reason_drop(m->reason);
+	m->reason = reason_keep(last_reason(a));
+	active_free(a);
+	(void)obey(m);
+}
+
+static void
 finish(struct active *a)
 {
 	struct message *m = a->m;
 	uint64_t delay;
 	uint16_t reason;
 
+	if (m->deleted) {
+		rest(a);
+		return;
+	}
 	if (all_done(a)) {
 		remove_message(a);
 		return;
 	}
 	state_save(a);
+	if (message_recalled(m)) {
+		rest(a);
+		return;
+	}
 	queue_touch(m);
 	delay = delay_of(a);
 	reason = reason_keep(last_reason(a));
@@ -193,7 +244,7 @@ overrule(struct active *a)
 	uint32_t lifetime = a->file.env.sender.n ? par.maximal_queue_lifetime : par.bounce_queue_lifetime;
 	/* an attempt that lost its agent was none; but a message that kills every agent goes, too, in the end */
 	uint64_t limit = a->soon ? (uint64_t)lifetime * 2 + 60 : lifetime;
-	bool expired = active_age(a) >= limit, any = false;
+	bool expired = active_age(a) >= limit && !message_recalled(a->m), any = false;
 
 	for (uint32_t i = 0; i < a->nrcpts; i++) {
 		struct rcpt *r = &a->rcpts[i];
@@ -224,8 +275,9 @@ state_progress(struct active *a)
 		state_save(a);
 		return;
 	}
-	overrule(a);
-	if (!report_next(a))
+	if (!a->m->deleted)
+		overrule(a);
+	if (a->m->deleted || !report_next(a))
 		finish(a);
 }
 
@@ -233,6 +285,6 @@ void
 state_reported(struct active *a, bool ok)
 {
 	report_done(a, ok);
-	if (!report_next(a))
+	if (a->m->deleted || !report_next(a))
 		finish(a);
 }

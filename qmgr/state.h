@@ -22,5 +22,7 @@ uint64_t state_backoff(uint64_t age);		/* seconds until the next attempt of a me
 void state_park(struct site *s, struct message *m);
 /* When the site has little that is ready, some parked messages go on: to an attempt, or to wait if it is dead. */
 void state_unpark(struct site *s);
+/* Parked messages about which the operator has said something leave their site. */
+void state_recall_parked(struct site *s);
 
 #endif

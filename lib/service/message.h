@@ -79,5 +79,8 @@ uint32_t msg_list_count(struct span list);
 enum { MAIL_MORE = 0, MAIL_END = 1, MAIL_ABORT = 2 };
 /* `kind` of BOUNCE */
 enum { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_DELIVERED, BOUNCE_DOUBLE };
+/* `action` and `states` of QUEUE_CHANGE */
+enum queue_action { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DELETE, QUEUE_REQUEUE, QUEUE_ACTIONS };
+enum { QUEUE_IN_ACTIVE = 1, QUEUE_IN_DEFERRED = 2, QUEUE_IN_HOLD = 4, QUEUE_IN_ALL = 7 };
 
 #endif

@@ -108,12 +108,14 @@ static const struct place places[] = {
 	{ IN_SPOOL, "", NULL, NULL, 0755 },
 	{ IN_SPOOL, "incoming", "intake", "qmgr", 02770 },
 	{ IN_SPOOL, "queue", "qmgr", "qmgr", 0700 },
+	{ IN_SPOOL, "hold", "qmgr", "qmgr", 0700 },
 	{ IN_SPOOL, "corrupt", "qmgr", "qmgr", 0700 },
 	{ IN_SPOOL, "pid", NULL, NULL, 0755 },
 	{ IN_MAIL, "", "vmail", "vmail", 0700 },
 	{ IN_RUN, "", NULL, NULL, 0755 },
 	{ IN_RUN, "public", NULL, NULL, 0755 },
 	{ IN_RUN, "control", NULL, NULL, 0700 },
+	{ IN_RUN, "operator", NULL, NULL, 0700 },
 };
 
 static const struct passwd *

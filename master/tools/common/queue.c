@@ -12,26 +12,28 @@
 #include "base/banned.h"
 
 #define ENTRY_MAX (64u << 20)
+#define IDS_BLOCK (64u << 10)		/* of ids, in one message */
 
 /* One message, which may come in several parts. */
 struct entry {
-	struct buf id, state, sender, rcpts;
-	uint64_t size, arrival;
+	struct buf id, state, sender, rcpts, sites;
+	uint64_t size, arrival, next;
 };
 
-struct listing {
-	void (*show)(struct listing *l, const struct entry *e);
-	unsigned shown;
+struct reader {
+	queue_visitor *visit;
+	queue_site_visitor *visit_site;
+	void *ctx;
 };
 
 static int
-connect_qmgr(void)
+connect_qmgr(const char *room)
 {
-	int fd = tool_connect("public", "qmgr");
+	int fd = tool_connect(room, "qmgr");
 
 	if (fd < 0)
 		tool_complain("the queue cannot be asked: %s", errno == ENOENT || errno == ECONNREFUSED ?
-		    "the mail system is not running" : strerror(errno));
+		    "the mail system is not running" : errno == EACCES ? "only root may do that" : strerror(errno));
 	return fd;
 }
 
@@ -50,15 +52,43 @@ take_part(struct entry *e, const struct msg_QUEUE_ENTRY *m)
 		set(&e->state, m->state);
 		set(&e->sender, m->sender);
 		buf_reset(&e->rcpts);
+		buf_reset(&e->sites);
 		e->size = m->size;
 		e->arrival = m->arrival;
+		e->next = m->next;
 	}
 	buf_addspan(&e->rcpts, m->rcpts);
+	buf_addspan(&e->sites, m->sites);
 }
 
-/* Asks and reads until QUEUE_END; false when the link ends before. */
+static void
+take_entry(struct reader *r, struct entry *e, const struct msg_QUEUE_ENTRY *m)
+{
+	if (!r->visit)
+		return;
+	take_part(e, m);
+	if (!m->last)
+		return;
+	struct queue_entry q = { .id = buf_span(&e->id), .state = buf_span(&e->state), .sender = buf_span(&e->sender),
+		.rcpts = buf_span(&e->rcpts), .sites = buf_span(&e->sites), .size = e->size, .arrival = e->arrival,
+		.next = e->next };
+	r->visit(r->ctx, &q);
+	buf_reset(&e->id);
+}
+
+static void
+take_site(struct reader *r, const struct msg_QUEUE_SITE *m)
+{
+	struct queue_site s = { .name = m->name, .reason = m->reason, .ready = m->ready, .busy = m->busy,
+		.window = m->window, .parked = m->parked, .dead = m->dead };
+
+	if (r->visit_site)
+		r->visit_site(r->ctx, &s);
+}
+
+/* Reads until QUEUE_END; false when the link ends before. */
 static bool
-read_answer(int fd, struct listing *l, struct queue_size *q)
+read_answer(int fd, struct reader *r, struct queue_size *q)
 {
 	struct entry e = { 0 };
 	struct msg in;
@@ -67,83 +97,139 @@ read_answer(int fd, struct listing *l, struct queue_size *q)
 	buf_init(&e.state, 100);
 	buf_init(&e.sender, 8192);
 	buf_init(&e.rcpts, ENTRY_MAX);
+	buf_init(&e.sites, ENTRY_MAX);
 	while (!q->known && msg_recv(fd, R_QMGR, R_PUBLIC, &in) == MSG_OK) {
-		if (in.kind == MSG_QUEUE_END) {
+		if (in.kind == MSG_QUEUE_END)
 			*q = (struct queue_size){ true, in.QUEUE_END.messages, in.QUEUE_END.bytes };
-		} else if (in.kind == MSG_QUEUE_ENTRY && l->show) {
-			take_part(&e, &in.QUEUE_ENTRY);
-			if (in.QUEUE_ENTRY.last) {
-				l->show(l, &e);
-				l->shown++;
-				buf_reset(&e.id);
-			}
-		}
+		else if (in.kind == MSG_QUEUE_ENTRY)
+			take_entry(r, &e, &in.QUEUE_ENTRY);
+		else if (in.kind == MSG_QUEUE_SITE)
+			take_site(r, &in.QUEUE_SITE);
 		msg_close_fds(&in);
 	}
 	buf_fini(&e.id);
 	buf_fini(&e.state);
 	buf_fini(&e.sender);
 	buf_fini(&e.rcpts);
+	buf_fini(&e.sites);
 	return q->known;
+}
+
+static int
+ask(int fd, enum msg_kind kind, const void *m, struct reader *r, struct queue_size *q, const char *trouble)
+{
+	bool ok;
+
+	if (fd < 0)
+		return EX_UNAVAILABLE;
+	ok = msg_send(fd, kind, m) && read_answer(fd, r, q);
+	close(fd);
+	if (ok)
+		return 0;
+	tool_complain("%s", trouble);
+	return EX_TEMPFAIL;
 }
 
 struct queue_size
 queue_measure(void)
 {
-	const struct msg_QUEUE_LIST ask = { 0 };
-	struct listing l = { 0 };
+	const struct msg_QUEUE_LIST list = { 0 };
+	struct reader r = { 0 };
 	struct queue_size q = { 0 };
 	int fd = tool_connect("public", "qmgr");
 
 	if (fd < 0)
 		return q;
-	if (msg_send(fd, MSG_QUEUE_LIST, &ask) && !read_answer(fd, &l, &q))
+	if (msg_send(fd, MSG_QUEUE_LIST, &list) && !read_answer(fd, &r, &q))
 		q.known = false;
 	close(fd);
 	return q;
 }
 
+int
+queue_each(bool sites, queue_visitor *visit, void *ctx, struct queue_size *q)
+{
+	const struct msg_QUEUE_LIST m = { .sites = sites };
+	struct reader r = { .visit = visit, .ctx = ctx };
+
+	*q = (struct queue_size){ 0 };
+	return ask(connect_qmgr("public"), MSG_QUEUE_LIST, &m, &r, q, "the list is not complete: qmgr ended the link");
+}
+
+int
+queue_sites(queue_site_visitor *visit, void *ctx)
+{
+	const struct msg_QUEUE_SITES m = { 0 };
+	struct reader r = { .visit_site = visit, .ctx = ctx };
+	struct queue_size q = { 0 };
+
+	return ask(connect_qmgr("public"), MSG_QUEUE_SITES, &m, &r, &q, "qmgr ended the link");
+}
+
+int
+queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *changed)
+{
+	struct msg_QUEUE_CHANGE m = { .action = action, .states = states };
+	int code = 0;
+
+	do {
+		struct span rest = ids, id;
+		struct reader r = { 0 };
+		struct queue_size q = { 0 };
+
+		while (ids.n - rest.n < IDS_BLOCK && msg_list_next(&rest, &id))
+			;
+		m.ids = span_sub(ids, 0, ids.n - rest.n);
+		ids = rest;
+		code = ask(connect_qmgr("operator"), MSG_QUEUE_CHANGE, &m, &r, &q,
+		    "qmgr ended the link: what was asked for may not be done, or may not last; see the log");
+		*changed += q.messages;
+	} while (code == 0 && ids.n);
+	return code;
+}
+
 /* Terminals obey control characters: none of a stranger's get there. */
-static void
-put_clean(struct span s)
+void
+queue_put_clean(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		putchar((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
 }
 
-static void
-show_text(struct listing *l, const struct entry *e)
+void
+queue_show_text(void *ctx, const struct queue_entry *e)
 {
-	struct span list = buf_span(&e->rcpts), addr, reason;
+	struct span list = e->rcpts, addr, reason;
+	unsigned *shown = ctx;
 	time_t arrival = (time_t)e->arrival;
 	char date[64], id[64];
 	struct tm tm;
 
-	if (l->shown == 0)
+	if ((*shown)++ == 0)
 		printf("%-18s%-9s%-25s%s\n", "-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------");
 	localtime_r(&arrival, &tm);
 	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
-	snprintf(id, sizeof(id), "%s%s", e->id.p, strcmp(e->state.p, "active") == 0 ? "*" :
-	    strcmp(e->state.p, "hold") == 0 ? "!" : "");
+	snprintf(id, sizeof(id), "%.*s%s", SPAN_FMT(e->id), span_is(e->state, "active") ? "*" :
+	    span_is(e->state, "hold") ? "!" : "");
 	printf("%-18s%8llu %-25s", id, (unsigned long long)e->size, date);
-	put_clean(e->sender.len ? buf_span(&e->sender) : SPAN("MAILER-DAEMON"));
+	queue_put_clean(e->sender.n ? e->sender : SPAN("MAILER-DAEMON"));
 	putchar('\n');
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
 		if (reason.n) {
 			printf("%35s(", "");
-			put_clean(reason);
+			queue_put_clean(reason);
 			puts(")");
 		}
 		printf("%52s", "");
-		put_clean(addr);
+		queue_put_clean(addr);
 		putchar('\n');
 	}
 	putchar('\n');
 }
 
 /* Not all that mail carries is UTF-8; JSON is. */
-static json_t *
-json_text(struct span s)
+json_t *
+queue_json_text(struct span s)
 {
 	json_t *j = json_stringn(s.p, s.n);
 	struct buf b;
@@ -161,24 +247,27 @@ json_text(struct span s)
 	return j;
 }
 
-static void
-show_json(struct listing *l, const struct entry *e)
+void
+queue_show_json(void *ctx, const struct queue_entry *e)
 {
-	struct span list = buf_span(&e->rcpts), addr, reason;
+	struct span list = e->rcpts, addr, reason, sites = e->sites, site;
 	json_t *o = json_object(), *rcpts = json_array();
+	unsigned *shown = ctx;
 
-	(void)l;
-	json_object_set_new(o, "queue_name", json_text(buf_span(&e->state)));
-	json_object_set_new(o, "queue_id", json_text(buf_span(&e->id)));
+	++*shown;
+	json_object_set_new(o, "queue_name", queue_json_text(e->state));
+	json_object_set_new(o, "queue_id", queue_json_text(e->id));
 	json_object_set_new(o, "arrival_time", json_integer((json_int_t)e->arrival));
 	json_object_set_new(o, "message_size", json_integer((json_int_t)e->size));
-	json_object_set_new(o, "sender", json_text(buf_span(&e->sender)));
+	json_object_set_new(o, "sender", queue_json_text(e->sender));
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
 		json_t *r = json_object();
 
-		json_object_set_new(r, "address", json_text(addr));
+		json_object_set_new(r, "address", queue_json_text(addr));
 		if (reason.n)
-			json_object_set_new(r, "delay_reason", json_text(reason));
+			json_object_set_new(r, "delay_reason", queue_json_text(reason));
+		if (msg_list_next(&sites, &site))
+			json_object_set_new(r, "nexthop", queue_json_text(site));
 		json_array_append_new(rcpts, r);
 	}
 	json_object_set_new(o, "recipients", rcpts);
@@ -187,46 +276,34 @@ show_json(struct listing *l, const struct entry *e)
 	json_decref(o);
 }
 
+void
+queue_show_end(unsigned shown, uint64_t bytes)
+{
+	if (shown == 0)
+		puts("Mail queue is empty");
+	else
+		printf("-- %llu Kbytes in %u Request%s.\n", (unsigned long long)(bytes + 1023) / 1024, shown,
+		    shown == 1 ? "" : "s");
+}
+
 int
 queue_print(bool json)
 {
-	const struct msg_QUEUE_LIST ask = { 0 };
-	struct listing l = { .show = json ? show_json : show_text };
-	struct queue_size q = { 0 };
-	int fd = connect_qmgr();
-	bool ok;
+	struct queue_size q;
+	unsigned shown = 0;
+	int code = queue_each(false, json ? queue_show_json : queue_show_text, &shown, &q);
 
-	if (fd < 0)
-		return EX_UNAVAILABLE;
-	ok = msg_send(fd, MSG_QUEUE_LIST, &ask) && read_answer(fd, &l, &q);
-	close(fd);
-	if (!ok) {
-		tool_complain("the list is not complete: qmgr ended the link");
-		return EX_TEMPFAIL;
-	}
-	if (!json && l.shown == 0)
-		puts("Mail queue is empty");
-	else if (!json)
-		printf("-- %llu Kbytes in %u Request%s.\n", (unsigned long long)(q.bytes + 1023) / 1024, l.shown,
-		    l.shown == 1 ? "" : "s");
-	return 0;
+	if (code == 0 && !json)
+		queue_show_end(shown, q.bytes);
+	return code;
 }
 
 int
 queue_flush(struct span id, struct span site)
 {
-	const struct msg_QUEUE_FLUSH ask = { .id = id, .site = site };
-	struct listing l = { 0 };
+	const struct msg_QUEUE_FLUSH m = { .id = id, .site = site };
+	struct reader r = { 0 };
 	struct queue_size q = { 0 };
-	int fd = connect_qmgr();
-	bool ok;
 
-	if (fd < 0)
-		return EX_UNAVAILABLE;
-	ok = msg_send(fd, MSG_QUEUE_FLUSH, &ask) && read_answer(fd, &l, &q);
-	close(fd);
-	if (ok)
-		return 0;
-	tool_complain("flush: qmgr refused or ended the link");
-	return EX_TEMPFAIL;
+	return ask(connect_qmgr("public"), MSG_QUEUE_FLUSH, &m, &r, &q, "flush: qmgr refused or ended the link");
 }

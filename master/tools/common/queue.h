@@ -1,4 +1,8 @@
-/* queue.h: asks qmgr over run/public/qmgr, for postqueue(1), mailq(1) and merpati(1). */
+/*
+ * queue.h: asks qmgr over run/public/qmgr, and orders over run/operator/qmgr, for
+ * postqueue(1), postsuper(1), qshape(1), mailq(1) and merpati(1). Functions that
+ * return int return an exit code, and have complained when it is not 0.
+ */
 #ifndef TOOLS_QUEUE_H
 #define TOOLS_QUEUE_H
 
@@ -12,10 +16,40 @@ struct queue_size {
 
 struct queue_size queue_measure(void);
 
-/* As a table like mailq's, or one JSON object a line. Returns an exit code. */
-int queue_print(bool json);
+/* One message of the queue; spans are borrowed until the visitor returns. */
+struct queue_entry {
+	struct span id, state, sender;
+	struct span rcpts;		/* list (service/message.h) of pairs: address, reason */
+	struct span sites;		/* when asked for: list of next hops, one for each recipient */
+	uint64_t size, arrival, next;	/* next: of the next attempt; 0: now, or never */
+};
+typedef void queue_visitor(void *ctx, const struct queue_entry *e);
+int queue_each(bool sites, queue_visitor *visit, void *ctx, struct queue_size *q);
 
-/* Try now: one message, one destination, or all (both empty). Returns an exit code. */
+struct queue_site {
+	struct span name, reason;
+	uint32_t ready, busy, window, parked, dead;	/* dead: seconds until it is tried again */
+};
+typedef void queue_site_visitor(void *ctx, const struct queue_site *s);
+int queue_sites(queue_site_visitor *visit, void *ctx);
+
+/*
+ * action: enum queue_action of service/message.h. states 0: the messages of the
+ * list `ids`. Durable when it returns 0; *changed is counted up.
+ */
+int queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *changed);
+
+/* As a table like mailq's, or one JSON object a line. */
+int queue_print(bool json);
+queue_visitor queue_show_text, queue_show_json;		/* ctx: unsigned, how many were shown */
+void queue_show_end(unsigned shown, uint64_t bytes);
+
+/* Try now: one message, one destination, or all (both empty). */
 int queue_flush(struct span id, struct span site);
+
+/* A stranger's text: control characters become '?'. */
+void queue_put_clean(struct span s);
+struct json_t;
+struct json_t *queue_json_text(struct span s);
 
 #endif

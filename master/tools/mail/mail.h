@@ -10,5 +10,7 @@ int postcat_main(int argc, char **argv);
 int postconf_main(int argc, char **argv);
 int postmap_main(int argc, char **argv);
 int postqueue_main(int argc, char **argv);
+int postsuper_main(int argc, char **argv);
+int qshape_main(int argc, char **argv);
 
 #endif

@@ -19,6 +19,8 @@ static const struct {
 	{ "postconf", postconf_main },
 	{ "postmap", postmap_main },
 	{ "postqueue", postqueue_main },
+	{ "postsuper", postsuper_main },
+	{ "qshape", qshape_main },
 };
 
 int

@@ -123,6 +123,8 @@ print_queued(const char *id, const struct parts *p)
 		tool_fail(EX_DATAERR, "\"%s\" is not a queue id", id);
 	path = tool_path(par.queue_directory, "queue/%c/%s", queue_id_hash(span_str(id)), id);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
+		path = tool_path(par.queue_directory, "hold/%s", id);
+	if (access(path, F_OK) < 0 && errno == ENOENT)
 		path = tool_path(par.queue_directory, "incoming/%s", id);
 	return print_file(path, id, p);
 }

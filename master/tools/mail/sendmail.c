@@ -12,6 +12,7 @@
 #include "mail.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
+#include "mail/queuefile.h"
 #include "queue.h"
 #include "tool.h"
 #include "base/banned.h"
@@ -20,6 +21,7 @@ struct options {
 	const char *confdir, *sender;
 	char mode;			/* of -b */
 	bool flush;			/* -q */
+	struct span id, site;		/* of -q, or empty */
 };
 
 int
@@ -94,6 +96,20 @@ take_o(struct sendmail *sm, const char *arg)
 	/* the other -oX choose among ways of delivery that are one here */
 }
 
+/* -qI ID, -qR SITE or -qS SITE: that mail only; -q and -qTIME: all, now (there is always a queue manager running) */
+static void
+take_q(struct options *o, const char *arg)
+{
+	o->flush = true;
+	if (!arg || !*arg || (*arg >= '0' && *arg <= '9'))
+		return;
+	if (!strchr("IRS", *arg) || !arg[1])
+		refuse("-q wants nothing, I and a queue id, or R and a destination");
+	if (*arg == 'I' && !queue_id_valid(span_str(arg + 1)))
+		refuse("-qI wants a queue id");
+	*(*arg == 'I' ? &o->id : &o->site) = span_str(arg + 1);
+}
+
 static void
 parse_options(struct sendmail *sm, struct options *o, int argc, char **argv)
 {
@@ -110,7 +126,7 @@ parse_options(struct sendmail *sm, struct options *o, int argc, char **argv)
 		case 'i': sm->dots = false; break;
 		case 'N': take_notify(sm, optarg); break;
 		case 'o': take_o(sm, optarg); break;
-		case 'q': o->flush = true; break;
+		case 'q': take_q(o, optarg); break;
 		case 'R': take_return(sm, optarg); break;
 		case 't': sm->rcpts_from_header = true; break;
 		case 'V': buf_reset(&sm->submit.envid); buf_adds(&sm->submit.envid, optarg); break;
@@ -226,7 +242,7 @@ sendmail_main(int argc, char **argv)
 	if (o.mode == 'p')
 		return queue_print(false);
 	if (o.flush)
-		return queue_flush(SPAN_NONE, SPAN_NONE);
+		return queue_flush(o.id, o.site);
 	if (o.mode == 's')
 		code = sendmail_smtp(&sm);
 	else

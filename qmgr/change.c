@@ -1,0 +1,117 @@
+/*
+ * change.c: hold, release, delete, requeue. Each is one rename or unlink, so that a
+ * crash finds the message in one state; what runs already goes on, and its
+ * end finds the new state. The order is root's: trusted.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "deliver.h"
+#include "flow.h"
+#include "queue.h"
+#include "service/message.h"
+#include "wheel.h"
+#include "base/banned.h"
+
+uint32_t
+change_state(const struct message *m)
+{
+	if (m->held)
+		return QUEUE_IN_HOLD;
+	return m->state == MESSAGE_WAITING || m->state == MESSAGE_DUE ? QUEUE_IN_DEFERRED : QUEUE_IN_ACTIVE;
+}
+
+static bool
+fail(const struct message *m, const char *what)
+{
+	char id[QUEUE_ID_LEN + 1];
+
+	log_error(message_id(m, id), "cannot %s: %s", what, strerror(errno));
+	return false;
+}
+
+static bool
+hold(struct message *m)
+{
+	char id[QUEUE_ID_LEN + 1];
+
+	if (m->held)
+		return false;
+	if (!queue_hold(m))
+		return fail(m, "put it on hold");
+	m->held = true;
+	m->anew = false;
+	log_info(message_id(m, id), "placed on hold by the operator");
+	if (m->state == MESSAGE_WAITING) {
+		wheel_remove(m);
+		flow_rest(m);
+	}
+	return true;
+}
+
+static bool
+release(struct message *m)
+{
+	char id[QUEUE_ID_LEN + 1];
+
+	if (!m->held)
+		return false;
+	if (!queue_release(m))
+		return fail(m, "release it");
+	m->held = false;
+	log_info(message_id(m, id), "released from hold by the operator");
+	m->pushed = true;
+	flow_hurry(m);
+	return true;
+}
+
+static bool
+delete(struct message *m)
+{
+	char id[QUEUE_ID_LEN + 1];
+
+	if (!queue_remove(m))
+		return false;
+	log_info(message_id(m, id), "removed by the operator");
+	m->deleted = true;
+	if (m->state == MESSAGE_WAITING)
+		wheel_remove(m);
+	if (m->state == MESSAGE_WAITING || m->state == MESSAGE_HELD)
+		flow_forget(m);
+	return true;
+}
+
+/* Addresses are resolved at each attempt: to go the whole way again is to be tried now, whatever was planned. */
+static bool
+requeue(struct message *m)
+{
+	char id[QUEUE_ID_LEN + 1];
+
+	if (m->held)
+		return release(m);
+	log_info(message_id(m, id), "requeued by the operator");
+	m->anew = m->pushed = true;
+	flow_hurry(m);
+	return true;
+}
+
+static bool (*const actions[QUEUE_ACTIONS])(struct message *m) = {
+	[QUEUE_HOLD] = hold, [QUEUE_RELEASE] = release, [QUEUE_DELETE] = delete, [QUEUE_REQUEUE] = requeue,
+};
+
+bool
+change_message(struct message *m, uint32_t action)
+{
+	return !m->deleted && action < QUEUE_ACTIONS && actions[action](m);
+}
+
+bool
+change_end(void)
+{
+	deliver_recall();
+	flow_pump();
+	return queue_sync();
+}

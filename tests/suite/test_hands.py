@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""The operator's hands: hold, release, delete, requeue (also over kill -9), postsuper, qshape, sendmail -q, merpati queue, trace, explain."""
+import glob, json, os, re, signal, subprocess, threading, time
+from harness import *
+from sink import FAST, Sink, idle, submit
+
+SLOW = 'minimal_backoff_time = 1h\n'
+
+
+def deferring():
+    return Sink(lambda v, a: b'450 4.7.1 come back later\r\n' if v == 'RCPT' else None)
+
+
+def held(i):
+    return sorted(os.listdir(i.root + '/spool/hold'))
+
+
+def queued(i):
+    return sorted(os.path.basename(f) for f in i.queue())
+
+
+def listed(i):
+    return {e['queue_id']: e for e in map(json.loads, i.tool('postqueue', '-j').stdout.splitlines())}
+
+
+def deferred(i, n=4, to=('x@far.test',), frm='alice@example.test'):
+    """n deferred messages; their ids"""
+    before = i.log().count('status=deferred')
+    submit(i, frm, list(to), n=n)
+    check(wait(lambda: i.log().count('status=deferred') >= before + n * len(to)), 'not deferred')
+    check(wait(lambda: all(e['queue_name'] == 'deferred' for e in listed(i).values() if e['queue_name'] != 'hold')), f'{listed(i)}')
+    return queued(i)
+
+
+def super_(i, *args, **kw):
+    r = i.tool('postsuper', *args, **kw)
+    check(r.returncode == 0, f'postsuper {args}: {r.returncode} {r.stderr}')
+    return r.stderr.decode()
+
+
+@test
+def hold_release_delete_and_requeue():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        a, b, c, d = deferred(i)
+        check(super_(i, '-h', a, '-h', b).count('Placed on hold: 1 message') == 2, 'hold')
+        check(held(i) == [a, b] and queued(i) == [c, d], f'{held(i)} {queued(i)}')
+        check(listed(i)[a]['queue_name'] == 'hold' and f'{a}!' in i.tool('mailq').stdout.decode(), f'{listed(i)}')
+        check(super_(i, '-h', a) == '', 'held twice')
+        check('Deleted: 1 message\n' in super_(i, '-d', '-', input=f'{c}\n'.encode()), 'delete')
+        check(queued(i) == [d], f'{queued(i)}')
+        check(b'*** ENVELOPE' in i.tool('postcat', '-q', a).stdout, 'postcat of a held message')
+        n = i.log().count('status=deferred')
+        i.tool('postqueue', '-f')
+        check(wait(lambda: i.log().count('status=deferred') == n + 1), 'only the one that is not on hold is tried')
+        check(wait(lambda: listed(i)[d]['queue_name'] == 'deferred'), 'still active')
+        sink.reply = lambda v, a: None
+        check('Released from hold: 1 message\n' in super_(i, '-H', b), 'release')
+        check(wait(lambda: len(sink.mails) == 1), 'the released one was not sent')
+        check('Requeued: 1 message\n' in super_(i, '-r', d), 'requeue')
+        check(wait(lambda: len(sink.mails) == 2), 'the requeued one was not sent')
+        time.sleep(0.3)
+        check(held(i) == [a] and not queued(i) and len(sink.mails) == 2, f'{held(i)} {queued(i)}')
+        check('Requeued: 1 message\n' in super_(i, '-r', 'ALL'), 'requeue of a held one')
+        idle(i)
+        check(len(sink.mails) == 3 and not held(i), f'{len(sink.mails)}')
+
+
+@test
+def all_messages_of_one_queue():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        ids = deferred(i, 200)
+        super_(i, '-h', '-', input=('\n'.join(ids[:50]) + '\n').encode())
+        check('Deleted: 50 messages' in super_(i, '-d', 'ALL', 'hold'), 'by queue')
+        check(len(queued(i)) == 150 and not held(i), f'{len(queued(i))}')
+        check('Placed on hold: 150 messages' in super_(i, '-h', 'ALL'), 'all')
+        check('Released from hold: 150 messages' in super_(i, '-H', 'ALL'), 'all')
+        check('Deleted: 150 messages' in super_(i, '-d', 'ALL'), 'all')
+        idle(i)
+        check(i.tool('postsuper', '-d', 'nonsense').returncode == 65 and i.tool('postsuper', '-d', 'ALL', 'nowhere').returncode == 64, 'exit codes')
+
+
+@test
+def a_held_message_survives_a_restart_and_is_not_sent():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        a, b = deferred(i, 2)
+        super_(i, '-h', a)
+        i.stop()
+        sink.reply = lambda v, a: None
+        i.start()
+        idle(i)
+        check(len(sink.mails) == 1 and held(i) == [a], f'{len(sink.mails)} {held(i)}')
+        check(listed(i)[a]['queue_name'] == 'hold', f'{listed(i)}')
+        super_(i, '-H', 'ALL')
+        check(wait(lambda: len(sink.mails) == 2), 'not sent after its release')
+        idle(i)
+
+
+@test
+def a_message_that_is_being_delivered_is_held_or_deleted_after_it():
+    go = threading.Event()
+
+    def reply(v, a):
+        if v == 'RCPT' and 'slow' in a:
+            go.wait(20)
+            return b'450 4.7.1 later\r\n'
+    sink = Sink(reply)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
+        submit(i, 'alice@example.test', ['slow@far.test'], n=2)
+        check(wait(lambda: sum(v == 'RCPT' for v, _ in sink.commands) == 2), 'not tried')
+        a, b = queued(i)
+        super_(i, '-h', a, '-d', b)
+        check(held(i) == [a] and not queued(i), f'{held(i)} {queued(i)}')
+        go.set()
+        check(wait(lambda: i.log().count('status=deferred') == 2), 'no outcome')
+        time.sleep(5)
+        check(sum(v == 'RCPT' for v, _ in sink.commands) == 2, 'tried again')
+        check(list(listed(i)) == [a], f'{listed(i)}')
+        sink.reply = lambda v, a: None
+        super_(i, '-H', a)
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+
+
+@test
+def ready_mail_of_a_busy_destination_is_called_back():
+    go = threading.Event()
+    sink = Sink(lambda v, a: go.wait(30) and None if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}qmgr_message_active_limit = 20\n'
+                       'default_destination_concurrency_limit = 1\ninitial_destination_concurrency = 1\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test'], n=40)
+        check(wait(lambda: any(v == 'RCPT' for v, _ in sink.commands)), 'not tried')
+        check('Placed on hold: 40' in super_(i, '-h', 'ALL'), 'hold')
+        check('Deleted: 20' in super_(i, '-d', '-', input='\n'.join(held(i)[20:]).encode() + b'\n'), 'delete')
+        go.set()
+        check(wait(lambda: len(sink.mails) == 1 and len(held(i)) == 19), f'{len(sink.mails)} {len(held(i))}')
+        time.sleep(0.5)
+        check(len(sink.mails) == 1, 'more were sent')
+        super_(i, '-H', 'ALL')
+        check(wait(lambda: len(sink.mails) == 20), f'{len(sink.mails)}')
+        idle(i)
+
+
+@test
+def kill_9_around_the_orders_loses_and_resurrects_nothing():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        fate = {}
+        for k in range(6):
+            new = [x for x in deferred(i, 30) if x not in fate]
+            fate.update((x, 'queue') for x in new)
+
+            def killer():
+                time.sleep(0.004 * k)
+                for p, n in i.processes().items():
+                    if n == 'qmgr':
+                        os.kill(p, signal.SIGKILL)
+            orders = [('-h', 'hold'), ('-d', 'gone'), ('-H', 'queue')]
+            t = threading.Thread(target=killer)
+            t.start()
+            for opt, to in orders:
+                want = [x for x in fate if fate[x] == ('hold' if opt == '-H' else 'queue')][:10]
+                r = i.tool('postsuper', opt, '-', input='\n'.join(want).encode() + b'\n')
+                for x in want:
+                    fate[x] = to if r.returncode == 0 else 'any of ' + fate[x] + ' ' + to
+            t.join()
+            wait(lambda: i.tool('postqueue', '-j').returncode == 0)
+            check(wait(lambda: len(listed(i)) == len(held(i)) + len(queued(i))), 'the list differs from the disk')
+            h, q = set(held(i)), set(queued(i))
+            check(not h & q, f'twice: {h & q}')
+            for x in fate:
+                now = 'hold' if x in h else 'queue' if x in q else 'gone'
+                check(now in fate[x], f'{x} should be {fate[x]}, is {now}')
+                fate[x] = now
+        print('# ' + ', '.join(f'{sum(v == w for v in fate.values())} {w}' for w in ('queue', 'hold', 'gone')))
+        i.stop()
+        i.start()
+        check(wait(lambda: len(listed(i)) == sum(v != 'gone' for v in fate.values())), 'after a restart')
+        sink.reply = lambda v, a: None
+        super_(i, '-H', 'ALL')
+        i.tool('sendmail', '-q')
+        idle(i, 40)
+        check(len(sink.mails) == sum(v != 'gone' for v in fate.values()), f'{len(sink.mails)}')
+
+
+@test
+def only_root_may_change_the_queue():
+    if os.getuid():
+        raise Skip('needs root')
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        a, = deferred(i, 1)
+        env = dict(i.env, MERPATI_CONF=i.conf)
+        r = subprocess.run([BIN + '/postsuper', '-d', 'ALL'], env=env, user=65534, group=65534, extra_groups=[],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        check(r.returncode == 69 and b'only root' in r.stderr, f'{r}')
+        check(queued(i) == [a], 'it is gone')
+        st = os.stat(i.root + '/run/operator')
+        check((st.st_uid, st.st_mode & 0o777) == (0, 0o700), f'{st}')
+
+
+@test
+def one_message_or_site_is_tried_even_where_all_is_dead():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))        # bound, not listening: refuses
+    port = s.getsockname()[1]
+    with Instance(main=f'transport_maps = inline:{{ {{ far.test = smtp:[127.0.0.1]:{port} }} }}\n{SLOW}') as i:
+        submit(i, 'alice@example.test', ['x@far.test'], n=20)
+        check(wait(lambda: 'does not answer, not tried again' in i.log() and i.log().count('status=deferred') >= 20), 'not dead')
+        sink = Sink()
+        sink.l.close()
+        s.close()
+        sink2 = Sink.__new__(Sink)
+        threading.Thread.__init__(sink2, daemon=True)
+        sink2.l = socket.create_server(('127.0.0.1', port))
+        sink2.port, sink2.reply, sink2.greeting, sink2.connections, sink2.mails, sink2.commands = port, lambda v, a: None, b'220 x\r\n', 0, [], []
+        sink2.start()
+        a = queued(i)[0]
+        check(i.tool('postqueue', '-i', a).returncode == 0, 'postqueue -i')
+        check(wait(lambda: len(sink2.mails) == 1), 'the one was not sent')
+        check(a not in queued(i), 'another one was sent')
+        b = queued(i)[0]
+        i.tool('sendmail', '-qI' + b)
+        check(wait(lambda: len(sink2.mails) == 2 and b not in queued(i)), 'sendmail -qI')
+        if len(queued(i)) > 10:
+            i.tool('postqueue', '-s', 'elsewhere.test')
+            time.sleep(0.3)
+            check(len(queued(i)) > 10, 'another site was meant')
+        i.tool('sendmail', '-qS' + f'[127.0.0.1]:{port}')
+        idle(i)
+
+
+@test
+def qshape_counts_by_domain_and_age():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        deferred(i, 3, ['a@one.test', 'b@two.test', 'c@two.test'])
+        out = i.tool('qshape', 'deferred').stdout.decode().split('\n')
+        check(out[0].split() == ['T', '5', '10', '20', '40', '80', '160', '320', '640', '1280', '1280+'], out[0])
+        rows = [l.split()[:3] for l in out[1:4]]
+        check(rows == [['TOTAL', '9', '9'], ['two.test', '6', '6'], ['one.test', '3', '3']], f'{rows}')
+        check('TOTAL     0' in i.tool('qshape').stdout.decode(), 'active')
+        check('example.test     3' in i.tool('qshape', '-s', '-b', '3', 'deferred').stdout.decode(), '-s')
+
+
+if __name__ == '__main__':
+    main()
