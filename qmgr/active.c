@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "flow.h"
+#include "mail/dsn.h"
 #include "queue.h"
 #include "steady.h"
 #include "base/banned.h"
@@ -186,6 +187,28 @@ active_result(struct active *a, uint32_t dest, enum outcome_kind kind, int code,
 		a->dests[i].result = result;
 		count_down(a, &a->dests[i]);
 	}
+}
+
+void
+active_orcpt(const struct active *a, const struct dest *d, struct buf *out)
+{
+	const struct queue_rcpt *q = &a->rcpts[d->rcpt].q;
+
+	if (q->orcpt.n) {
+		buf_addspan(out, q->orcpt);
+	} else if (!span_eq_nocase(q->addr, d->address) && span_printable(q->addr)) {
+		buf_adds(out, "rfc822;");
+		dsn_xtext_encode(q->addr, out);
+	}
+	if (out->over)
+		buf_reset(out);
+}
+
+void
+active_promised(struct active *a, uint32_t dest)
+{
+	for (uint32_t i = dest; i < a->ndests && (i == dest || a->dests[i].twin == dest); i++)
+		a->dests[i].result.promised = true;
 }
 
 /* ---- where to ---- */

@@ -18,6 +18,7 @@ struct result {
 	enum outcome_kind kind;
 	int code;
 	struct span dsn, text, mta;
+	bool promised;			/* the server there sends the reports that are wanted */
 };
 
 /* One recipient of the file that is still to do. */
@@ -82,6 +83,9 @@ uint32_t active_count(void);
 /* The result of a destination and its twins: keeps copies of the texts, counts down its recipients. */
 void active_result(struct active *a, uint32_t dest, enum outcome_kind kind, int code,
     struct span dsn, struct span text, struct span mta);
+/* ORCPT of a destination; made from the recipient's address when an alias led elsewhere (RFC 3461 5.2.1) */
+void active_orcpt(const struct active *a, const struct dest *d, struct buf *out);
+void active_promised(struct active *a, uint32_t dest);
 uint64_t active_age(const struct active *a);	/* seconds since arrival; 0 when the clock went back */
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/dsn.h"
 #include "reason.h"
 #include "service/params.h"
 #include "state.h"
@@ -24,7 +25,9 @@
 static size_t
 list_bytes(const struct active *a, const struct dest *d)
 {
-	return d->address.n + a->rcpts[d->rcpt].q.orcpt.n + d->mailbox.n + RCPT_OVERHEAD;
+	const struct queue_rcpt *q = &a->rcpts[d->rcpt].q;
+
+	return d->address.n + (q->orcpt.n ? q->orcpt.n : 3 * q->addr.n) + q->notify.n + d->mailbox.n + RCPT_OVERHEAD;
 }
 
 static void
@@ -145,21 +148,30 @@ deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpt
 /* ---- send ---- */
 
 static void
-list_rcpts(const struct delivery *d, struct buf *list)
+list_rcpts(const struct delivery *d, struct buf *list, struct buf *notify)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < d->n; i++) {
 		const struct dest *t = &d->a->dests[d->dest[i]];
 		const struct rcpt *r = &d->a->rcpts[t->rcpt];
-		struct buf number;
+		struct buf number, orcpt;
 
+		buf_init(&orcpt, DSN_ORCPT_MAX);
 		buf_init(&number, 16);
 		buf_addf(&number, "%u", r->number);
 		msg_list_add(list, buf_span(&number));
 		msg_list_add(list, t->address);
-		msg_list_add(list, r->q.orcpt);
+		active_orcpt(d->a, t, &orcpt);
+		msg_list_add(list, buf_span(&orcpt));
 		msg_list_add(list, t->mailbox);
+		msg_list_add(notify, r->q.notify);
+		any = any || r->q.notify.n;
 		buf_fini(&number);
+		buf_fini(&orcpt);
 	}
+	if (!any)
+		buf_reset(notify);
 }
 
 static void
@@ -176,20 +188,22 @@ static bool
 send_deliver(const struct delivery *d, int link, int fd)
 {
 	const struct active *a = d->a;
-	struct buf rcpts, headers;
+	struct buf rcpts, notify, headers;
 	bool ok;
 
 	buf_init(&rcpts, CHAN_MAX);
+	buf_init(&notify, CHAN_MAX);
 	buf_init(&headers, CHAN_MAX / 8);
-	list_rcpts(d, &rcpts);
+	list_rcpts(d, &rcpts, &notify);
 	list_headers(a, &headers);
 	struct msg_DELIVER m = { .job = d->job, .id = span_str(a->id), .sender = a->file.env.sender,
 		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
 		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
 		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
-		.rcpts = buf_span(&rcpts), .late_headers = buf_span(&headers), .message = fd };
+		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .message = fd };
 	ok = msg_send(link, MSG_DELIVER, &m);
 	buf_fini(&rcpts);
+	buf_fini(&notify);
 	buf_fini(&headers);
 	return ok;
 }
@@ -317,6 +331,8 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 		snprintf(o.dsn, sizeof(o.dsn), "%.*s", (int)m->dsn.n, m->dsn.p);
 	active_result(d->a, dest, kind, (int)(m->code % 1000), span_str(o.dsn), span_str(o.text),
 	    span_printable(m->mta) ? span_sub(m->mta, 0, 255) : SPAN_NONE);
+	if (m->promised && d->ready.site->pool == POOL_SMTP)
+		active_promised(d->a, dest);
 	for (uint32_t i = dest; i < d->a->ndests && d->a->dests[i].twin == dest; i++)
 		log_dest(d->a, &d->a->dests[i], d);
 }

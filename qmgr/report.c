@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "deliver.h"
+#include "mail/dsn.h"
 #include "service/params.h"
 #include "state.h"
 #include "base/banned.h"
@@ -16,14 +17,7 @@
 static bool
 wants(const struct rcpt *r, const char *word, bool by_default)
 {
-	struct span rest = r->q.notify, one;
-
-	if (rest.n == 0)
-		return by_default;
-	while (span_cut(&rest, ',', &one))
-		if (span_is_nocase(span_trim(one), word))
-			return true;
-	return false;
+	return dsn_wants(r->q.notify, word, by_default);
 }
 
 static bool
@@ -33,11 +27,21 @@ failed(const struct active *a, const struct rcpt *r)
 	return !r->done && r->kind == OUTCOME_FAILED;
 }
 
+/* Did some of it end here, or with a server that sends no reports? (RFC 3461 5.2.2, 5.2.6) */
+static bool
+ours_to_tell(const struct active *a, const struct rcpt *r)
+{
+	for (uint32_t i = 0; i < a->ndests; i++)
+		if (&a->rcpts[a->dests[i].rcpt] == r && !a->dests[i].result.promised)
+			return true;
+	return false;
+}
+
 static bool
 delivered(const struct active *a, const struct rcpt *r)
 {
-	(void)a;
-	return r->done && r->kind == OUTCOME_DELIVERED && !r->reported && wants(r, "SUCCESS", false);
+	return r->done && r->kind == OUTCOME_DELIVERED && !r->reported && wants(r, "SUCCESS", false) &&
+	    ours_to_tell(a, r);
 }
 
 /* Told once: by the first attempt after the warning time. */
@@ -98,7 +102,7 @@ decisive(const struct active *a, uint32_t rcpt)
 	for (uint32_t i = 0; i < a->ndests; i++) {
 		if (a->dests[i].rcpt != rcpt)
 			continue;
-		if (a->dests[i].result.kind == a->rcpts[rcpt].kind)
+		if (a->dests[i].result.kind == a->rcpts[rcpt].kind && !a->dests[i].result.promised)
 			return &a->dests[i];
 		deferred = &a->dests[i];
 	}
@@ -109,13 +113,17 @@ static void
 add_rcpt(struct buf *list, const struct active *a, uint32_t rcpt)
 {
 	const struct dest *d = decisive(a, rcpt);
+	struct buf orcpt;
 	ssize_t bracket;
 
 	if (!d)
 		return;
+	buf_init(&orcpt, DSN_ORCPT_MAX);
+	active_orcpt(a, d, &orcpt);
 	bracket = span_find(d->result.mta, '[');	/* host[address]:port: reports name the host */
 	msg_list_add(list, d->address);
-	msg_list_add(list, a->rcpts[rcpt].q.orcpt);
+	msg_list_add(list, buf_span(&orcpt));
+	buf_fini(&orcpt);
 	msg_list_add(list, d->result.dsn);
 	msg_list_add(list, d->result.text);
 	msg_list_add(list, bracket >= 0 ? span_sub(d->result.mta, 0, (size_t)bracket) : d->result.mta);

@@ -38,10 +38,25 @@ take_rcpts(struct delivery *d, struct span list)
 	while (d->rcpts && msg_list_next(&list, &number)) {
 		if (!msg_list_next(&list, &addr) || !msg_list_next(&list, &orcpt) || !msg_list_next(&list, &mailbox))
 			return false;
-		d->rcpts[d->n++].addr = arena_span(&d->arena, addr);
+		d->rcpts[d->n].addr = arena_span(&d->arena, addr);
+		d->rcpts[d->n].orcpt = arena_span(&d->arena, orcpt);
+		d->rcpts[d->n++].notify = SPAN_NONE;
 	}
 	d->unknown = d->n;
 	return d->n > 0;
+}
+
+static bool
+take_notify(struct delivery *d, struct span list)
+{
+	struct span notify;
+	uint32_t n = msg_list_count(list);
+
+	if (n && n != d->n)
+		return false;
+	for (uint32_t i = 0; i < n && msg_list_next(&list, &notify); i++)
+		d->rcpts[i].notify = arena_span(&d->arena, notify);
+	return true;
 }
 
 static void
@@ -94,11 +109,12 @@ delivery_start(struct msg_DELIVER *m)
 	snprintf(d->id, sizeof(d->id), "%.*s", SPAN_FMT(m->id));
 	d->sender = arena_span(&d->arena, m->sender);
 	d->nexthop = arena_span(&d->arena, m->nexthop);
+	d->envid = arena_span(&d->arena, m->envid);
 	d->flags = m->flags;
 	d->body_off = m->body_off;
 	d->body_len = m->body_len;
 	d->trouble = outcome_make(OUTCOME_DEFERRED, "4.4.1", "no host could be reached");
-	if (m->message < 0 || !take_rcpts(d, m->rcpts)) {
+	if (m->message < 0 || !take_rcpts(d, m->rcpts) || !take_notify(d, m->notify)) {
 		free_delivery(d);
 		return false;
 	}

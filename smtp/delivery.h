@@ -15,7 +15,7 @@
 #include "service/message.h"
 
 struct recipient {
-	struct span addr;
+	struct span addr, orcpt, notify;
 	bool known;		/* its outcome has gone to qmgr */
 	bool accepted;		/* by the server of this attempt */
 };
@@ -31,7 +31,7 @@ struct delivery {
 	struct arena arena;
 	uint32_t job;
 	char id[32];
-	struct span sender, nexthop;
+	struct span sender, nexthop, envid;
 	uint32_t flags;			/* MAIL_* */
 	struct recipient *rcpts;
 	uint32_t n, unknown;

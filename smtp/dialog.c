@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -76,6 +77,7 @@ static const struct extension {
 } extensions[] = {
 	{ "PIPELINING", EXT_PIPELINING }, { "SIZE", EXT_SIZE }, { "8BITMIME", EXT_8BITMIME },
 	{ "STARTTLS", EXT_STARTTLS }, { "SMTPUTF8", EXT_SMTPUTF8 },
+	{ "DSN", EXT_DSN },
 };
 
 void
@@ -223,6 +225,18 @@ refuse_here(struct session *s, const char *dsn, const char *text)
 	return false;
 }
 
+/* RFC 3461 5.2.1: passed on as it came */
+static void
+add_mail_dsn(const struct delivery *d, struct buf *out)
+{
+	if (d->flags & (MAIL_RET_FULL | MAIL_RET_HDRS))
+		buf_adds(out, d->flags & MAIL_RET_HDRS ? " RET=HDRS" : " RET=FULL");
+	if (d->envid.n && dsn_envid_valid(d->envid)) {
+		buf_adds(out, " ENVID=");
+		dsn_xtext_encode(d->envid, out);
+	}
+}
+
 static bool
 build_mail(struct session *s, uint32_t arg, struct buf *out)
 {
@@ -242,6 +256,8 @@ build_mail(struct session *s, uint32_t arg, struct buf *out)
 		buf_adds(out, " BODY=8BITMIME");
 	if (d->flags & MAIL_SMTPUTF8)
 		buf_adds(out, " SMTPUTF8");
+	if (s->ext & EXT_DSN)
+		add_mail_dsn(d, out);
 	return true;
 }
 
@@ -264,7 +280,18 @@ on_mail(struct session *s, uint32_t arg, const struct reply *r)
 static bool
 build_rcpt(struct session *s, uint32_t arg, struct buf *out)
 {
-	buf_addf(out, "RCPT TO:<%.*s>", SPAN_FMT(s->d->rcpts[arg].addr));
+	const struct recipient *r = &s->d->rcpts[arg];
+
+	buf_addf(out, "RCPT TO:<%.*s>", SPAN_FMT(r->addr));
+	if (!(s->ext & EXT_DSN))
+		return true;
+	if (r->notify.n) {
+		buf_adds(out, " NOTIFY=");
+		if (!dsn_notify(r->notify, out))
+			buf_adds(out, "FAILURE");
+	}
+	if (r->orcpt.n && dsn_orcpt_valid(r->orcpt, s->d->flags & MAIL_SMTPUTF8))
+		buf_addf(out, " ORCPT=%.*s", SPAN_FMT(r->orcpt));
 	return true;
 }
 
@@ -333,6 +360,7 @@ on_dot(struct session *s, uint32_t arg, const struct reply *r)
 		o.kind = OUTCOME_DEFERRED;
 		snprintf(o.dsn, sizeof(o.dsn), "4.5.0");
 	}
+	o.promised = o.kind == OUTCOME_DELIVERED && s->ext & EXT_DSN;
 	conclude(s, &o);
 	if (r->code / 100 == 2)
 		session_idle(s);

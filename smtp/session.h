@@ -26,7 +26,8 @@ struct sent {
 	uint32_t arg;
 };
 
-enum { EXT_PIPELINING = 1 << 0, EXT_SIZE = 1 << 1, EXT_8BITMIME = 1 << 2, EXT_STARTTLS = 1 << 3, EXT_SMTPUTF8 = 1 << 4 };
+enum { EXT_PIPELINING = 1 << 0, EXT_SIZE = 1 << 1, EXT_8BITMIME = 1 << 2, EXT_STARTTLS = 1 << 3, EXT_SMTPUTF8 = 1 << 4,
+	EXT_DSN = 1 << 5 };
 
 struct session {
 	struct session *next, *prev;	/* idle ones */

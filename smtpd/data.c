@@ -195,7 +195,7 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 		.client_addr = span_str(s->addr), .client_name = SPAN("unknown"),
 		.helo = span_str(s->helo), .protocol = span_str(session_protocol(s)),
 		.login = span_str(s->login), .tls = span_str(s->tls),
-		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = SPAN_NONE,
+		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = span_str(s->envid),
 		.rcpts = rcpts, .body = body, .last = last,
 	};
 

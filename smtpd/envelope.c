@@ -5,6 +5,7 @@
 #include "smtpd.h"
 
 #include "mail/address.h"
+#include "mail/dsn.h"
 #include "policy.h"
 #include "service/message.h"
 #include "service/params.h"
@@ -18,6 +19,8 @@
 struct param_value {
 	struct session *s;
 	struct span value;
+	struct span orcpt;		/* of RCPT; points into the command */
+	struct buf *notify;
 	struct reply error;
 };
 
@@ -66,6 +69,54 @@ param_mail_auth(struct param_value *v)
 	return true;
 }
 
+/* ---- RFC 3461 ---- */
+
+static bool
+dsn_offered(const struct session *s)
+{
+	(void)s;
+	return hello_announces("DSN");
+}
+
+static bool
+param_mail_ret(struct param_value *v)
+{
+	if (span_is_nocase(v->value, "FULL"))
+		v->s->flags |= MAIL_RET_FULL;
+	else if (span_is_nocase(v->value, "HDRS"))
+		v->s->flags |= MAIL_RET_HDRS;
+	else
+		return bad_param(v, "RET");
+	return true;
+}
+
+static bool
+param_mail_envid(struct param_value *v)
+{
+	struct buf envid;
+	bool ok;
+
+	buf_init(&envid, DSN_ENVID_MAX);
+	ok = dsn_envid(v->value, &envid);
+	if (ok)
+		v->s->envid = x_spandup(buf_span(&envid));
+	buf_fini(&envid);
+	return ok || bad_param(v, "ENVID");
+}
+
+static bool
+param_rcpt_notify(struct param_value *v)
+{
+	return dsn_notify(v->value, v->notify) || bad_param(v, "NOTIFY");
+}
+
+static bool
+param_rcpt_orcpt(struct param_value *v)
+{
+	v->orcpt = v->value;
+	return dsn_orcpt_valid(v->value, v->s->flags & MAIL_SMTPUTF8) || bad_param(v, "ORCPT");
+}
+
 struct param {
 	const char *name;
 	bool (*take)(struct param_value *v);
@@ -76,6 +127,13 @@ static const struct param mail_params[] = {
 	{ "SIZE", param_mail_size, NULL },
 	{ "BODY", param_mail_body, NULL },
 	{ "AUTH", param_mail_auth, auth_offered },
+	{ "RET", param_mail_ret, dsn_offered },
+	{ "ENVID", param_mail_envid, dsn_offered },
+};
+
+static const struct param rcpt_params[] = {
+	{ "NOTIFY", param_rcpt_notify, dsn_offered },
+	{ "ORCPT", param_rcpt_orcpt, dsn_offered },
 };
 
 static const struct param *
@@ -91,9 +149,8 @@ find_param(const struct session *s, const struct param *table, size_t n, struct 
 
 /* "NAME=value NAME=value"; each at most once. code 0: all taken. */
 static struct reply
-take_params(struct session *s, const struct param *table, size_t n, struct span rest)
+take_params(struct param_value *v, const struct param *table, size_t n, struct span rest)
 {
-	struct param_value v = { .s = s };
 	unsigned seen = 0;
 	struct span word;
 
@@ -104,18 +161,18 @@ take_params(struct session *s, const struct param *table, size_t n, struct span 
 		struct span name;
 		size_t index;
 
-		v.value = word;
-		(void)span_cut(&v.value, '=', &name);
-		if (!v.value.p)
-			v.value = SPAN_NONE;
-		p = find_param(s, table, n, name, &index);
+		v->value = word;
+		(void)span_cut(&v->value, '=', &name);
+		if (!v->value.p)
+			v->value = SPAN_NONE;
+		p = find_param(v->s, table, n, name, &index);
 		if (!p)
 			return reply_make(555, "5.5.4", "Unsupported option: %.*s", SPAN_FMT(name));
 		if (seen & 1u << index)
 			return reply_make(501, "5.5.4", "Error: %s is given twice", p->name);
 		seen |= 1u << index;
-		if (!p->take(&v))
-			return v.error;
+		if (!p->take(v))
+			return v->error;
 	}
 	return reply_pending();
 }
@@ -161,6 +218,7 @@ bare_flag(const struct session *s)
 struct reply
 cmd_mail(struct session *s, struct span arg)
 {
+	struct param_value v = { .s = s };
 	enum address_status st;
 	struct span rest;
 	struct reply r;
@@ -174,7 +232,7 @@ cmd_mail(struct session *s, struct span arg)
 		return address_error(st, "5.1.7", "sender");
 	}
 	complete_address(&s->sender);
-	r = take_params(s, mail_params, NELEMS(mail_params), rest);
+	r = take_params(&v, mail_params, NELEMS(mail_params), rest);
 	if (r.code == 0)
 		r = policy_sender(s, buf_span(&s->sender));
 	if (r.code != 0) {
@@ -199,27 +257,29 @@ cmd_rcpt(struct session *s, struct span arg)
 	enum address_status st;
 	struct span rest;
 	struct reply r;
-	struct buf addr;
+	struct buf addr, notify;
+	struct param_value v = { .s = s, .orcpt = SPAN_NONE, .notify = &notify };
 
 	if (!cut_keyword(&arg, "TO:"))
 		return reply_make(501, "5.5.4", "Syntax: RCPT TO:<address>");
 	if (s->nrcpt >= par.smtpd_recipient_limit)
 		return too_many_recipients(s);
 	buf_init(&addr, ADDRESS_MAX + 256);
+	buf_init(&notify, DSN_NOTIFY_MAX);
 	st = address_parse_path(arg, bare_flag(s), &addr, &rest);
 	if (st != ADDRESS_OK) {
 		r = address_error(st, "5.1.3", "recipient");
 		goto out;
 	}
 	complete_address(&addr);
-	r = take_params(s, NULL, 0, rest);
+	r = take_params(&v, rcpt_params, NELEMS(rcpt_params), rest);
 	if (r.code == 0)
 		r = policy_rcpt(s, buf_span(&addr));
 	if (r.code != 0)
 		goto out;
 	msg_list_add(&s->rcpts, buf_span(&addr));
-	msg_list_add(&s->rcpts, SPAN_NONE);		/* ORCPT, NOTIFY: DSN is not offered */
-	msg_list_add(&s->rcpts, SPAN_NONE);
+	msg_list_add(&s->rcpts, v.orcpt);
+	msg_list_add(&s->rcpts, buf_span(&notify));
 	if (s->rcpts.over) {
 		r = reply_close(421, "4.3.0", "%s Error: too many recipients", par.myhostname);
 		goto out;
@@ -229,6 +289,7 @@ cmd_rcpt(struct session *s, struct span arg)
 	r = reply_make(250, "2.1.5", "Ok");
 out:
 	buf_fini(&addr);
+	buf_fini(&notify);
 	return r;
 }
 

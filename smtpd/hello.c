@@ -87,7 +87,14 @@ static const struct {
 	{ "AUTH", auth_offered, auth_list },
 	{ "ENHANCEDSTATUSCODES", always, NULL },
 	{ "8BITMIME", always, NULL },
+	{ "DSN", always, NULL },
 };
+
+bool
+hello_announces(const char *keyword)
+{
+	return !param_list_has(par.smtpd_discard_ehlo_keywords, span_str(keyword));
+}
 
 struct reply
 cmd_ehlo(struct session *s, struct span arg)
@@ -100,8 +107,7 @@ cmd_ehlo(struct session *s, struct span arg)
 	buf_init(&text, REPLY_TEXT_MAX);
 	buf_adds(&text, par.myhostname);
 	for (size_t i = 0; i < NELEMS(keywords); i++) {
-		if (!keywords[i].offered(s) ||
-		    param_list_has(par.smtpd_discard_ehlo_keywords, span_str(keywords[i].keyword)))
+		if (!keywords[i].offered(s) || !hello_announces(keywords[i].keyword))
 			continue;
 		buf_addf(&text, "\n%s", keywords[i].keyword);
 		if (keywords[i].value)

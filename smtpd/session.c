@@ -62,6 +62,7 @@ session_fini(struct session *s)
 	buf_fini(&s->sender);
 	buf_fini(&s->rcpts);
 	x_free(&s->held);
+	x_free(&s->envid);
 	x_free(&s->login);
 	x_free(&s->mech);
 	x_free(&s->tls);
@@ -74,6 +75,7 @@ session_reset(struct session *s)
 	buf_fini(&s->rcpts);
 	s->nrcpt = s->overshoot = s->flags = 0;
 	s->size_hint = 0;
+	x_free(&s->envid);
 	if (s->state > ST_HELLO)
 		s->state = s->helo[0] ? ST_HELLO : ST_START;
 }

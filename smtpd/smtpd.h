@@ -75,6 +75,7 @@ struct session {
 	struct buf sender, rcpts;	/* rcpts: as in MAIL, triples */
 	uint32_t nrcpt, overshoot, flags;
 	uint64_t size_hint;
+	char *envid;			/* RFC 3461, decoded; NULL: none */
 
 	/* the message */
 	struct dotscan scan;
@@ -110,6 +111,7 @@ bool command_is_bogus(struct span input);	/* certainly not SMTP: ends the sessio
 /* hello.c */
 struct reply cmd_ehlo(struct session *s, struct span arg);
 struct reply cmd_helo(struct session *s, struct span arg);
+bool hello_announces(const char *keyword);	/* not in smtpd_discard_ehlo_keywords */
 /* envelope.c */
 struct reply cmd_mail(struct session *s, struct span arg);
 struct reply cmd_rcpt(struct session *s, struct span arg);

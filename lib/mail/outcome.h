@@ -19,6 +19,7 @@ struct outcome {
 	char dsn[12];			/* "5.1.1" */
 	char text[OUTCOME_TEXT_MAX];	/* printable, one line */
 	char mta[256];			/* remote server, "" for us */
+	bool promised;			/* that server has DSN and was told what reports are wanted */
 };
 
 struct outcome outcome_make(enum outcome_kind kind, const char *dsn, const char *fmt, ...) PRINTF(3, 4);

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "base/clock.h"
+#include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
 #include "service/params.h"
@@ -165,28 +166,15 @@ next_rcpt(struct span *list, struct rcpt *r)
 	    msg_list_next(list, &r->text) && msg_list_next(list, &r->mta);
 }
 
-static int
-hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* xtext of RFC 3461 4; malformed pairs stay as they are */
 static void
-add_xtext(struct buf *out, struct span s, bool utf8)
+add_orcpt(struct buf *out, struct span s, bool utf8)
 {
 	struct buf plain;
 
-	buf_init(&plain, TEXT_MAX);
-	s = span_sub(s, 0, TEXT_MAX);
-	for (size_t i = 0; i < s.n; i++) {
-		int hi = s.p[i] == '+' && i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-		int lo = hi < 0 ? -1 : hex_value(s.p[i + 2]);
-
-		buf_addc(&plain, lo < 0 ? s.p[i] : (char)(hi << 4 | lo));
-		i += lo < 0 ? 0 : 2;
-	}
-	add_clean(out, buf_span(&plain), utf8);
+	buf_init(&plain, 4 * DSN_ORCPT_MAX);
+	dsn_orcpt_decode(s, &plain);
+	/* RFC 6533 3: in a report that is ASCII, \x{...} stays */
+	add_clean(out, utf8 || !is_8bit(buf_span(&plain)) ? buf_span(&plain) : s, utf8);
 	buf_fini(&plain);
 }
 
@@ -218,7 +206,7 @@ add_rcpt_fields(const struct report *r, const struct rcpt *rc, struct buf *out)
 	buf_addc(out, '\n');
 	if (rc->orcpt.n) {
 		buf_adds(out, "Original-Recipient: ");
-		add_xtext(out, rc->orcpt, utf8);
+		add_orcpt(out, rc->orcpt, utf8);
 		buf_addc(out, '\n');
 	}
 	add_typed(out, "Final-Recipient", rc->addr, utf8);

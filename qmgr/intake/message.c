@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mail/address.h"
+#include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -30,6 +31,7 @@ static const struct reply too_many_rcpts = { 452, "4.5.3", "Error: too many reci
 static const struct reply no_rcpts = { 554, "5.5.1", "Error: no valid recipients" };
 static const struct reply bad_sender = { 501, "5.1.7", "Bad sender address syntax" };
 static const struct reply bad_rcpt = { 501, "5.1.3", "Bad recipient address syntax" };
+static const struct reply bad_dsn = { 501, "5.5.4", "Bad parameters of delivery reports" };
 static const struct reply bare_lf = { 550, "5.5.2", "Error: bare <LF> received" };
 
 void
@@ -120,6 +122,8 @@ take_names(struct intake *in, const struct msg_MAIL *m)
 		return false;
 	if (m->sender.n && !take_address(in, m->sender, &in->names))
 		fail(in, bad_sender);
+	if (!dsn_envid_valid(m->envid))
+		fail(in, bad_dsn);
 	in->env.sender = in->failure.code ? SPAN_NONE : span_of(in->names.p, in->names.len);
 	for (size_t i = 0; i < NELEMS(names); i++)
 		*names[i].to = keep(in, names[i].from);
@@ -192,21 +196,26 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 static void
 take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span notify)
 {
-	struct buf canon;
+	struct buf canon, words;
 
 	if (in->trailer.rcpts >= INTAKE_RCPTS_MAX) {
 		fail(in, too_many_rcpts);
 		return;
 	}
 	buf_init(&canon, ADDRESS_PATH_MAX);
+	buf_init(&words, DSN_NOTIFY_MAX);
 	if (!take_address(in, addr, &canon)) {
 		fail(in, bad_rcpt);
+	} else if ((orcpt.n && !dsn_orcpt_valid(orcpt, in->env.flags & MAIL_SMTPUTF8)) ||
+	    (notify.n && !dsn_notify(notify, &words))) {
+		fail(in, bad_dsn);
 	} else if (!seen_before(&in->seen, &in->trailer.b, buf_span(&canon), in->trailer.b.len + QUEUE_RCPT_TEXT)) {
-		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, notify);
+		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, buf_span(&words));
 		if (in->trailer.rcpts == 1)
 			buf_addspan(&in->first_rcpt, buf_span(&canon));
 	}
 	buf_fini(&canon);
+	buf_fini(&words);
 }
 
 bool

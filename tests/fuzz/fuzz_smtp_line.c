@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "service/service.h"
@@ -39,6 +40,7 @@ session_reset(struct session *s)
 {
 	buf_reset(&s->sender);
 	buf_fini(&s->rcpts);
+	x_free(&s->envid);
 	s->nrcpt = 0;
 	if (s->state > ST_HELLO)
 		s->state = ST_HELLO;
@@ -67,9 +69,13 @@ check(const struct session *s)
 {
 	struct span list = buf_span(&s->rcpts), addr, orcpt, notify;
 
+	if (s->envid && !dsn_envid_valid(span_str(s->envid)))
+		abort();
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &orcpt) && msg_list_next(&list, &notify)) {
 		struct span domain = span_skip(addr, (size_t)(span_rfind(addr, '@') + 1));
 
+		if (orcpt.n && !dsn_orcpt_valid(orcpt, true))
+			abort();
 		if (!span_is_nocase(domain, "h.example") && !span_ends_nocase(domain, "r.example"))
 			abort();
 		for (size_t i = 0; i < addr.n - domain.n - 1; i++)
@@ -108,6 +114,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	command_counts(&s, &wire);
 	buf_fini(&s.sender);
 	buf_fini(&s.rcpts);
+	x_free(&s.envid);
 	buf_fini(&wire);
 	return 0;
 }

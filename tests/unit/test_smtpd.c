@@ -271,6 +271,7 @@ dialogue(const char *name, struct span in, const char *want)
 #define OK_RCPT "250 2.1.5 Ok\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as QUEUEID\r\n"
+#define MORE "250-8BITMIME\r\n250 DSN\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
 
 static const struct {
@@ -297,11 +298,11 @@ static const struct {
 	    "501 5.5.4 Syntax: HELO hostname\r\n" HELLO HELLO BYE },
 	{ "sizes", HELO "MAIL FROM:<> SIZE=99999999999999999999\r\nMAIL FROM:<> SIZE=-1\r\nMAIL FROM:<> SIZE=0x10\r\n"
 	    "MAIL FROM:<> SIZE=1 SIZE=1\r\nMAIL FROM:<> SIZE=1000001\r\nMAIL FROM:<> SIZE=\r\n"
-	    "MAIL FROM:<> RET=FULL\r\nMAIL FROM:<>SIZE=1\r\nMAIL FROM:<> SIZE=1000000\r\nQUIT\r\n",
+	    "MAIL FROM:<> XRET=FULL\r\nMAIL FROM:<>SIZE=1\r\nMAIL FROM:<> SIZE=1000000\r\nQUIT\r\n",
 	    HI HELLO "552 5.3.4 Message size exceeds fixed limit\r\n501 5.5.4 Bad SIZE parameter syntax\r\n"
 	    "501 5.5.4 Bad SIZE parameter syntax\r\n501 5.5.4 Error: SIZE is given twice\r\n"
 	    "552 5.3.4 Message size exceeds fixed limit\r\n501 5.5.4 Bad SIZE parameter syntax\r\n"
-	    "555 5.5.4 Unsupported option: RET\r\n501 5.1.7 Bad sender address syntax: bad address syntax\r\n" OK_MAIL BYE },
+	    "555 5.5.4 Unsupported option: XRET\r\n501 5.1.7 Bad sender address syntax: bad address syntax\r\n" OK_MAIL BYE },
 	{ "recipients", HELO "MAIL FROM:<>\r\nRCPT TO:<nobody@h.example>\r\nRCPT TO:<x@far.example>\r\n"
 	    "RCPT TO:<bob%far.example@h.example>\r\nRCPT TO:<far!bob@h.example>\r\nRCPT TO:<\"bob@far\"@h.example>\r\n"
 	    "RCPT TO:<|/bin/sh@h.example>\r\nRCPT TO:<postmaster>\r\nQUIT\r\n",
@@ -333,18 +334,18 @@ static const struct {
 	    "421 4.7.0 h.example Error: too many errors\r\n" },
 	{ "no TLS here", "EHLO c\r\nSTARTTLS\r\nQUIT\r\n",
 	    HI "250-h.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-VRFY\r\n250-AUTH PLAIN\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n502 5.5.1 Error: command not implemented\r\n" BYE },
+	    "250-ENHANCEDSTATUSCODES\r\n" MORE "502 5.5.1 Error: command not implemented\r\n" BYE },
 	{ "logins", "EHLO c\r\nAUTH NTLM\r\nAUTH PLAIN !!!\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN\r\nxx\r\nAUTH PLAIN AHUAcA==\r\n"
 	    "AUTH PLAIN AHUAcA==\r\nMAIL FROM:<>\r\nAUTH PLAIN x\r\nRCPT TO:<x@far.example>\r\nQUIT\r\n",
 	    HI "250-h.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-VRFY\r\n250-AUTH PLAIN\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n504 5.5.4 Error: unsupported authentication mechanism\r\n"
+	    "250-ENHANCEDSTATUSCODES\r\n" MORE "504 5.5.4 Error: unsupported authentication mechanism\r\n"
 	    "501 5.5.2 Error: the initial response is not base64\r\n334 \r\n501 5.7.0 Authentication aborted\r\n"
 	    "334 \r\n501 5.5.2 Error: the response is not base64\r\n235 2.7.0 Authentication successful\r\n"
 	    "503 5.5.1 Error: already authenticated\r\n" OK_MAIL
 	    "503 5.5.1 Error: AUTH is possible after EHLO and outside of a MAIL transaction\r\n" OK_RCPT BYE },
 	{ "a mechanism's last word", "EHLO c\r\nAUTH LAST AHUAcA==\r\n\r\nQUIT\r\n",
 	    HI "250-h.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-VRFY\r\n250-AUTH PLAIN\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n334 dj0x\r\n235 2.7.0 Authentication successful\r\n" BYE },
+	    "250-ENHANCEDSTATUSCODES\r\n" MORE "334 dj0x\r\n235 2.7.0 Authentication successful\r\n" BYE },
 };
 
 static void
