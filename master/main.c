@@ -58,16 +58,23 @@ lock_spool(struct buf *err)
 
 /* ---- reload and stop ---- */
 
+/* The old file may have been moved away: the new one is for everybody, also those who are about to retire. */
 static void
 reopen_log(void)
 {
 	const char *path = master.config->par.maillog_file;
-	int fd = *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640) : -1;
+	struct msg_LOG m = { .fd = -1 };
 
-	if (fd < 0)
+	if (!*path)
 		return;
-	dup2(fd, STDERR_FILENO);
-	close(fd);
+	m.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (m.fd < 0 || dup2(m.fd, STDERR_FILENO) < 0) {
+		log_error(NULL, "%s: %s; the old file is still written", path, strerror(errno));
+	} else {
+		children_tell(MSG_LOG, &m, true);
+		children_tell(MSG_LOG, &m, false);
+	}
+	close_fd(&m.fd);
 }
 
 bool

@@ -82,6 +82,15 @@ on_params(struct msg *m)
 	log_info(NULL, "parameters have been read again");
 }
 
+/* A log that was moved away ends there; from here on lines go into the new one. */
+static void
+on_log(struct msg *m)
+{
+	if (m->LOG.fd >= 0 && dup3(m->LOG.fd, STDERR_FILENO, 0) < 0)
+		log_error(NULL, "cannot change to the new log: %s", strerror(errno));
+	close_fd(&m->LOG.fd);
+}
+
 static void
 on_file(struct msg *m)
 {
@@ -122,6 +131,7 @@ static const struct order {
 } orders[] = {
 	{ MSG_RETIRE, on_retire },
 	{ MSG_PARAMS, on_params },
+	{ MSG_LOG, on_log },
 	{ MSG_FILE, on_file },
 	{ MSG_SPAWNED, on_spawned },
 	{ MSG_FORK, on_fork },

@@ -103,6 +103,9 @@ command_stop(const char *confdir, int argc, char **argv)
 		printf("the mail system of %s is not running\n", confdir);
 		return 0;
 	}
+	if (a.code < 0)
+		tool_fail(EX_PROTOCOL, "stop: master (process %d) did not answer; it may be of another version: kill -TERM %d stops it",
+		    (int)pid, (int)pid);
 	if (a.code > 0)
 		tool_fail(a.code, "stop: master refused: %s", a.n ? a.lines[0] : "it did not say why");
 	answer_fini(&a);
@@ -135,7 +138,9 @@ command_reload(const char *confdir, int argc, char **argv)
 		tool_fail(EX_UNAVAILABLE, "the mail system of %s is not running", confdir);
 	for (size_t i = 0; i < a.n; i++)
 		tool_complain("%s", a.lines[i]);
-	code = a.code < 0 ? EX_UNAVAILABLE : a.code;
+	code = a.code < 0 ? EX_PROTOCOL : a.code;
+	if (a.code < 0)
+		tool_complain("master did not answer; it may be of another version: stop it and start it anew");
 	if (code)
 		tool_complain("reload was refused: the old configuration stays in force");
 	answer_fini(&a);
@@ -259,6 +264,8 @@ command_status(const char *confdir, int argc, char **argv)
 	tool_settings(confdir);
 	if (!ask_master("status", &a))
 		tool_fail(EX_UNAVAILABLE, "the mail system of %s is not running", confdir);
+	if (a.code < 0)
+		tool_fail(EX_PROTOCOL, "status: master did not answer; it may be of another version");
 	q = queue_measure();
 	if (want_json) {
 		print_json(&a, &q);

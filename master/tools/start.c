@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "tools.h"
 #include "base/banned.h"
 
+#define READY_FD 3
 #define READY_MS 60000		/* how long master may take until every listener accepts */
 
 /* What master and the daemons may know of the caller's surroundings. */
@@ -76,30 +78,33 @@ prepare_tables(struct check *c)
 	return c->errors ? -1 : 0;
 }
 
+/* The caller's descriptors: a lock or a pipe of a script would stay open as long as the mail system. */
+static bool
+leave_callers_files(unsigned from)
+{
+	return syscall(SYS_close_range, from, ~0u, 0) == 0;
+}
+
 /* In the child: becomes master. What goes wrong is told through `ready`. */
 static void NORETURN
 become_master(const char *confdir, int ready)
 {
-	char fd[16];
-	const char *const argv[] = { "master", "-c", confdir, "-r", fd, NULL };
+	const char *const argv[] = { "master", "-c", confdir, "-r", "3" /* READY_FD */, NULL };
 	int null = open("/dev/null", O_RDWR), log = STDERR_FILENO;
 
-	snprintf(fd, sizeof(fd), "%d", ready);
 	if (par.maillog_file[0])
 		log = open(par.maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW, 0640);
 	if (log < 0 || null < 0) {
 		dprintf(ready, "%s: %s\n", par.maillog_file, strerror(errno));
 		_exit(EX_CANTCREAT);
 	}
-	if (chdir("/") < 0 || fcntl(ready, F_SETFD, 0) < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(null, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) {
+	ready = fcntl(ready, F_DUPFD, READY_FD + 1);	/* none of ours lies where the next calls put them */
+	if (chdir("/") < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0 || dup2(ready, READY_FD) < 0 || !leave_callers_files(READY_FD + 1)) {
 		dprintf(ready, "cannot set up master: %s\n", strerror(errno));
 		_exit(EX_OSERR);
 	}
-	if (null > STDERR_FILENO)
-		close(null);
-	if (log > STDERR_FILENO)
-		close(log);
+	ready = READY_FD;
 	execve(master_path(), (char *const *)(uintptr_t)argv, clean_environment());
 	dprintf(ready, "%s: %s\n", master_path(), strerror(errno));
 	_exit(EX_UNAVAILABLE);
@@ -179,6 +184,7 @@ command_start(const char *confdir, int argc, char **argv)
 		return EX_CONFIG;
 	places_prepare(confdir);
 	if (foreground) {
+		leave_callers_files(STDERR_FILENO + 1);
 		execve(master_path(), (char *const *)(uintptr_t)args, clean_environment());
 		tool_fail(EX_UNAVAILABLE, "%s: %s", master_path(), strerror(errno));
 	}
