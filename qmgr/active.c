@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "flow.h"
 #include "mail/dsn.h"
+#include "mail/outcome.h"
 #include "queue.h"
 #include "steady.h"
 #include "base/banned.h"
@@ -246,6 +247,20 @@ set_result(struct dest *d, enum outcome_kind kind, const char *dsn, struct span 
 	d->result.mta = SPAN_NONE;
 }
 
+/* "5.1.1 unknown user": of resolve(), or error: of transport_maps; the code is optional there. */
+static void
+set_error(struct dest *d, struct span text)
+{
+	struct span rest = text, word;
+
+	if (span_cut(&rest, ' ', &word) && rest.n && outcome_enhanced_code(word) == word.n && word.p[0] == '5') {
+		set_result(d, OUTCOME_FAILED, "", span_trim(rest));
+		d->result.dsn = word;
+	} else {
+		set_result(d, OUTCOME_FAILED, "5.0.0", text);
+	}
+}
+
 static void
 add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 {
@@ -264,7 +279,7 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 	else if (t->pool == POOL_LOCAL)
 		d->site = to->mailbox;
 	else if (t->pool == POOLS && to->transport[0] == 'e')
-		set_result(d, OUTCOME_FAILED, "5.0.0", to->nexthop);
+		set_error(d, to->nexthop);
 	else if (t->pool == POOLS)
 		set_result(d, OUTCOME_DELIVERED, "2.0.0", SPAN("discarded"));
 }

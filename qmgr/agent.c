@@ -164,9 +164,19 @@ pause_spawning(const struct agent *g)
 		pools[g->pool].spawn_after = until;
 }
 
+/* What mailq and the log say of a message that waits for an agent which never came. */
+static struct span
+why_not_started(const struct agent *g)
+{
+	if (strcmp(g->user, "root") == 0)	/* master refuses it always */
+		return SPAN("nothing is delivered as root; name a reader of this mail in the aliases");
+	return SPAN("the delivery agent could not be started");
+}
+
 static void
 give_back(struct agent *g, bool started)
 {
+	struct span why = started ? SPAN_NONE : why_not_started(g);
 	struct delivery *d, *next;
 
 	if (!g->proved)
@@ -174,7 +184,7 @@ give_back(struct agent *g, bool started)
 	for (d = dismiss(g); d; d = next) {
 		next = d->next;
 		d->agent = NULL;
-		d->not_started = !started;
+		d->not_started = why;
 		deliver_end(d);
 	}
 }
@@ -194,8 +204,8 @@ on_spawned(uint32_t token, uint32_t error, struct span text)
 	for (int p = 0; error && p < POOLS; p++)
 		for (struct agent *g = pools[p].agents; g; g = g->next)
 			if (g->token == token) {
-				log_error(NULL, "master cannot start %s%s%s: %.*s (%s)", rows[p].service,
-				    *g->user ? " of " : "", g->user, SPAN_FMT(text), strerror((int)error));
+				log_error(NULL, "master cannot start %s%s%s: %.*s", rows[p].service,
+				    *g->user ? " of " : "", g->user, SPAN_FMT(text));
 				give_back(g, false);
 				flow_pump();
 				return;

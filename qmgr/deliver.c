@@ -405,8 +405,7 @@ why_not(const struct delivery *d)
 	if (d->recalled)
 		return m->deleted ? SPAN("deleted by the operator") : m->held ? SPAN("put on hold by the operator") :
 		    SPAN("sent on its way anew by the operator");
-	return d->not_started ? SPAN("the delivery agent could not be started") :
-	    SPAN("the delivery agent ended without a result");
+	return d->not_started.n ? d->not_started : SPAN("the delivery agent ended without a result");
 }
 
 void
@@ -427,7 +426,7 @@ deliver_end(struct delivery *d)
 	}
 	if (d->report && !d->verdict.known)
 		d->lost = true;
-	if (d->lost && !d->not_started && !d->recalled)
+	if (d->lost && !d->not_started.n && !d->recalled)
 		a->soon = true;
 	f = feedback_of(d);
 	if (f == FEEDBACK_TROUBLE)

@@ -19,7 +19,7 @@ struct delivery {
 	struct delivery *next, *prev;	/* of the same agent */
 	uint64_t started_us;
 	bool lost;			/* the agent ended before the last outcome */
-	bool not_started;		/* there was none */
+	struct span not_started;	/* why there was none; empty: there was */
 	bool recalled;			/* by the operator */
 	bool report;			/* for bounce; kind and list as below */
 	uint32_t report_kind;		/* BOUNCE_* */

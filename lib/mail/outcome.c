@@ -50,9 +50,8 @@ digits_at(struct span s, size_t i)
 	return n;
 }
 
-/* Length of the enhanced code "5.1.1" at the start (RFC 3463 2); 0: none. */
-static size_t
-enhanced_code(struct span s)
+size_t
+outcome_enhanced_code(struct span s)
 {
 	size_t subject, detail, n;
 
@@ -75,7 +74,7 @@ outcome_from_reply(int code, struct span text, const char *mta)
 	size_t n;
 
 	o.kind = code >= 200 && code < 300 ? OUTCOME_DELIVERED : code >= 500 ? OUTCOME_FAILED : OUTCOME_DEFERRED;
-	n = enhanced_code(text);
+	n = outcome_enhanced_code(text);
 	/* RFC 3463 2: the class says the same as the reply; where it does not, the reply counts */
 	if (n && text.p[0] == "245"[o.kind == OUTCOME_DELIVERED ? 0 : o.kind == OUTCOME_DEFERRED ? 1 : 2])
 		copy_text(o.dsn, sizeof(o.dsn), span_sub(text, 0, n));

@@ -25,6 +25,8 @@ struct outcome {
 struct outcome outcome_make(enum outcome_kind kind, const char *dsn, const char *fmt, ...) PRINTF(3, 4);
 /* From an SMTP reply: 2xx delivered, 4xx deferred, 5xx failed; the enhanced code is taken from the text when it has one. */
 struct outcome outcome_from_reply(int code, struct span text, const char *mta);
+/* Length of the enhanced code "5.1.1" at the start (RFC 3463 2); 0: none. */
+size_t outcome_enhanced_code(struct span text);
 const char *outcome_word(enum outcome_kind kind);	/* sent, deferred, bounced, redirected (Postfix's log words) */
 /* Replace what is not printable; for text from remote servers. */
 void outcome_clean(char *s);
