@@ -3,6 +3,7 @@
 
 #include "base/netlist.h"
 #include "service/conf_private.h"
+#include "service/foreign.h"
 #include "base/banned.h"
 
 void
@@ -233,18 +234,21 @@ conf_check_names(const struct conf *c, const char *others, struct buf *err)
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct setting *s = &c->settings[i];
-		const char *near;
+		const char *advice, *near;
 
 		if (param_find(span_str(s->name)) || is_referred_to(c, s->name, others))
 			continue;
 		errors++;
-		near = param_suggest(span_str(s->name));
+		advice = foreign_param_advice(span_str(s->name));
+		near = advice ? NULL : param_suggest(span_str(s->name));
 		if (s->line)
 			buf_addf(err, "%s:%u: ", s->file, s->line);
 		else
 			buf_addf(err, "%s: ", s->file);
 		buf_addf(err, "unknown parameter %s", s->name);
-		if (near)
+		if (advice)
+			buf_addf(err, "; %s\n", advice);
+		else if (near)
 			buf_addf(err, "; did you mean %s?\n", near);
 		else
 			buf_adds(err, "; postconf lists the ones there are\n");
