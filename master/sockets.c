@@ -141,7 +141,7 @@ plan_address(struct plan *p, const struct service_row *row, size_t a, size_t at,
 	buf_addf(err, "master.cf:%u: ", row->line);
 	address_text(&row->addrs[a], err);
 	buf_addf(err, ": %s%s\n", strerror(errno),
-	    errno == EADDRINUSE ? "; another program listens there (ss -ltnp shows which)" : "");
+	    errno == EADDRINUSE ? "; another program has it (ss -tanp shows which)" : "");
 	return false;
 }
 

@@ -77,7 +77,8 @@ must_open(void *ctx, const char *path)
 	m->errors++;
 	conf_place(m->c, m->name, m->err);
 	buf_addf(m->err, "%s: %s: %s%s\n", m->name, path, strerror(errno),
-	    errno == ENOENT && span_ends_nocase(span_str(path), ".cdb") ? "; make it with postmap(1)" : "");
+	    errno != ENOENT || !span_ends_nocase(span_str(path), ".cdb") ? "" :
+	    strcmp(m->name, "alias_maps") == 0 ? "; make it with newaliases(1)" : "; make it with postmap(1)");
 }
 
 /* The files open, and where regular expressions are at hand, the texts have no mistakes. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "service/roles.h"
 #include "base/banned.h"
@@ -141,6 +142,19 @@ add_address(struct parse *p, struct span host, uint16_t port, bool optional)
 	return true;
 }
 
+/* Said of the first line that uses it; it is one mistake, however many services there are. */
+static void
+complain_of_interface(struct parse *p, struct span word)
+{
+	struct buf text;
+
+	buf_init(&text, LINE_LONGEST);
+	buf_addf(&text, "inet_interfaces: \"%.*s\" is not an address, all, or loopback-only", SPAN_FMT(word));
+	if (!memmem(p->err->p, p->err->len, text.p, text.len))
+		complain(p, "%s", text.p);
+	buf_fini(&text);
+}
+
 static void
 add_interfaces(struct parse *p, uint16_t port)
 {
@@ -154,7 +168,7 @@ add_interfaces(struct parse *p, uint16_t port)
 			add_address(p, SPAN("0.0.0.0"), port, false);
 			add_address(p, SPAN("::"), port, true);
 		} else if (!add_address(p, word, port, false)) {
-			complain(p, "inet_interfaces: \"%.*s\" is not an address, all, or loopback-only", SPAN_FMT(word));
+			complain_of_interface(p, word);
 		}
 	}
 }
@@ -204,6 +218,18 @@ bad:
 }
 
 static void
+complain_of_daemon(struct parse *p, struct span name)
+{
+	struct buf names;
+
+	buf_init(&names, LINE_LONGEST);
+	for (size_t i = 0; i < daemon_kind_count; i++)
+		buf_addf(&names, " %s", daemon_kinds[i].name);
+	complain(p, "there is no daemon \"%.*s\"; the daemons are:%s", SPAN_FMT(name), names.p);
+	buf_fini(&names);
+}
+
+static void
 parse_columns(struct parse *p, const struct span col[COLUMNS])
 {
 	static const char *const yes_no[] = { "-", "y", "n" };
@@ -223,7 +249,7 @@ parse_columns(struct parse *p, const struct span col[COLUMNS])
 		complain(p, "chroot n: the walls of a daemon are compiled in and cannot be taken down; write -");
 	p->row->kind = daemon_find(col[COL_COMMAND]);
 	if (!p->row->kind) {
-		complain(p, "there is no daemon \"%.*s\"", SPAN_FMT(col[COL_COMMAND]));
+		complain_of_daemon(p, col[COL_COMMAND]);
 		return;
 	}
 	p->row->min = p->row->kind->min;
@@ -270,7 +296,7 @@ check_repeated(struct parse *p, const struct mastercf *m, struct span name)
 			continue;
 		if (p->row->kind->how != HOW_INET && r->kind == p->row->kind)
 			complain(p, "%s is already in line %u", p->row->kind->name, r->line);
-		if (p->row->kind->how == HOW_INET && span_is(name, r->name))
+		if (p->row->kind->how == HOW_INET && r->kind->how == HOW_INET && span_is(name, r->name))
 			complain(p, "the service %s is already in line %u", r->name, r->line);
 	}
 }
