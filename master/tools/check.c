@@ -183,6 +183,7 @@ check_all(struct check *c)
 	check_aliases(c);
 	check_tls(c);
 	check_system_users(c);
+	check_places(c);
 }
 
 int

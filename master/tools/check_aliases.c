@@ -1,4 +1,4 @@
-/* check_aliases.c: aliases that lead back to themselves. */
+/* check_aliases.c: aliases that lead back to themselves, or to what is no address. */
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -128,6 +128,29 @@ follow(struct alias_table *t, struct alias *start)
 	}
 }
 
+/* Targets of sendmail's aliases that nothing here acts on: such mail would be returned. */
+static void
+check_targets(const struct alias_table *t, const struct alias *a)
+{
+	static const struct {
+		const char *prefix, *what;
+	} refused[] = {
+		{ "|", "a program" }, { "/", "a file" }, { ":include:", "a list in a file" },
+	};
+	struct span rest = a->targets, target;
+
+	while (span_word(&rest, ", \t", &target)) {
+		if (target.n > 1 && target.p[0] == '"')
+			target = span_skip(target, 1);
+		for (size_t i = 0; i < NELEMS(refused); i++)
+			if (span_starts_nocase(target, refused[i].prefix)) {
+				check_error(t->check, NULL, "%s:%u: %.*s: mail is not delivered to %s; name addresses", t->file,
+				    a->line, SPAN_FMT(a->name), refused[i].what);
+				return;
+			}
+	}
+}
+
 static void
 check_alias_file(void *ctx, const char *cdb)
 {
@@ -142,6 +165,8 @@ check_alias_file(void *ctx, const char *cdb)
 	file[strlen(file) - 4] = '\0';	/* without ".cdb" */
 	t.file = file;
 	if (tool_read(file, FILE_MAX, &text) && map_text_each(buf_span(&text), MAP_TEXT_ALIASES, add_alias, &t) && t.n) {
+		for (size_t i = 0; i < t.n; i++)
+			check_targets(&t, &t.v[i]);
 		qsort(t.v, t.n, sizeof(*t.v), by_name);
 		for (size_t i = 0; i < t.n; i++)
 			if (t.v[i].state == UNSEEN)

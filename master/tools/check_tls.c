@@ -1,4 +1,4 @@
-/* check_tls.c: the files of smtpd_tls_chain_files: they parse, each key has its certificate, none is expired. */
+/* check_tls.c: the files of smtpd_tls_chain_files: they parse, each key has its certificate; which one is or will soon be expired. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -30,7 +30,8 @@ check_dates(struct chain *ch, const char *file, const X509 *x)
 	time_t soon = time(NULL) + WARN_DAYS * 86400;
 
 	if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
-		check_error(ch->check, PARAMETER, "%s: the certificate has expired", file);
+		/* the mail of servers that do not check it still comes in: no reason to refuse a start */
+		check_warning(ch->check, PARAMETER, "%s: the certificate has expired; clients will refuse it", file);
 	else if (X509_cmp_time(X509_get0_notAfter(x), &soon) < 0)
 		check_warning(ch->check, PARAMETER, "%s: the certificate expires within %d days", file, WARN_DAYS);
 	if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0)
