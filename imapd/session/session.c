@@ -279,9 +279,9 @@ session_run(int fd, const struct session_how *how)
 	}
 	stream_flush(&s.io);
 	session_close_folder(&s);
-	log_info(how->id, "session ended: %s, fetched=%u, in=%llu, out=%llu",
-	    s.ms ? end_words[end] : "mailbox cannot be opened", s.fetched,
-	    (unsigned long long)s.io.total_in, (unsigned long long)s.io.total_out);
+	log_info(NULL, "login=<%s>, fetched=%u, in=%llu, out=%llu, end=%s", how->id, s.fetched,
+	    (unsigned long long)s.io.total_in, (unsigned long long)s.io.total_out,
+	    s.ms ? end_words[end] : "mailbox cannot be opened");
 	mailstore_free(s.ms);
 	buf_fini(&s.line);
 	arena_fini(&s.arena);

@@ -43,7 +43,8 @@ link_close(const char *why, uint64_t wait_ms)
 {
 	if (link.fd < 0)
 		return;
-	log_warn(NULL, "link to keyd closed: %s", why);
+	if (!service_retiring())	/* when all stop, keyd may be the first */
+		log_warn(NULL, "link to keyd closed: %s", why);
 	watch_stop(&link.watch);
 	close_fd(&link.fd);
 	link.filling = false;
@@ -63,7 +64,8 @@ link_open(void)
 		return false;
 	link.fd = service_connect("keyd");
 	if (link.fd < 0) {
-		log_warn(NULL, "no link to keyd: %s", strerror(errno));
+		if (!service_retiring())
+			log_warn(NULL, "no link to keyd: %s", strerror(errno));
 		link.retry_at = clock_mono_ms() + RETRY_MS;
 		return false;
 	}
