@@ -37,7 +37,9 @@ parse_args(struct init *in, int argc, char **argv)
 			in->dir = argv[i];
 			continue;
 		}
-		if ((!domain && !port) || i + 1 == argc)
+		if ((domain || port) && i + 1 == argc)
+			tool_fail(EX_USAGE, "init: %s wants a value", argv[i]);
+		if (!domain && !port)
 			tool_fail(EX_USAGE, "init: \"%s\" is not understood; merpati init DIR --domain D [--base-port N]", argv[i]);
 		i++;
 		if (domain)
@@ -175,7 +177,7 @@ command_init(const char *confdir, int argc, char **argv)
 	printf("%s is ready: mail for %s, ports %u (SMTP) to %u (POP3 with TLS) on the loopback addresses.\n",
 	    in.dir, in.domain, (unsigned)in.base_port + 25, (unsigned)in.base_port + 995);
 	printf("Next:  merpati -c %s user add NAME@%s\n       merpati -c %s start\n", in.conf, in.domain, in.conf);
-	printf("Who reads mail to root and postmaster: name them in %s/aliases, then run newaliases.\n", in.conf);
+	printf("Who reads mail to root and postmaster: name them in %s/aliases, then: newaliases -c %s\n", in.conf, in.conf);
 	if (geteuid() != 0)
 		printf("Not run as root: all daemons will run as %s, one user for all.\n", tool_user_name());
 	return 0;

@@ -126,6 +126,16 @@ edit_text(struct span text, struct span name, struct span value, struct buf *out
 		buf_addf(out, "%.*s = %.*s\n", SPAN_FMT(name), SPAN_FMT(value));
 }
 
+/* Written all the same: another parameter may be going to refer to it. */
+static void
+warn_unknown(struct span name)
+{
+	const char *near = param_suggest(name);
+
+	tool_complain("warning: %.*s: unknown parameter; unless another one refers to it, start and reload refuse it%s%s%s",
+	    SPAN_FMT(name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static void
 edit(const char *confdir, const char *setting)
 {
@@ -141,6 +151,8 @@ edit(const char *confdir, const char *setting)
 	if (strchr(setting, '\n') || conf_option(c, "-e", value, &err) || !span_cut(&value, '=', &name))
 		tool_fail(EX_USAGE, "-e wants name=value, not \"%s\"", setting);
 	name = span_trim(name);
+	if (!param_find(name))
+		warn_unknown(name);
 	if (stat(path, &st) < 0 || !tool_read(path, TEXT_MAX, &text))
 		tool_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
 	edit_text(buf_span(&text), name, span_trim(value), &out);
