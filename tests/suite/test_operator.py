@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""An operator's day: log rotation, root's mail, lines of Postfix, closed directories, old certificates."""
+import imaplib, re
+from harness import *
+
+
+def logs_of(i):
+    """{name of a process of the instance: the files that its lines go to}"""
+    out = {}
+    for pid, name in i.processes().items():
+        try:
+            out.setdefault(name, set()).add(os.readlink(f'/proc/{pid}/fd/2'))
+        except OSError:
+            pass
+    return out
+
+
+@test
+def a_rotated_log_is_left_by_every_daemon():
+    with Instance() as i:
+        s = i.connect('smtp')       # holds its worker over the reload
+        s.recv(1000)
+        log = i.root + '/log/mail.log'
+        os.rename(log, log + '.1')
+        i.run('reload')
+        new = wait(lambda: all(f == {log} for f in logs_of(i).values()), 10)
+        check(new, f'still in the old log: {logs_of(i)}')
+        s.sendall(b'QUIT\r\n')
+        check(wait(lambda: 'disconnect from' in i.log(), 5), 'the old session is not in the new log')
+
+
+@test
+def master_keeps_no_descriptor_of_its_caller():
+    i = Instance()
+    try:
+        r, w = os.pipe()
+        subprocess.run([f'{BIN}/merpati', '-c', i.conf, 'start'], check=True, pass_fds=(w,), timeout=60)
+        os.close(w)
+        os.set_blocking(r, False)
+        check(os.read(r, 1) == b'', 'master holds the pipe of its caller')
+    finally:
+        i.close()
+
+
+@test
+def mail_to_root_says_why_it_waits():
+    with Instance() as i:
+        check(i.tool('sendmail', '-i', 'root', input=b'Subject: x\n\nx\n').returncode == 0, 'sendmail')
+        queue = wait(lambda: (lambda t: t if b'aliases' in t else b'')(i.tool('mailq').stdout), 10)
+        check(queue, f'mailq does not name the remedy: {i.tool("mailq").stdout}')
+        with open(i.conf + '/aliases', 'a') as f:
+            f.write(f'root: alice@{DOMAIN}\n')
+        check(i.tool('newaliases').returncode == 0, 'newaliases')
+        time.sleep(1.1)             # tables are looked at once a second
+        i.tool('postqueue', '-f')
+        i.wait_mails('alice', 1)
+
+
+@test
+def an_alias_to_nobody_bounces_with_its_own_code():
+    with Instance() as i:
+        with open(i.conf + '/aliases', 'a') as f:
+            f.write(f'team: nosuch@{DOMAIN}\n')
+        i.tool('newaliases')
+        i.tool('sendmail', '-f', f'alice@{DOMAIN}', 'team', input=b'Subject: x\n\nx\n')
+        i.wait_mails('alice', 1)
+        check('dsn=5.1.1, status=bounced (unknown user)' in i.log(), 'see the log')
+
+
+@test
+def lines_of_postfix_are_explained():
+    i = Instance()
+    rows = {'biff = no': 'remove the line', 'smtpd_tls_cert_file = /x': 'smtpd_tls_chain_files', 'smtp_sasl_auth_enable = yes': 'log in',
+            'smtpd_milters = inet:127.0.0.1:8891': 'milter', 'virtual_transport = lmtp:unix:x': 'local', 'smtpd_timout = 3': 'smtpd_timeout'}
+    try:
+        i.configure(''.join(r + '\n' for r in rows) + 'inet_interfaces = eth0\n')
+        with open(i.conf + '/master.cf', 'a') as f:
+            f.write('pickup unix n - - 60 1 pickup\nsmtp inet n - - - - smtpd\n')
+        out = i.run('check', ok=False).stdout
+        for r, word in rows.items():
+            name = r.split(' =')[0]
+            check(re.search(rf'main\.cf:\d+: unknown parameter {name}; .*{word}', out), f'{name}: {out}')
+        check(out.count('"eth0"') == 1, out)
+        check('no daemon "pickup"; the daemons are:' in out, out)
+        check('the service smtp is already' not in out, out)
+    finally:
+        i.close()
+
+
+@test
+def aliases_to_programs_and_files_are_mistakes():
+    i = Instance()
+    try:
+        with open(i.conf + '/aliases', 'a') as f:
+            f.write('p: "|/bin/true"\nf: alice, /dev/null\nl: :include:/x\n')
+        r = i.run('check', ok=False)
+        check(r.returncode == 78 and all(w in r.stdout for w in ('p: mail', 'f: mail', 'l: mail')), r.stdout)
+    finally:
+        i.close()
+
+
+@test
+def a_directory_that_daemons_cannot_pass_is_named():
+    if os.getuid():
+        raise Skip('needs root')
+    i = Instance()
+    try:
+        os.chmod(i.dir, 0o700)
+        r = i.run('start', ok=False)
+        check(r.returncode == 78 and f'cannot pass through {i.dir} ' in r.stdout and 'chmod o+x' in r.stdout, r.stdout)
+        os.chmod(i.dir, 0o711)
+        i.run('start')
+    finally:
+        i.close()
+
+
+@test
+def an_expired_certificate_warns_and_serves():
+    i = Instance()
+    try:
+        tls = i.conf + '/tls'
+        subprocess.run(['openssl', 'req', '-new', '-key', tls + '/key.pem', '-subj', '/CN=mail.example.test', '-out', i.dir + '/csr'], check=True)
+        open(i.dir + '/ext', 'w').write('')
+        os.makedirs(i.dir + '/ca')
+        open(i.dir + '/ca/index', 'w').close()
+        open(i.dir + '/ca/conf', 'w').write('[ca]\ndefault_ca=d\n[d]\ndatabase=%s/ca/index\nnew_certs_dir=%s/ca\nserial=%s/ca/serial\n'
+                                            'rand_serial=yes\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' % (i.dir, i.dir, i.dir))
+        subprocess.run(['openssl', 'ca', '-batch', '-config', i.dir + '/ca/conf', '-selfsign', '-keyfile', tls + '/key.pem', '-in', i.dir + '/csr',
+                        '-startdate', '200101000000Z', '-enddate', '200201000000Z', '-notext', '-out', tls + '/cert.pem'],
+                       check=True, stderr=subprocess.DEVNULL)
+        r = i.run('start')
+        check('warning' in r.stdout and 'expired' in r.stdout, r.stdout)
+        m = imaplib.IMAP4('127.0.0.1', i.port('imap'))
+        m.starttls(ssl._create_unverified_context())
+        check(m.login('alice@' + DOMAIN, 'pw-alice')[0] == 'OK', 'no login over TLS')
+        m.logout()
+    finally:
+        i.close()
+
+
+@test
+def a_stop_is_quiet():
+    with Instance() as i:
+        i.run('stop')
+        check('warning' not in i.log() and 'error' not in i.log(), i.log())
+
+
+if __name__ == '__main__':
+    main()
