@@ -11,7 +11,7 @@
 #include "base/banned.h"
 
 #define IN(state) (1u << (state))
-#define ANYTIME (IN(ST_START) | IN(ST_HELLO) | IN(ST_MAIL) | IN(ST_RCPT))
+#define ANYTIME (IN(ST_START) | IN(ST_HELLO) | IN(ST_MAIL) | IN(ST_RCPT) | IN(ST_BDAT))
 
 enum need {
 	ARG = 1 << 0,
@@ -53,6 +53,8 @@ static const struct smtp_command commands[] = {
 	    "Error: need MAIL command", "Syntax: RCPT TO:<address>" },
 	{ "DATA",     cmd_data,     IN(ST_RCPT),                  NO_ARG | TLS_IF_ASKED | LAST_IN_GROUP,
 	    "Error: need RCPT command", "Syntax: DATA" },
+	{ "BDAT",     cmd_bdat,     ANYTIME,                      ARG,	/* looks at state and TLS itself: its chunk follows anyway */
+	    "", "Syntax: BDAT size [LAST]" },
 	{ "RSET",     cmd_rset,     ANYTIME,                      NO_ARG | JUNK,
 	    "", "Syntax: RSET" },
 	{ "NOOP",     cmd_noop,     ANYTIME,                      LAST_IN_GROUP | JUNK,

@@ -46,6 +46,7 @@ data_begin(struct session *s)
 {
 	s->phase = PH_DATA;
 	dotscan_init(&s->scan);
+	s->chunked = false;
 	buf_init(&s->body, SMTP_CHUNK);
 	s->rcpts_sent = 0;
 	s->begun = s->sent_end = s->streamed = s->ended = s->retried = s->refused = false;
@@ -269,7 +270,7 @@ on_ready(void *ctx)
 
 	session_enter(s);
 	pump(s);
-	if (s->conn && s->phase == PH_DATA)
+	if (s->conn)
 		conn_kick(s->conn);
 	session_leave(s);
 }
@@ -310,19 +311,65 @@ drain(struct session *s)
 	return false;
 }
 
+/* Bytes of the chunk: content as they are (RFC 3030 2). */
+static size_t
+take_chunk(struct session *s)
+{
+	struct span in = conn_input(s->conn);
+	size_t room = s->body.max - s->body.len, n = in.n;
+
+	if (n > s->chunk_left)
+		n = (size_t)s->chunk_left;
+	if (!s->chunk_error) {
+		n = n < room ? n : room;
+		buf_add(&s->body, in.p, n);
+	}
+	s->chunk_left -= n;
+	return n;
+}
+
+static void
+chunk_end(struct session *s)
+{
+	struct reply r = reply_make(250, "2.0.0", "Ok: %llu bytes", (unsigned long long)s->chunk);
+
+	if (!s->chunk_error && s->last_chunk) {
+		end_of_data(s);
+		return;
+	}
+	if (s->chunk_error)
+		r = *s->chunk_error;
+	else if (s->refused)
+		r = *s->refusal;
+	free(s->chunk_error);
+	s->chunk_error = NULL;
+	timer_clear(&s->timer);
+	s->phase = PH_WAIT;
+	session_answer(s, &r);
+}
+
+static bool
+message_ended(const struct session *s)
+{
+	return s->chunked ? s->chunk_left == 0 : s->scan.at == DS_END;
+}
+
 void
 data_input(struct session *s)
 {
 	s->job.on_ready = on_ready;
 	while (s->phase == PH_DATA) {
-		size_t used = dotscan_feed(&s->scan, conn_input(s->conn), &s->body);
+		size_t used = s->chunked ? take_chunk(s) : dotscan_feed(&s->scan, conn_input(s->conn), &s->body);
 
 		conn_consume(s->conn, used);
 		s->window_received += used;
 		if (s->refused && !drain(s))
 			return;
-		if (s->scan.at == DS_END) {
-			end_of_data(s);
+		if (message_ended(s)) {
+			if (s->chunked)
+				chunk_end(s);
+			else
+				end_of_data(s);
 			return;
 		}
 		if (s->body.max - s->body.len < 2)
@@ -358,4 +405,92 @@ data_abandon(struct session *s)
 	intake_drop(&s->job);
 	buf_fini(&s->body);
 	forget_refusal(s);
+	free(s->chunk_error);
+	s->chunk_error = NULL;
+}
+
+/* ---- BDAT (RFC 3030) ---- */
+
+#define SMALL_CHUNK 512			/* a smaller one moves hardly any mail: smtpd_junk_command_limit */
+
+static bool
+parse_bdat(struct span arg, uint64_t *size, bool *last)
+{
+	struct span number, word;
+
+	*last = false;
+	if (!span_word(&arg, " \t", &number) || !span_u64(number, 0, UINT64_MAX, size))
+		return false;
+	if (!span_word(&arg, " \t", &word))
+		return true;
+	*last = true;
+	return span_is_nocase(word, "LAST") && !span_word(&arg, " \t", &word);
+}
+
+/* Why this chunk is not taken; code 0: it is. */
+static struct reply
+chunk_problem(const struct session *s)
+{
+	if (!hello_announces("CHUNKING"))
+		return reply_make(502, "5.5.1", "Error: command not implemented");
+	if (!s->secure && strcmp(par.smtpd_tls_security_level, "encrypt") == 0)
+		return reply_make(530, "5.7.0", "Must issue a STARTTLS command first");
+	if (s->state != ST_RCPT && s->state != ST_BDAT)
+		return reply_make(503, "5.5.1", "Error: need RCPT command");
+	return reply_pending();
+}
+
+/*
+ * Whatever is answered, the chunk is behind the command already: it is read
+ * past, so that no byte of it is taken for a command. Where its length is not
+ * known, or is beyond reason, only the end of the session is safe.
+ */
+struct reply
+cmd_bdat(struct session *s, struct span arg)
+{
+	struct reply r, chunk = { .then = THEN_CHUNK };
+	uint64_t size;
+	bool last;
+
+	if (!parse_bdat(arg, &size, &last))
+		return reply_close(501, "5.5.4", "Syntax: BDAT size [LAST]");
+	if (size > 2 * par.message_size_limit + DRAIN_SLACK)
+		return reply_close(552, "5.3.4", "Message size exceeds fixed limit");
+	r = chunk_problem(s);
+	if (size < SMALL_CHUNK && !last && s->junk++ >= par.smtpd_junk_command_limit)
+		s->errors++;
+	s->chunk = s->chunk_left = size;
+	s->last_chunk = last;
+	if (r.code) {
+		s->chunk_error = x_new(struct reply);
+		*s->chunk_error = r;
+	}
+	return chunk;
+}
+
+void
+data_chunk(struct session *s)
+{
+	if (s->state == ST_RCPT && !s->chunk_error) {
+		data_begin(s);
+		s->state = ST_BDAT;
+	} else {
+		s->phase = PH_DATA;
+		s->slow_windows = 0;
+		if (par.smtpd_min_data_rate)
+			window_begin(s);
+		if (s->conn)
+			conn_timeout(s->conn, par.smtpd_timeout * 1000, true);
+	}
+	s->chunked = true;
+	/* One chunk that is refused spoils the message: the others would be a message with a hole. */
+	if (s->chunk > par.message_size_limit && !s->chunk_error && !s->refused) {
+		struct reply r = reply_make(552, "5.3.4", "Message size exceeds fixed limit");
+
+		refuse(s, &r);
+	}
+	if (s->chunk_left > 0)
+		return;
+	s->job.on_ready = on_ready;
+	chunk_end(s);
 }

@@ -88,6 +88,7 @@ static const struct {
 	{ "ENHANCEDSTATUSCODES", always, NULL },
 	{ "8BITMIME", always, NULL },
 	{ "DSN", always, NULL },
+	{ "CHUNKING", always, NULL },
 };
 
 bool

@@ -12,6 +12,7 @@ enum reply_then {
 	THEN_DATA,		/* the message follows */
 	THEN_TLS,		/* the handshake follows */
 	THEN_AUTH,		/* a line of the SASL exchange follows */
+	THEN_CHUNK,		/* with code 0: a chunk of the message follows (BDAT) */
 };
 
 struct reply {

@@ -76,6 +76,8 @@ session_reset(struct session *s)
 	s->nrcpt = s->overshoot = s->flags = 0;
 	s->size_hint = 0;
 	x_free(&s->envid);
+	if (s->state == ST_BDAT)
+		data_abandon(s);
 	if (s->state > ST_HELLO)
 		s->state = s->helo[0] ? ST_HELLO : ST_START;
 }
@@ -152,6 +154,9 @@ go_on(struct session *s, enum reply_then then)
 	case THEN_AUTH:
 		s->phase = PH_AUTH;
 		break;
+	case THEN_CHUNK:
+		data_chunk(s);
+		return;
 	case THEN_NEXT:
 		s->phase = PH_COMMAND;
 		break;
@@ -203,6 +208,10 @@ reply(struct session *s, const struct reply *r)
 {
 	uint64_t delay = r->delay_ms;
 
+	if (r->code == 0 && r->then == THEN_CHUNK) {
+		go_on(s, THEN_CHUNK);
+		return;
+	}
 	if (r->code == 0) {
 		s->phase = PH_WAIT;
 		conn_timeout(s->conn, 0, false);

@@ -28,7 +28,7 @@
 #define SESSION_ID_LEN 10
 
 /* How far the dialogue has come (RFC 5321 4.1.4). */
-enum smtp_state { ST_START, ST_HELLO, ST_MAIL, ST_RCPT };
+enum smtp_state { ST_START, ST_HELLO, ST_MAIL, ST_RCPT, ST_BDAT };
 
 /* Who is to act. */
 enum phase {
@@ -79,6 +79,9 @@ struct session {
 
 	/* the message */
 	struct dotscan scan;
+	bool chunked, last_chunk;	/* BDAT; LAST was said */
+	uint64_t chunk, chunk_left;	/* bytes */
+	struct reply *chunk_error;	/* this chunk is only read past, and answered with it */
 	struct buf body;
 	struct intake_job job;
 	size_t rcpts_sent;
@@ -119,7 +122,9 @@ struct reply cmd_rset(struct session *s, struct span arg);
 struct reply cmd_vrfy(struct session *s, struct span arg);
 /* data.c */
 struct reply cmd_data(struct session *s, struct span arg);
+struct reply cmd_bdat(struct session *s, struct span arg);
 void data_begin(struct session *s);
+void data_chunk(struct session *s);		/* a chunk, as cmd_bdat has announced it */
 void data_input(struct session *s);		/* PH_DATA: take what conn_input has */
 void data_tick(struct session *s);		/* DATA_TICK_MS later */
 void data_abandon(struct session *s);		/* nobody waits for it any more */

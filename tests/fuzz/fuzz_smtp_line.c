@@ -33,6 +33,7 @@ bool auth_offered(const struct session *s) { return s->secure; }
 void auth_list(struct buf *out) { buf_adds(out, " PLAIN"); }
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(354, "", "Go"); }
+struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 const char *session_protocol(const struct session *s) { return s->esmtp ? "ESMTP" : "SMTP"; }
 
 void

@@ -78,12 +78,60 @@ def row_016_an_empty_message():
     check(b'\nReceived: ' in b'\n' + got, f'no trace header in {got!r}')
 
 
+def bdat(*chunks):
+    """the stored body of a message in these chunks"""
+    before = set(abuse.I.mails('bob'))
+    with Client() as c:
+        c.envelope(data=False)
+        chunks = (b'Subject: chunks\r\n\r\n',) + chunks
+        for n, chunk in enumerate(chunks):
+            c.send(b'BDAT %d%s\r\n' % (len(chunk), b' LAST' if n + 1 == len(chunks) else b'') + chunk)
+            check(c.reply()[:3] == b'250', f'chunk {n}')
+        c.expect(b'QUIT', '221')
+    check(wait(lambda: set(abuse.I.mails('bob')) - before), 'no mail has come')
+    return body_of(open((set(abuse.I.mails('bob')) - before).pop(), 'rb').read())
+
+
 @row
-def row_018_bdat_is_not_there():
-    for chunk in (b'BDAT 5', b'BDAT 0 LAST', b'BDAT 18446744073709551615 LAST', b'BDAT -1', b'BDAT 1e9', b'BDAT  0'):
+def row_018_no_end_in_chunks():
+    check(bdat(b'a\r', b'\n.\r\n', b'b\r\n') == b'a\n.\nb\n', 'cut behind CR')
+    check(bdat(b'a\r\n.\r\nMAIL FROM:<x@y.example>\r\n') == b'a\n.\nMAIL FROM:<x@y.example>\n', 'a dot in a chunk')
+    check(bdat(b'.', b'\r\n', b'') == b'.\n', 'an empty last chunk')
+
+
+@row
+def row_052_sizes_of_chunks():
+    for chunk, codes in ((b'BDAT 18446744073709551615 LAST', ('552',)), (b'BDAT 18446744073709551616', ('501',)), (b'BDAT -1', ('501',)),
+                         (b'BDAT 1e9', ('501',)), (b'BDAT', ('501',)), (b'BDAT 5 FIRST', ('501',)), (b'BDAT 0x5', ('501',))):
         with Client() as c:
-            check(b'CHUNKING' not in c.envelope(data=False).cmd(b'EHLO c.example'), 'CHUNKING is announced')
-            c.expect(chunk, '500', '502')
+            c.envelope(data=False).expect(chunk, *codes)
+            if chunk != b'BDAT':
+                check(c.eof(), f'{chunk} left the session open')
+    with Client() as c:
+        c.envelope(data=False).expect(b'BDAT  0', '250')
+        c.expect(b'BDAT 0 LAST', '250')
+
+
+@row
+def row_054_a_dot_behind_a_chunk():
+    with Client() as c:
+        c.envelope(data=False).send(b'BDAT 1\r\nx')
+        check(c.reply()[:3] == b'250', 'a chunk')
+        check(c.cmd(b'.')[:1] in (b'2', b'5'), 'a dot')
+        check(c.eof(), 'a line of a dot is a command')
+
+
+@row
+def row_055_chunks_of_one_byte():
+    with Client() as c:
+        c.envelope(data=False)
+        begin, n = time.monotonic(), 0
+        while n < 100000 and c.send(b'BDAT 1\r\nx' * 10):
+            n += 10
+            if not b''.join(c.reply() for _ in range(10)).endswith(b'bytes\r\n'):
+                break
+        check(n < 1000, f'{n} chunks of one byte')
+        check(time.monotonic() - begin < 20, 'slow')
 
 
 @row

@@ -271,7 +271,7 @@ dialogue(const char *name, struct span in, const char *want)
 #define OK_RCPT "250 2.1.5 Ok\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as QUEUEID\r\n"
-#define MORE "250-8BITMIME\r\n250 DSN\r\n"
+#define MORE "250-8BITMIME\r\n250-DSN\r\n250 CHUNKING\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
 
 static const struct {
@@ -285,6 +285,23 @@ static const struct {
 	{ "two mails", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\n.\r\n"
 	    "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\n..\r\n.\r\nQUIT\r\n",
 	    HI HELLO OK_MAIL OK_RCPT GO QUEUED OK_MAIL OK_RCPT GO QUEUED BYE },
+	{ "chunks", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT 5\r\na\r\n.\rBDAT 3\r\n\n\r\nBDAT 0 LAST\r\n"
+	    "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nbdat 3 last\r\nx\r\nQUIT\r\n",
+	    HI HELLO OK_MAIL OK_RCPT "250 2.0.0 Ok: 5 bytes\r\n250 2.0.0 Ok: 3 bytes\r\n" QUEUED OK_MAIL OK_RCPT QUEUED BYE },
+	{ "chunks that nobody wants", HELO "BDAT 6\r\nQUIT\r\nMAIL FROM:<>\r\nBDAT 6 LAST\r\nQUIT\r\nRSET\r\nBDAT 0\r\nQUIT\r\n",
+	    HI HELLO "503 5.5.1 Error: need RCPT command\r\n" OK_MAIL "503 5.5.1 Error: need RCPT command\r\n250 2.0.0 Ok\r\n"
+	    "503 5.5.1 Error: need RCPT command\r\n" BYE },
+	{ "between chunks", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT 3\r\na\r\nDATA\r\nMAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\n"
+	    "NOOP\r\nBDAT 1\r\nxRSET\r\nDATA\r\nBDAT 2 LAST\r\nxxQUIT\r\n",
+	    HI HELLO OK_MAIL OK_RCPT "250 2.0.0 Ok: 3 bytes\r\n503 5.5.1 Error: need RCPT command\r\n503 5.5.1 Error: nested MAIL command\r\n"
+	    "503 5.5.1 Error: need MAIL command\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok: 1 bytes\r\n250 2.0.0 Ok\r\n"
+	    "503 5.5.1 Error: need RCPT command\r\n503 5.5.1 Error: need RCPT command\r\n" BYE },
+	{ "a chunk that is too large", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT 6000003\r\n",
+	    HI HELLO OK_MAIL OK_RCPT },
+	{ "a chunk without end", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT 18446744073709551615 LAST\r\nQUIT\r\n",
+	    HI HELLO OK_MAIL OK_RCPT "552 5.3.4 Message size exceeds fixed limit\r\n" },
+	{ "what is no chunk", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT -1\r\nQUIT\r\n",
+	    HI HELLO OK_MAIL OK_RCPT "501 5.5.4 Syntax: BDAT size [LAST]\r\n" },
 	{ "order", "RCPT TO:<a@b.c>\r\nDATA\r\nMAIL FROM:<>\r\nMAIL FROM:<>\r\nDATA\r\nRSET\r\nRCPT TO:<bob@h.example>\r\nQUIT\r\n",
 	    HI "503 5.5.1 Error: need MAIL command\r\n503 5.5.1 Error: need RCPT command\r\n" OK_MAIL
 	    "503 5.5.1 Error: nested MAIL command\r\n503 5.5.1 Error: need RCPT command\r\n250 2.0.0 Ok\r\n"
