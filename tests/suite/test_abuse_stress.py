@@ -62,6 +62,7 @@ def public(name):
 def packet(name, data):
     """one packet on a connection of its own; what the server says"""
     s = public(name)
+    s.settimeout(0.5)
     try:
         s.send(data)
         return s.recv(65536)
@@ -75,9 +76,9 @@ def packet(name, data):
 def row_172_garbage_on_public_sockets():
     rnd = random.Random(172)
     for name in ('intake', 'qmgr'):
-        for data in [b'\0', b'\xff' * 100, struct.pack('<IIII', 0xffffffff, 0, 1, 2), b'x' * 100000] + [rnd.randbytes(rnd.randrange(1, 300)) for _ in range(60)]:
+        for data in [b'\0', b'\xff' * 100, struct.pack('<IIII', 0xffffffff, 0, 1, 2), b'x' * 100000] + [rnd.randbytes(rnd.randrange(1, 300)) for _ in range(30)]:
             packet(name, data)
-        for n in range(1000):
+        for n in range(100 if SANITIZED else 1000):
             public(name).close()
     held = [public('qmgr') for _ in range(100)]
     check(I.tool('sendmail', 'alice@' + DOMAIN, input=b'Subject: x\n\nx\n').returncode == 0, 'sendmail meanwhile')
