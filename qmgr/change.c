@@ -98,8 +98,19 @@ requeue(struct message *m)
 	return true;
 }
 
+static bool
+retry(struct message *m)
+{
+	if (m->state != MESSAGE_WAITING)
+		return false;
+	m->pushed = true;
+	flow_hurry(m);
+	return true;
+}
+
 static bool (*const actions[QUEUE_ACTIONS])(struct message *m) = {
 	[QUEUE_HOLD] = hold, [QUEUE_RELEASE] = release, [QUEUE_DELETE] = delete, [QUEUE_REQUEUE] = requeue,
+	[QUEUE_RETRY] = retry,
 };
 
 bool

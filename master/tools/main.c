@@ -18,7 +18,8 @@ static const struct command commands[] = {
 	{ "check", command_check, "", "all mistakes of the configuration", false },
 	{ "user", command_user, "add|del|passwd ADDRESS | list | import FILE", "the users of conf/users", false },
 	{ "index", command_index, "drop|rebuild ADDRESS", "the index of a mailbox", false },
-	{ "queue", command_queue, "list", "the queued mail", false },
+	{ "queue", command_queue, "list|why|hold|... [SITE] [--where EXPR]", "the queued mail: see it, change it", false },
+	{ "trace", command_trace, "ID|ADDRESS", "the story of a message, from the log", false },
 };
 
 static void

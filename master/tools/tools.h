@@ -22,5 +22,6 @@ int command_check(const char *confdir, int argc, char **argv);
 int command_user(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);
+int command_trace(const char *confdir, int argc, char **argv);
 
 #endif

@@ -244,5 +244,70 @@ def qshape_counts_by_domain_and_age():
         check('example.test     3' in i.tool('qshape', '-s', '-b', '3', 'deferred').stdout.decode(), '-s')
 
 
+@test
+def merpati_queue_selects_and_acts():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        deferred(i, 3, ['a@one.test'])
+        deferred(i, 2, ['b@two.test', 'c@three.test'])
+        site = f'[127.0.0.1]:{sink.port}'
+        rows = [json.loads(l) for l in i.run('queue', 'list', '--json', '--where', 'to=*@TWO.test and age<1h and reason~"450"').stdout.splitlines()]
+        check(len(rows) == 2 and rows[0]['recipients'][0]['nexthop'] == site, f'{rows}')
+        check('3 Requests' in i.run('queue', 'list', 'one.test').stdout, 'by domain')
+        check('5 Requests' in i.run('queue', 'list', site).stdout, 'by next hop')
+        check('Mail queue is empty' in i.run('queue', 'list', '--where', 'age>1h').stdout, 'age')
+        why = i.run('queue', 'why', site).stdout
+        check('7 recipients, since' in why and 'come back later' in why and 'limit in force: none' in why, why)
+        why = json.loads(i.run('queue', 'why', '--json', 'two.test').stdout.splitlines()[0])
+        check(why['recipients'] == 2 and why['next'] > time.time() + 3000 and why['site'] == site, f'{why}')
+        check('2 of 2 messages on hold' in i.run('queue', 'hold', '--where', 'to=*@three.test').stdout, 'hold')
+        check(len(held(i)) == 2, f'{held(i)}')
+        check('3 of 3 messages deleted' in i.run('queue', 'delete', 'one.test', '--where', 'not state=hold').stdout, 'delete')
+        for bad in (['delete'], ['hold', '--where', 'to='], ['nonsense'], []):
+            check(i.run('queue', *bad, ok=False).returncode == 64, f'{bad}')
+        sink.reply = lambda v, a: None
+        check('0 of 2 messages tried' in i.run('queue', 'retry', '--all').stdout, 'retry leaves what is on hold')
+        check('1 of 1 messages released' in i.run('queue', 'release', '--where', f'id={held(i)[0]}').stdout, 'release')
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+        check(json.loads(i.run('queue', 'reroute', '--all', '--json').stdout) == {'matched': 1, 'changed': 1}, 'reroute')
+        idle(i)
+
+
+@test
+def reroute_follows_a_changed_table():
+    slow, new = deferring(), Sink()
+    with Instance() as i:
+        t = i.conf + '/transport'
+
+        def route(port):
+            open(t, 'w').write(f'far.test smtp:[127.0.0.1]:{port}\n')
+            check(i.tool('postmap', t).returncode == 0, 'postmap')
+        route(slow.port)
+        i.configure(f'transport_maps = hash:{t}\n{SLOW}')
+        i.run('reload')
+        deferred(i, 5)
+        route(new.port)
+        check('5 of 5 messages on their way anew' in i.run('queue', 'reroute', '--all').stdout, 'reroute')
+        idle(i)
+        check(len(new.mails) == 5, f'{len(new.mails)}')
+
+
+@test
+def trace_tells_the_story():
+    for fmt in ('text', 'json'):
+        sink = Sink(lambda v, a: b'550 5.1.1 nobody\r\n' if v == 'RCPT' and 'bad' in a else None)
+        with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nlog_format = {fmt}\n') as i:
+            submit(i, 'alice@example.test', ['bad@far.test'])
+            i.wait_mails('alice', 1)
+            submit(i, 'bob@example.test', ['good@far.test'])
+            idle(i)
+            out = wait(lambda: 'removed' in i.run('trace', 'bad@far.test').stdout and i.run('trace', 'bad@far.test').stdout)
+            for word in ('nobody', 'alice@example.test', 'smtpd', 'intake', 'bounce', 'status', 'disconnect'):
+                check(word in out, f'{fmt}: {word} is missing:\n{out}')
+            check('good@far.test' not in out, f'too much:\n{out}')
+            check('good@far.test' in i.run('trace', re.findall(r'[0-9A-Za-z]{16}', [l for l in i.log().splitlines() if 'good@' in l][-1])[0]).stdout, 'by id')
+            check(i.run('trace', 'nobody@nowhere.test', ok=False).returncode == 65, 'unknown')
+
+
 if __name__ == '__main__':
     main()
