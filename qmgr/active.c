@@ -307,6 +307,12 @@ refresh_tables(bool now)
 	return true;
 }
 
+void
+active_refresh(void)
+{
+	(void)refresh_tables(true);
+}
+
 static enum resolve_status
 expand(struct active *a, struct span address, struct resolved **out, size_t *n, struct buf *text)
 {

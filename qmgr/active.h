@@ -60,6 +60,7 @@ struct active {
 };
 
 void active_resolver(struct resolver *r);	/* takes it; replaces an earlier one */
+void active_refresh(void);			/* tables that were replaced are seen from now on */
 
 enum active_load {
 	ACTIVE_OK,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "active.h"
 #include "base/log.h"
 #include "deliver.h"
 #include "flow.h"
@@ -93,6 +94,7 @@ requeue(struct message *m)
 	if (m->held)
 		return release(m);
 	log_info(message_id(m, id), "requeued by the operator");
+	active_refresh();
 	m->anew = m->pushed = true;
 	flow_hurry(m);
 	return true;
