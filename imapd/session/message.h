@@ -47,6 +47,7 @@ void structure_print(struct buf *out, const struct mime *mime, bool extended);
 
 /* wire.c: LF to CRLF, NUL to '?' */
 uint64_t wire_size(struct span text);
-void wire_put(struct stream *io, struct span text, uint64_t from, uint64_t count);	/* of the bytes as sent */
+/* count of the bytes as sent; how many of them were not there */
+uint64_t wire_put(struct stream *io, struct span text, uint64_t from, uint64_t count);
 
 #endif

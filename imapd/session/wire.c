@@ -49,7 +49,7 @@ put(struct window *w, const char *p, size_t n)
 		stream_putc(w->io, p[i] ? p[i] : '?');
 }
 
-void
+uint64_t
 wire_put(struct stream *io, struct span text, uint64_t from, uint64_t count)
 {
 	struct window w = { io, from, count, text.n && memchr(text.p, '\0', text.n) };
@@ -60,11 +60,12 @@ wire_put(struct stream *io, struct span text, uint64_t from, uint64_t count)
 
 		put(&w, at, (size_t)((lf ? lf : end) - at));
 		if (!lf)
-			return;
+			break;
 		if (is_bare(text, lf))
 			put(&w, "\r\n", 2);
 		else
 			put(&w, "\n", 1);
 		at = lf + 1;
 	}
+	return w.left;
 }

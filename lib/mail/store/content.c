@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mail/store/driver.h"
+#include "mail/store/mapguard.h"
 
 #include "base/banned.h"
 
@@ -21,8 +22,10 @@ mailtext_init(struct mailtext *t)
 static void
 unmap(struct mailtext *t)
 {
-	if (t->map)
+	if (t->map) {
+		mapguard_set(NULL, 0);
 		munmap(t->map, t->map_len);
+	}
 	t->map = NULL;
 	t->text = SPAN_NONE;
 	buf_reset(&t->own);
@@ -89,6 +92,7 @@ map_file(int fd, struct mailtext *t)
 		return false;
 	}
 	t->map_len = (size_t)st.st_size;
+	mapguard_set(t->map, t->map_len);
 	t->text = span_of(t->map, t->map_len);
 	return true;
 }

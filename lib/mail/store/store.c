@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "mail/store/driver.h"
+#include "mail/store/mapguard.h"
 
 #include "base/banned.h"
 
@@ -180,6 +181,7 @@ mailstore_init(void)
 {
 	uidfile_boot_init();
 	filename_init();
+	mapguard_init();
 }
 
 struct mailstore *
