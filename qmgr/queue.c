@@ -87,7 +87,8 @@ queue_open(const struct message *m, int flags)
 {
 	char path[PATH_BYTES];
 
-	return open(path_of(path, m), flags | O_CLOEXEC | O_NOFOLLOW);
+	/* intake chose what lies there: a pipe may not hold us up */
+	return open(path_of(path, m), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
 bool
@@ -276,7 +277,7 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 	struct queue_file q = { 0 };
 	struct buf why;
 	char path[PATH_BYTES];
-	int fd = openat(dirfd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	enum queue_read got;
 	bool old = st->st_mtime + ABANDONED_AFTER < clock_wall();
 
