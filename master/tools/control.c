@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -103,9 +104,9 @@ command_stop(const char *confdir, int argc, char **argv)
 		printf("the mail system of %s is not running\n", confdir);
 		return 0;
 	}
-	if (a.code < 0)
-		tool_fail(EX_PROTOCOL, "stop: master (process %d) did not answer; it may be of another version: kill -TERM %d stops it",
-		    (int)pid, (int)pid);
+	if (a.code < 0 && (p.fd < 0 || syscall(SYS_pidfd_send_signal, p.fd, SIGTERM, NULL, 0) < 0))	/* of another version */
+		tool_fail(EX_PROTOCOL, "stop: master (process %d) did not understand, and cannot be signalled: %s", (int)pid,
+		    strerror(errno));
 	if (a.code > 0)
 		tool_fail(a.code, "stop: master refused: %s", a.n ? a.lines[0] : "it did not say why");
 	answer_fini(&a);

@@ -2,6 +2,9 @@
 #ifndef TOOLS_MAIL_H
 #define TOOLS_MAIL_H
 
+#include "base/attr.h"
+
+void mail_usage(void) NORETURN;		/* of the command that runs; exits EX_USAGE */
 int sendmail_main(int argc, char **argv);
 int mailq_main(int argc, char **argv);
 int newaliases_main(int argc, char **argv);

@@ -7,21 +7,30 @@
 #include "tool.h"
 #include "base/banned.h"
 
-static const struct {
+static const struct tool {
 	const char *name;
 	int (*run)(int argc, char **argv);
+	const char *arguments;
 } tools[] = {
-	{ "sendmail", sendmail_main },
-	{ "mailq", mailq_main },
-	{ "newaliases", newaliases_main },
-	{ "postalias", postalias_main },
-	{ "postcat", postcat_main },
-	{ "postconf", postconf_main },
-	{ "postmap", postmap_main },
-	{ "postqueue", postqueue_main },
-	{ "postsuper", postsuper_main },
-	{ "qshape", qshape_main },
+	{ "sendmail", sendmail_main, "[-t] [-i] [-f SENDER] [-F NAME] [-C CONFDIR] [-bm|-bs|-bp|-bi|-q] [--] RECIPIENT ..." },
+	{ "mailq", mailq_main, "[-c CONFDIR]" },
+	{ "newaliases", newaliases_main, "[-c CONFDIR]" },
+	{ "postalias", postalias_main, "[-q KEY | -s] [TYPE:]FILE ..." },
+	{ "postcat", postcat_main, "[-c CONFDIR] [-beh] -q ID ... | FILE ..." },
+	{ "postconf", postconf_main, "[-c CONFDIR] [-d|-n] [-h] [-x] [-p] [NAME ...], or -e NAME=VALUE ..." },
+	{ "postmap", postmap_main, "[-q KEY | -s] [TYPE:]FILE ..." },
+	{ "postqueue", postqueue_main, "[-c CONFDIR] -p | -j | -f | -i ID | -s DESTINATION" },
+	{ "postsuper", postsuper_main, "[-c CONFDIR] [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE ...]   "
+		"(ID: a queue id, ALL, or - for ids on standard input; QUEUE: active, deferred, hold)" },
+	{ "qshape", qshape_main, "[-c CONFDIR] [-s] [-l] [-b BUCKETS] [-t MINUTES] [incoming | active | deferred | hold ...]" },
 };
+static const struct tool *tool = &tools[0];	/* under any other name: sendmail */
+
+void
+mail_usage(void)
+{
+	tool_fail(EX_USAGE, "usage: %s %s", tool->name, tool->arguments);
+}
 
 int
 main(int argc, char **argv)
@@ -36,6 +45,10 @@ main(int argc, char **argv)
 	name = slash ? slash + 1 : argv[0];
 	for (size_t i = 0; i < NELEMS(tools); i++)
 		if (strcmp(name, tools[i].name) == 0)
-			return tool_flush(tools[i].run(argc, argv));
-	return tool_flush(sendmail_main(argc, argv));
+			tool = &tools[i];
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		printf("usage: %s %s\nSee the manual page %s(1).\n", tool->name, tool->arguments, tool->name);
+		return tool_flush(0);
+	}
+	return tool_flush(tool->run(argc, argv));
 }

@@ -139,7 +139,7 @@ postcat_main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+c:behqvo")) != -1) {
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: postcat [-c CONFDIR] [-beh] -q ID ... | FILE ...");
+			mail_usage();
 		if (opt == 'c')
 			confdir = optarg;
 		queued |= opt == 'q';
@@ -148,7 +148,7 @@ postcat_main(int argc, char **argv)
 		p.body |= opt == 'b';
 	}
 	if (optind == argc)
-		tool_fail(EX_USAGE, "usage: postcat [-c CONFDIR] [-beh] -q ID ... | FILE ...");
+		mail_usage();
 	if (!p.envelope && !p.header && !p.body)
 		p = (struct parts){ true, true, true };
 	if (queued)

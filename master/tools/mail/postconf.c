@@ -229,7 +229,7 @@ postconf_main(int argc, char **argv)
 		return 0;
 	while ((opt = getopt(argc, argv, "+c:dnphxefv")) != -1) {
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: postconf [-c CONFDIR] [-d|-n] [-h] [-x] [-p] [NAME ...], or -e NAME=VALUE ...");
+			mail_usage();
 		v.defaults |= opt == 'd';
 		v.changed |= opt == 'n';
 		v.no_names |= opt == 'h';

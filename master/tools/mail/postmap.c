@@ -151,14 +151,14 @@ run(int argc, char **argv, enum map_syntax syntax)
 
 	while ((opt = getopt(argc, argv, "+c:q:svirwonpfNu")) != -1) {	/* those without a meaning here are Postfix's */
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: [-q KEY | -s] [TYPE:]FILE ...");
+			mail_usage();
 		if (opt == 'q')
 			key = optarg;
 		if (opt == 's')
 			all = true;
 	}
 	if (optind == argc)
-		tool_fail(EX_USAGE, "usage: [-q KEY | -s] [TYPE:]FILE ...");
+		mail_usage();
 	for (int i = optind; i < argc; i++) {
 		int r = key ? query(argv[i], key) : all ? list(argv[i]) : build(argv[i], syntax);
 
@@ -191,7 +191,7 @@ newaliases_main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+c:C:v")) != -1) {
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: newaliases [-c CONFDIR]");
+			mail_usage();
 		if (opt != 'v')
 			confdir = optarg;
 	}

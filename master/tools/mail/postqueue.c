@@ -8,12 +8,6 @@
 #include "tool.h"
 #include "base/banned.h"
 
-static int NORETURN
-usage(void)
-{
-	tool_fail(EX_USAGE, "usage: postqueue [-c CONFDIR] -p | -j | -f | -i ID | -s DESTINATION");
-}
-
 int
 postqueue_main(int argc, char **argv)
 {
@@ -29,13 +23,13 @@ postqueue_main(int argc, char **argv)
 			continue;
 		}
 		if (opt == '?' || what)
-			usage();
+			mail_usage();
 		what = opt;
 		if (opt == 'i' || opt == 's')
 			arg = span_str(optarg);
 	}
 	if (!what || optind < argc)
-		usage();
+		mail_usage();
 	if (what == 'i' && !queue_id_valid(arg))
 		tool_fail(EX_DATAERR, "\"%.*s\" is not a queue id", SPAN_FMT(arg));
 	if (what == 's' && (arg.n == 0 || !span_printable(arg)))
@@ -54,7 +48,7 @@ mailq_main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+c:C:v")) != -1) {
 		if (opt == '?')
-			tool_fail(EX_USAGE, "usage: mailq [-c CONFDIR]");
+			mail_usage();
 		if (opt != 'v')
 			confdir = optarg;
 	}

@@ -33,13 +33,6 @@ static const struct {
 } queues[] = { { "active", QUEUE_IN_ACTIVE }, { "deferred", QUEUE_IN_DEFERRED }, { "hold", QUEUE_IN_HOLD },
 	{ "incoming", QUEUE_IN_ACTIVE } };
 
-static int NORETURN
-usage(void)
-{
-	tool_fail(EX_USAGE, "usage: postsuper [-c CONFDIR] [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE ...]   "
-	    "(ID: a queue id, ALL, or - for ids on standard input; QUEUE: active, deferred, hold)");
-}
-
 static uint32_t
 states_of(int argc, char **argv)
 {
@@ -51,7 +44,7 @@ states_of(int argc, char **argv)
 		while (q < NELEMS(queues) && strcmp(argv[i], queues[q].name) != 0)
 			q++;
 		if (q == NELEMS(queues))
-			usage();
+			mail_usage();
 		states |= queues[q].state;
 	}
 	return states;
@@ -116,7 +109,7 @@ postsuper_main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+c:d:h:H:r:psSv")) != -1) {
 		if (opt == '?' || n == (int)NELEMS(todo))
-			usage();
+			mail_usage();
 		if (opt == 'c')
 			confdir = optarg;
 		for (size_t i = 0; i < NELEMS(deeds); i++) {

@@ -158,19 +158,13 @@ print(struct shape *s)
 		print_row(s, &s->rows[i], width);
 }
 
-static void NORETURN
-usage(void)
-{
-	tool_fail(EX_USAGE, "usage: qshape [-c CONFDIR] [-s] [-l] [-b BUCKETS] [-t MINUTES] [incoming | active | deferred | hold ...]");
-}
-
 static uint32_t
 number(const char *text, uint32_t min, uint32_t max)
 {
 	uint32_t n;
 
 	if (!span_u32(span_str(text), min, max, &n))
-		usage();
+		mail_usage();
 	return n;
 }
 
@@ -190,7 +184,7 @@ qshape_main(int argc, char **argv)
 		case 'p': break;		/* parents of domains: not told apart */
 		case 'b': s.buckets = (int)number(optarg, 1, BUCKETS_MAX); break;
 		case 't': s.first = number(optarg, 1, 100000); break;
-		default: usage();
+		default: mail_usage();
 		}
 	}
 	for (; optind < argc && s.nqueues < (int)NELEMS(s.queues); optind++)

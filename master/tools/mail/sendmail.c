@@ -130,7 +130,7 @@ parse_options(struct sendmail *sm, struct options *o, int argc, char **argv)
 		case 'R': take_return(sm, optarg); break;
 		case 't': sm->rcpts_from_header = true; break;
 		case 'V': buf_reset(&sm->submit.envid); buf_adds(&sm->submit.envid, optarg); break;
-		case '?': refuse("usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-C CONFDIR] [-bm|-bs|-bp|-bi|-q] [--] RECIPIENT ...");
+		case '?': mail_usage(); break;
 		default: break;		/* Sendmail's own, without a meaning here */
 		}
 	}
