@@ -1,6 +1,7 @@
 /*
  * check_places.c: can the daemons' users walk to their rooms? Their chroots lie
  * inside the instance, and a directory above it may be closed to them (/root, a 0700 home).
+ * And is there room for mail?
  */
 #include <grp.h>
 #include <limits.h>
@@ -58,8 +59,12 @@ check_way(struct check *c, const char *user, const char *parameter, const char *
 void
 check_places(struct check *c)
 {
+	uint64_t left, need;
 	char user[256];
 
+	if (places_lack_room(&left, &need))
+		check_warning(c, "queue_minfree", "%s: %llu MB are free, and no mail is taken below %llu MB", par.queue_directory,
+		    (unsigned long long)left >> 20, (unsigned long long)need >> 20);
 	if (geteuid() != 0 || places_missing_user())
 		return;
 	snprintf(user, sizeof(user), "%ssmtpd", par.mail_owner_prefix);

@@ -11,6 +11,7 @@
 
 #include "common/queue.h"
 #include "common/tool.h"
+#include "places.h"
 #include "prepare.h"
 #include "service/message.h"
 #include "tools.h"
@@ -259,6 +260,7 @@ int
 command_status(const char *confdir, int argc, char **argv)
 {
 	struct queue_size q;
+	uint64_t left, need;
 	struct answer a;
 
 	no_more_args(argc, argv);
@@ -277,6 +279,9 @@ command_status(const char *confdir, int argc, char **argv)
 			    (unsigned long long)q.bytes);
 		else
 			printf("\nqueue: qmgr does not answer\n");
+		if (places_lack_room(&left, &need))
+			printf("disk: %llu MB are free; no mail is taken below %llu MB (queue_minfree)\n",
+			    (unsigned long long)left >> 20, (unsigned long long)need >> 20);
 	}
 	answer_fini(&a);
 	return 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +94,18 @@ places_daemon_directory(void)
 		*slash = '\0';
 	snprintf(path, sizeof(path), "%s/../libexec/merpati", self);
 	return path;
+}
+
+bool
+places_lack_room(uint64_t *free_bytes, uint64_t *need)
+{
+	struct statvfs v;
+
+	*need = par.queue_minfree ? par.queue_minfree : par.message_size_limit + par.message_size_limit / 2;	/* as intake */
+	if (statvfs(par.queue_directory, &v) < 0)
+		return false;
+	*free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	return *free_bytes < *need;
 }
 
 enum base { IN_SPOOL, IN_RUN, IN_MAIL };

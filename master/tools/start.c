@@ -135,6 +135,7 @@ static int
 wait_ready(int fd)
 {
 	uint64_t until = clock_mono_ms() + READY_MS;
+	struct span lines, line;
 	struct buf said;
 	ssize_t r;
 
@@ -157,8 +158,9 @@ wait_ready(int fd)
 		if (said.p[said.len - 1] == 'R' && (said.len == 1 || said.p[said.len - 2] == '\n'))
 			return 0;
 	}
-	if (said.len)
-		tool_complain("%.*s", (int)span_trim_right(buf_span(&said)).n, said.p);
+	for (lines = buf_span(&said); span_cut(&lines, '\n', &line);)
+		if (line.n)
+			tool_complain("%.*s", SPAN_FMT(line));
 	tool_complain("master has ended; see %s", par.maillog_file[0] ? par.maillog_file : "its log");
 	buf_fini(&said);
 	return EX_UNAVAILABLE;

@@ -139,6 +139,15 @@ def an_expired_certificate_warns_and_serves():
 
 
 @test
+def too_little_room_is_told_before_mail_is_refused():
+    with Instance(main='queue_minfree = 1000G\n') as i:
+        check('no mail is taken below' in i.run('check').stdout, 'check is silent')
+        check('no mail is taken below' in i.run('status').stdout, 'status is silent')
+        r = i.tool('sendmail', 'alice@' + DOMAIN, input=b'Subject: x\n\nx\n')
+        check(r.returncode == 75 and b'452 4.3.1' in r.stderr, f'sendmail: {r}')
+
+
+@test
 def a_stop_is_quiet():
     with Instance() as i:
         i.run('stop')

@@ -199,7 +199,7 @@ queue_put_clean(struct span s)
 void
 queue_show_text(void *ctx, const struct queue_entry *e)
 {
-	struct span list = e->rcpts, addr, reason;
+	struct span list = e->rcpts, addr, reason, said = SPAN_NONE;
 	unsigned *shown = ctx;
 	time_t arrival = (time_t)e->arrival;
 	char date[64], id[64];
@@ -215,11 +215,12 @@ queue_show_text(void *ctx, const struct queue_entry *e)
 	queue_put_clean(e->sender.n ? e->sender : SPAN("MAILER-DAEMON"));
 	putchar('\n');
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
-		if (reason.n) {
+		if (reason.n && !span_eq(reason, said)) {	/* once for all recipients that share it, as Postfix */
 			printf("%35s(", "");
 			queue_put_clean(reason);
 			puts(")");
 		}
+		said = reason;
 		printf("%52s", "");
 		queue_put_clean(addr);
 		putchar('\n');
