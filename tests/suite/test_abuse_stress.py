@@ -86,6 +86,15 @@ def row_172_garbage_on_public_sockets():
         s.close()
 
 
+@row
+def row_202_a_slow_program_writes_to_sendmail():
+    before = len(I.mails('alice'))
+    p = subprocess.run(['sh', '-c', f'(echo Subject: slow; echo; sleep 12; echo x) | {BIN}/sendmail alice@{DOMAIN}'],
+                       env=dict(os.environ, MERPATI_CONF=I.conf), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=40)
+    check(p.returncode == 0, p.stdout)
+    I.wait_mails('alice', before + 1)
+
+
 # ---- processes that hang
 
 @row(slow=5)

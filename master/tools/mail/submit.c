@@ -121,6 +121,11 @@ take_rcpts(struct submit *s)
 static void
 send_block(struct submit *s, bool end)
 {
+	/* A link on which nothing was said for seconds is closed: what writes to us may take hours to begin. */
+	if (!s->begun) {
+		close_fd(&s->fd);
+		s->failed = !submit_connect(s);
+	}
 	do {
 		struct span rcpts = take_rcpts(s);
 		bool all = rcpts.n == s->rcpts.len;
