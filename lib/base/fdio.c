@@ -76,7 +76,7 @@ pwrite_all(int fd, const void *p, size_t n, off_t at)
 	return true;
 }
 
-static bool
+bool
 read_fd(int fd, struct buf *b)
 {
 	for (;;) {

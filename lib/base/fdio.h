@@ -11,6 +11,9 @@ bool write_all(int fd, const void *p, size_t n) CHECKED;
 bool pread_all(int fd, void *p, size_t n, off_t at) CHECKED;	/* EOF before n: errno = EIO */
 bool pwrite_all(int fd, const void *p, size_t n, off_t at) CHECKED;
 
+/* Append what comes until the end (up to b->max) to b; false with errno (EFBIG: longer). */
+bool read_fd(int fd, struct buf *b) CHECKED;
+
 /* Append the whole file (up to b->max) to b; false with errno (EFBIG: longer). dirfd as for openat. */
 bool read_file(int dirfd, const char *path, struct buf *b) CHECKED;
 

@@ -6,13 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/die.h"
+#include "base/fdio.h"
 #include "base/jail_private.h"
 #include "base/banned.h"
 
@@ -115,12 +120,11 @@ add_fstat(scmp_filter_ctx f, unsigned sys)
 
 /* Signals to ourselves only: abort(), raise(). */
 static int
-add_signals(scmp_filter_ctx f)
+add_signals(scmp_filter_ctx f, pid_t self)
 {
-	scmp_datum_t self = (scmp_datum_t)getpid();
-	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
 
-	return r ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+	return r ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
 }
 
 static int
@@ -153,26 +157,74 @@ add_sanitizer(scmp_filter_ctx f)
 }
 #endif
 
-bool
-jail_seccomp(unsigned sys)
+/* The filter as the kernel's program, to fd. The exit status of the process that makes it: 0 or errno. */
+static int
+export_filter(unsigned sys, pid_t self, int fd)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r;
 
 	if (!f)
-		return false;
+		return ENOMEM;
 	r = add_groups(f, sys);
 #ifdef MERPATI_SANITIZE
 	r = r ? r : add_sanitizer(f);
 #endif
 	r = r ? r : add_socket(f, sys);
 	r = r ? r : add_fstat(f, sys);
-	r = r ? r : add_signals(f);
+	r = r ? r : add_signals(f, self);
 	r = r ? r : add_refused(f, sys);
 	r = r ? r : seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);	/* a binary tree of compares */
-	r = r ? r : seccomp_load(f);
-	seccomp_release(f);
-	if (r)
-		errno = -r;
-	return r == 0;
+	return -(r ? r : seccomp_export_bpf(f, fd));
+}
+
+static int
+status_of(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : ECANCELED;
+}
+
+/*
+ * libseccomp leaves 80 KB behind, in pieces all over the heap, and every session that a zygote forks would copy
+ * them one by one as it allocates. So a child of ours makes the program and we read it.
+ */
+static void
+filter_make(unsigned sys, struct buf *program)
+{
+	pid_t self = getpid(), pid;
+	int fd[2], err;
+
+	signal(SIGCHLD, SIG_DFL);	/* or there would be no status */
+	if (pipe2(fd, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+		die_errno("seccomp");
+	if (pid == 0)
+		_exit(export_filter(sys, self, fd[1]));
+	close(fd[1]);
+	if (!read_fd(fd[0], program))
+		die_errno("seccomp");
+	close(fd[0]);
+	err = status_of(pid);
+	if (err)
+		die("seccomp: the filter cannot be made: %s", strerror(err));
+}
+
+bool
+jail_seccomp(unsigned sys)
+{
+	struct sock_fprog f;
+	struct buf program;
+	bool ok;
+
+	buf_init(&program, BPF_MAXINSNS * sizeof(struct sock_filter));
+	filter_make(sys, &program);
+	f.len = (unsigned short)(program.len / sizeof(struct sock_filter));
+	f.filter = (struct sock_filter *)(void *)program.p;
+	ok = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) == 0;
+	buf_fini(&program);
+	return ok;
 }
