@@ -50,10 +50,15 @@ jail_entered(void)
 	return entered;
 }
 
+/* Asked once: the answer outlives a fork. */
 static int
 landlock_abi(void)
 {
-	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1u /* LANDLOCK_CREATE_RULESET_VERSION */);
+	static int abi;
+
+	if (abi == 0)
+		abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1u /* LANDLOCK_CREATE_RULESET_VERSION */);
+	return abi;
 }
 
 static uint64_t

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -14,8 +15,14 @@ void
 stream_init(struct stream *s, int fd, uint32_t timeout_ms)
 {
 	*s = (struct stream){ .fd = fd, .timeout_ms = timeout_ms };
-	s->in = x_alloc(STREAM_IN + STREAM_OUT);
+	s->in = x_realloc(NULL, STREAM_IN + STREAM_OUT);	/* not zeroed: a short session touches two pages of it */
 	s->out = s->in + STREAM_IN;
+	if (timeout_ms) {
+		const struct timeval tv = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+
+		if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+			s->end = STREAM_FAILED;
+	}
 }
 
 void
@@ -72,7 +79,7 @@ stream_flush(struct stream *s)
 	return s->end == STREAM_OPEN;
 }
 
-/* More input into an empty buffer; blocks. */
+/* More input into an empty buffer; blocks for as long as the socket's time-out says. */
 static bool
 fill(struct stream *s)
 {
@@ -80,15 +87,11 @@ fill(struct stream *s)
 
 	if (!stream_flush(s))
 		return false;
-	for (;;) {
-		if (!wait_for(s, POLLIN))
-			return false;
-		n = recv(s->fd, s->in, STREAM_IN, MSG_DONTWAIT);
-		if (n >= 0 || (errno != EINTR && errno != EAGAIN))
-			break;
-	}
+	do
+		n = recv(s->fd, s->in, STREAM_IN, 0);
+	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
-		s->end = n == 0 || errno == ECONNRESET ? STREAM_EOF : STREAM_FAILED;
+		s->end = n == 0 || errno == ECONNRESET ? STREAM_EOF : errno == EAGAIN ? STREAM_TIMEOUT : STREAM_FAILED;
 		return false;
 	}
 	s->in_at = 0;

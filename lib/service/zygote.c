@@ -30,12 +30,13 @@ mailbox_ok(struct span mailbox)
 	return true;
 }
 
+/* The directory is there but at a user's first login. */
 static bool
 shut_in(const char *mailbox)
 {
-	if (!make_dirs(AT_FDCWD, mailbox, 0700))
+	if (chdir(mailbox) < 0 && (errno != ENOENT || !make_dirs(AT_FDCWD, mailbox, 0700) || chdir(mailbox) < 0))
 		return false;
-	return chdir(mailbox) == 0 && jail_only_dir(".");
+	return jail_only_dir(".");
 }
 
 static void
@@ -45,15 +46,12 @@ be_session(struct span mailbox, struct span login, int sock)
 
 	close(MASTER_LINK);
 	log_new_process();
-	signal(SIGCHLD, SIG_DFL);
-	set_nonblocking(sock, false);
 	if (!shut_in(dir)) {
 		log_error(NULL, "login=<%.*s>: cannot enter %s: %s", SPAN_FMT(login), dir, strerror(errno));
 		_exit(1);
 	}
 	zygote->session(sock, login, "Maildir");
-	close(sock);
-	exit(0);
+	_exit(0);		/* nothing is left to flush: exit handlers would only copy the zygote's pages */
 }
 
 static void

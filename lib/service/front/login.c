@@ -118,8 +118,7 @@ start(struct front *f, struct span mech, bool has_initial, struct span initial)
 		refuse(f, FRONT_UNAVAILABLE);
 		return;
 	}
-	f->session = pair[0];
-	set_nonblocking(f->session, true);
+	f->session = pair[0];		/* blocking, both: every call says whether it may wait */
 	f->state = FS_AUTH_TURN;
 	f->exchange = authclient_start(mech, has_initial, initial, front_secure(f), span_str(f->client), pair[1],
 	    on_reply, f);
