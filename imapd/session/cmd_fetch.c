@@ -49,7 +49,7 @@ fetch_date(struct fetch *f, const struct fetch_item *it UNUSED)
 {
 	char date[DATE_IMAP_MAX];
 
-	date_format_imap((time_t)session_message(f->s, f->msg.index)->date, 0, date);
+	date_format_imap((time_t)mailfolder_date(f->s->folder, f->msg.index), 0, date);
 	buf_addf(&f->out, "INTERNALDATE \"%s\"", date);
 	return STORE_OK;
 }

@@ -105,7 +105,7 @@ ask_index(struct searching *q, struct search_node *node)
 	case SK_SMALLER:
 		return yes_no(m->crlf_size < node->number);
 	default:
-		return compare_day(node->op, m->date / 86400, node->number);
+		return compare_day(node->op, mailfolder_date(q->s->folder, q->msg.index) / 86400, node->number);
 	}
 }
 
@@ -122,7 +122,7 @@ ask_sent(struct searching *q, const struct search_node *node)
 			q->sent += zone * 60;
 	}
 	/* without a Date, the internal one */
-	return compare_day(node->op, (q->sent_valid ? (int64_t)q->sent : session_message(q->s, q->msg.index)->date) / 86400,
+	return compare_day(node->op, (q->sent_valid ? (int64_t)q->sent : mailfolder_date(q->s->folder, q->msg.index)) / 86400,
 	    node->number);
 }
 

@@ -278,7 +278,7 @@ test_foreign_files(void **state)
 	assert_int_equal(mailfolder_count(f), 2);
 	assert_int_equal(mailfolder_messages(f)[0].uid, 1);
 	assert_true(mailfolder_messages(f)[0].flags & MFLAG_RECENT);
-	assert_int_equal(mailfolder_messages(f)[0].date, 900000000);
+	assert_int_equal(mailfolder_date(f, 0), 900000000);
 	assert_int_equal(mailfolder_messages(f)[0].size, 12);
 	assert_int_equal(mailfolder_messages(f)[0].crlf_size, 15);
 	mailfolder_close(f);
@@ -465,7 +465,7 @@ test_deliver(void **state)
 	ms = mailstore_new("d.test/u/Maildir", false, &r);
 	f = open_folder(ms, "INBOX", 0);
 	assert_int_equal(mailfolder_count(f), 1);
-	assert_int_equal(mailfolder_messages(f)[0].date, 1700000000);
+	assert_int_equal(mailfolder_date(f, 0), 1700000000);
 	mailfolder_close(f);
 	mailstore_free(ms);
 	d.maybe_repeated = true;	/* it lies in cur/ now */

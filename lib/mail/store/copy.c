@@ -79,7 +79,7 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 		return false;
 	}
 	buf_init(&base, FILENAME_MAX_);
-	filename_make_base(&base, m->date);
+	filename_make_base(&base, mailfolder_date(c->from, index));
 	name.base = buf_span(&base);
 	ok = filename_format(&name, true, text) && driver_path(path, c->to->dir, "cur", text) &&
 	    link_message(c, index, buf_cstr(&base), path);

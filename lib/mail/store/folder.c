@@ -48,7 +48,7 @@ folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct
 	name.crlf_size = m->crlf_size;
 	name.has_size = name.has_crlf = true;
 	if (!filename_format(&name, to == PLACE_CUR || name.has_info, text)) {
-		filename_make_base(&base, m->date);	/* a name without room: it gets one of ours */
+		filename_make_base(&base, folder_date(f, m));	/* a name without room: it gets one of ours */
 		name.base = buf_span(&base);
 		name.extra[0] = '\0';
 		m->id = filename_id(name.base);
@@ -120,10 +120,12 @@ catch_up(struct mailfolder *f)
 	enum store_result r;
 	bool plain = f->how & MAILFOLDER_PLAIN;
 
-	if (!stat_places(f->dir, mtime))
-		return driver_fail(f->ms, "stat", f->dir);
-	if (f->trusted && same_mtimes(mtime, f->mtime))
-		return STORE_OK;
+	if (f->trusted) {
+		if (!stat_places(f->dir, mtime))
+			return driver_fail(f->ms, "stat", f->dir);
+		if (same_mtimes(mtime, f->mtime))
+			return STORE_OK;
+	}
 	if (!plain && !uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
 	keywords_load(f);
@@ -242,6 +244,12 @@ const struct mail_message *
 mailfolder_messages(const struct mailfolder *f)
 {
 	return f->msgs;
+}
+
+int64_t
+mailfolder_date(struct mailfolder *f, size_t index)
+{
+	return folder_date(f, &f->msgs[index]);
 }
 
 size_t

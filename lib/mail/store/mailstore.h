@@ -59,7 +59,7 @@ struct mail_message {
 	uint8_t flags;		/* MFLAG_* */
 	uint64_t size;		/* bytes as stored (LF) */
 	uint64_t crlf_size;	/* bytes as sent: RFC822.SIZE */
-	int64_t date;		/* internal date, seconds since 1970 */
+	int64_t date;		/* the driver's own: mailfolder_date() */
 	uint64_t modseq;
 	struct mail_id id;
 	char *name;		/* the driver's own: not for callers */
@@ -122,6 +122,7 @@ const char *mailfolder_name(const struct mailfolder *f);
 /* By ascending UID; index + 1 is the message sequence number. Valid until the next call that is not const. */
 size_t mailfolder_count(const struct mailfolder *f);
 const struct mail_message *mailfolder_messages(const struct mailfolder *f);
+int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, seconds since 1970; may look at the file */
 size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
 uint32_t mailfolder_uidvalidity(const struct mailfolder *f);
 uint32_t mailfolder_uidnext(const struct mailfolder *f);

@@ -7,6 +7,7 @@
  * the result.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -177,6 +178,14 @@ missed_entry(struct scan *s, const char *text, enum place place)
 }
 
 static bool
+is_file(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool
 each_entry(struct scan *s, enum place place, void (*f)(struct scan *, const char *, enum place))
 {
 	char path[DRIVER_PATH_MAX];
@@ -190,7 +199,7 @@ each_entry(struct scan *s, enum place place, void (*f)(struct scan *, const char
 	if (!d)
 		return false;
 	while ((errno = 0, e = readdir(d)))
-		if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
+		if (e->d_type == DT_REG || (e->d_type == DT_UNKNOWN && is_file(dirfd(d), e->d_name)))
 			f(s, e->d_name, place);
 	err = errno;
 	closedir(d);
@@ -222,20 +231,38 @@ note_sizes(struct mailfolder *f, struct mail_message *m)
 	return true;
 }
 
-/* Sizes and date that the name does not tell. False: not a file of ours to read, or gone. */
+/*
+ * Sizes and date that the name does not tell; a message that has its UID gets its date when somebody asks.
+ * False: not a file of ours to read, or gone.
+ */
 static bool
 complete(struct mailfolder *f, struct mail_message *m)
 {
 	char path[DRIVER_PATH_MAX];
 	struct stat st;
 
-	if (m->date >= 0 && (m->crlf_size > 0 || m->size > 0))
+	if ((m->date >= 0 || m->uid) && (m->crlf_size > 0 || m->size > 0))
 		return true;
 	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	if (m->date < 0)
 		m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
 	return m->crlf_size > 0 || (driver_measure(path, &m->size, &m->crlf_size) && note_sizes(f, m));
+}
+
+int64_t
+folder_date(struct mailfolder *f, struct mail_message *m)
+{
+	char path[DRIVER_PATH_MAX];
+	struct stat st;
+
+	for (int tries = 0; m->date < 0 && tries < 2; tries++) {
+		if (driver_path(path, f->dir, driver_places[m->place], m->name) && lstat(path, &st) == 0)
+			m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
+		else
+			folder_relocate(f);
+	}
+	return m->date < 0 ? 0 : m->date;
 }
 
 static int
@@ -266,12 +293,12 @@ settle(struct scan *s)
 	for (size_t i = 0; i < s->nfresh; i++) {
 		struct mail_message *m = &s->fresh[i];
 
+		if (f->how & MAILFOLDER_PLAIN || m->uid >= limit || m->uid <= shown)
+			m->uid = 0;
 		if (!complete(f, m)) {
 			free(m->name);
 			continue;
 		}
-		if (f->how & MAILFOLDER_PLAIN || m->uid >= limit || m->uid <= shown)
-			m->uid = 0;
 		s->fresh[n++] = *m;
 	}
 	s->nfresh = n;
@@ -292,7 +319,7 @@ settle(struct scan *s)
 static bool
 rename_twin(struct mailfolder *f, struct mail_message *m, struct filename *name, struct buf *base)
 {
-	filename_make_base(base, m->date);
+	filename_make_base(base, folder_date(f, m));
 	name->base = buf_span(base);
 	name->uid = 0;
 	m->uid = 0;

@@ -64,15 +64,25 @@ driver_fail(struct mailstore *ms, const char *what, const char *path)
 	return driver_errno(err);
 }
 
+/* By hand: it is called for every file that is read or renamed. */
 bool
 driver_path(char out[DRIVER_PATH_MAX], const char *dir, const char *sub, const char *name)
 {
-	int n = snprintf(out, DRIVER_PATH_MAX, "%s/%s%s%s", dir, sub, *sub && *name ? "/" : "", name);
+	const char *const parts[] = { dir, "/", sub, *sub && *name ? "/" : "", name };
+	size_t at = 0;
 
-	if (n > 0 && n < DRIVER_PATH_MAX)
-		return true;
-	errno = ENAMETOOLONG;
-	return false;
+	for (size_t i = 0; i < NELEMS(parts); i++) {
+		size_t n = strlen(parts[i]);
+
+		if (n >= DRIVER_PATH_MAX - at) {
+			errno = ENAMETOOLONG;
+			return false;
+		}
+		memcpy(out + at, parts[i], n);
+		at += n;
+	}
+	out[at] = '\0';
+	return true;
 }
 
 bool
