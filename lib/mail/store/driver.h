@@ -54,8 +54,8 @@ enum store_result driver_errno(int err);
 /* "dir/place/name"; dies never, false when too long. */
 bool driver_path(char out[DRIVER_PATH_MAX], const char *dir, const char *sub, const char *name) CHECKED;
 bool driver_rename(const char *dir, enum place from, const char *name, enum place to, const char *newname) CHECKED;
-/* Sizes of a file as it is: size, and with a CR before every LF. False with errno. */
-bool driver_measure(const char *path, uint64_t *size, uint64_t *crlf_size) CHECKED;
+/* Sizes of a file as it is, and with a CR before every LF. expected: what stat said, 0: unknown. False with errno. */
+bool driver_measure(const char *path, uint64_t expected, uint64_t *size, uint64_t *crlf_size) CHECKED;
 bool driver_make_maildir(const char *dir, bool parents) CHECKED;	/* with cur, new, tmp; durable; existing parts are kept */
 uint64_t driver_now_us(void);		/* the clock that the kernel stamps mtimes with */
 
@@ -71,6 +71,7 @@ size_t folder_add(struct mailfolder *f, const struct mail_message *m);
 struct mailfolder *folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_result *r);
 void folder_free(struct mailfolder *f);
 enum store_result folder_scan(struct mailfolder *f);
+void folder_note_sizes(struct mailfolder *f);
 int64_t folder_date(struct mailfolder *f, struct mail_message *m);	/* m->date, from the file when the name does not tell */
 void folder_relocate(struct mailfolder *f);	/* find messages that others renamed; the snapshot keeps its flags */
 bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;

@@ -222,7 +222,9 @@ mailfolder_close(struct mailfolder *f)
 {
 	if (!f)
 		return;
-	if (!(f->how & MAILFOLDER_PLAIN))
+	if (f->how & MAILFOLDER_PLAIN)
+		folder_note_sizes(f);
+	else
 		index_save_folder(f);
 	folder_free(f);
 }

@@ -64,6 +64,7 @@ struct mail_message {
 	struct mail_id id;
 	char *name;		/* the driver's own: not for callers */
 	uint8_t place;
+	bool measured;		/* the driver's own: the name does not tell the sizes yet */
 };
 
 /* ---- a user's store ---- */

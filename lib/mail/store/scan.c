@@ -220,15 +220,24 @@ folder_relocate(struct mailfolder *f)
 	f->trusted = false;
 }
 
-/* A maildrop that gives no UIDs writes the sizes into the name at once; others do it with the UID. */
-static bool
-note_sizes(struct mailfolder *f, struct mail_message *m)
+/*
+ * A maildrop that gives no UIDs writes the sizes into the names of what stays, when it is closed; others
+ * do it with the UID. Who cannot rename measures again.
+ */
+void
+folder_note_sizes(struct mailfolder *f)
 {
 	struct filename name;
 
-	if (f->how & MAILFOLDER_PLAIN && filename_parse(span_str(m->name), &name))
-		return folder_rename_message(f, m, &name, m->place) || errno != ENOENT;
-	return true;
+	for (size_t i = 0; i < f->n; i++) {
+		struct mail_message *m = &f->msgs[i];
+
+		if (!m->measured || m->flags & MFLAG_GONE || !filename_parse(span_str(m->name), &name))
+			continue;
+		m->measured = false;
+		if (!folder_rename_message(f, m, &name, m->place) && errno != ENOENT)
+			return;
+	}
 }
 
 /*
@@ -247,7 +256,10 @@ complete(struct mailfolder *f, struct mail_message *m)
 		return false;
 	if (m->date < 0)
 		m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
-	return m->crlf_size > 0 || (driver_measure(path, &m->size, &m->crlf_size) && note_sizes(f, m));
+	if (m->crlf_size > 0)
+		return true;
+	m->measured = true;
+	return driver_measure(path, (uint64_t)st.st_size, &m->size, &m->crlf_size);
 }
 
 int64_t

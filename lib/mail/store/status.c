@@ -15,7 +15,7 @@ size_of(const char *dir, const char *text, const struct filename *name)
 
 	if (name->has_size && name->has_crlf)
 		return name->crlf_size;
-	if (!driver_path(path, dir, text, "") || !driver_measure(path, &size, &crlf))
+	if (!driver_path(path, dir, text, "") || !driver_measure(path, 0, &size, &crlf))
 		return 0;
 	return crlf;
 }

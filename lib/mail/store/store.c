@@ -96,17 +96,17 @@ driver_rename(const char *dir, enum place from, const char *name, enum place to,
 }
 
 bool
-driver_measure(const char *path, uint64_t *size, uint64_t *crlf_size)
+driver_measure(const char *path, uint64_t expected, uint64_t *size, uint64_t *crlf_size)
 {
-	char block[65536];
+	static char block[65536];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err;
-	ssize_t got;
+	ssize_t got = 0;
 	char last = 0;
 
 	if (fd < 0)
 		return false;
 	*size = *crlf_size = 0;
-	while ((got = read(fd, block, sizeof(block))) > 0) {
+	while ((*size == 0 || *size != expected) && (got = read(fd, block, sizeof(block))) > 0) {
 		*size += (uint64_t)got;
 		*crlf_size += (uint64_t)got;
 		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + got - p))); p++) {
@@ -121,7 +121,7 @@ driver_measure(const char *path, uint64_t *size, uint64_t *crlf_size)
 	err = errno;
 	close(fd);
 	errno = err;
-	return got == 0;
+	return got >= 0;
 }
 
 uint64_t
