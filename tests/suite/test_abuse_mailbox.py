@@ -36,7 +36,7 @@ def ask(message, secs, kib=40000, items='ENVELOPE BODYSTRUCTURE BODY RFC822.SIZE
 
 
 def newest_session():
-    return max(sessions(I), key=lambda p: int(open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[19]))
+    return max(sessions(I), key=lambda p: (int(open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[19]), p))
 
 
 @row(lambda: I)
