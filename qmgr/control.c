@@ -74,8 +74,13 @@ open_file(const struct message *m, struct queue_file *q)
 	int fd = queue_open(m, O_RDONLY);
 	bool ok;
 
-	if (fd < 0)
+	if (fd < 0 && errno == ENOENT)
 		return false;
+	if (fd < 0) {			/* an operator must see that it is there */
+		q->env.sender = SPAN("(the queue file cannot be opened)");
+		q->env.arrival_us = message_arrival(m) * 1000000;
+		return true;
+	}
 	buf_init(&why, 256);
 	ok = queue_file_read(fd, q, false, &why) == QUEUE_READ_OK;
 	buf_fini(&why);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,7 +80,12 @@ queue_take(struct span id)
 	char from[PATH_BYTES], to[PATH_BYTES];
 
 	snprintf(from, sizeof(from), "incoming/%.*s", (int)QUEUE_ID_LEN, id.p);
-	return rename(from, queue_path(to, id.p)) == 0;
+	if (rename(from, queue_path(to, id.p)) == 0)
+		return true;
+	if (errno != ENOENT)		/* two told us of it, and one was first */
+		log_error(from + strlen("incoming/"), "cannot take the message over: %s; it waits in incoming/ until the next start",
+		    strerror(errno));
+	return false;
 }
 
 int

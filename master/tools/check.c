@@ -84,6 +84,32 @@ check_read(struct check *c)
 	fill_gaps();
 }
 
+/* Debian's myorigin = /etc/mailname, and tables among the domains, would be taken as names that nobody has. */
+static void
+check_domain_names(struct check *c)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		{ "mydomain", offsetof(struct params, mydomain) },
+		{ "myorigin", offsetof(struct params, myorigin) },
+		{ "mydestination", offsetof(struct params, mydestination) },
+		{ "virtual_mailbox_domains", offsetof(struct params, virtual_mailbox_domains) },
+		{ "virtual_alias_domains", offsetof(struct params, virtual_alias_domains) },
+		{ "relay_domains", offsetof(struct params, relay_domains) },
+	};
+
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct span rest = span_str(*(const char **)(void *)((char *)&par + rows[i].offset)), word;
+
+		while (span_word(&rest, ", \t\r\n", &word))
+			if (span_find(word, '/') >= 0)
+				check_error(c, rows[i].name, "%s: \"%.*s\" is not a domain; no file and no table is read here: "
+				    "write the domain itself", rows[i].name, SPAN_FMT(word));
+	}
+}
+
 /* A domain has one class: Postfix warns of the same ("do not list domain in BOTH"). */
 static void
 check_domain_classes(struct check *c)
@@ -177,6 +203,7 @@ check_all(struct check *c)
 	c->errors += conf_check_files(c->conf, &c->out);
 	check_services(c);
 	check_host(c);
+	check_domain_names(c);
 	check_domain_classes(c);
 	check_users(c);
 	conf_each_file(c->conf, check_stale, c);

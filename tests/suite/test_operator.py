@@ -139,6 +139,36 @@ def an_expired_certificate_warns_and_serves():
 
 
 @test
+def files_in_place_of_domains_are_mistakes():
+    i = Instance()
+    try:
+        i.configure('myorigin = /etc/mailname\nrelay_domains = hash:/etc/postfix/relay\n')
+        out = i.run('check', ok=False).stdout
+        check(out.count('write the domain itself') == 2, out)
+    finally:
+        i.close()
+
+
+@test
+def a_queue_file_that_cannot_be_opened_is_listed():
+    if os.getuid():
+        raise Skip('needs root')
+    with Instance(main='relayhost = [127.0.0.1]:9\n') as i:
+        i.tool('sendmail', '-f', f'alice@{DOMAIN}', 'x@far.example', input=b'Subject: x\n\nx\n')
+        check(wait(lambda: 'status=deferred' in i.log(), 10), 'not deferred')
+        path = [p for p in i.queue() if '/queue/' in p][0]
+        os.chown(path, 0, 0)
+        check(b'cannot be opened' in i.tool('mailq').stdout, i.tool('mailq').stdout)
+        os.chmod(i.root + '/spool/queue', 0)
+        os.chown(i.root + '/spool/queue', 0, 0)
+        i.tool('sendmail', '-f', f'alice@{DOMAIN}', f'bob@{DOMAIN}', input=b'Subject: x\n\nx\n')
+        check(wait(lambda: 'cannot take the message over' in i.log(), 5), 'nothing in the log')
+        i.run('stop')
+        i.run('start')
+        i.wait_mails('bob', 1)
+
+
+@test
 def too_little_room_is_told_before_mail_is_refused():
     with Instance(main='queue_minfree = 1000G\n') as i:
         check('no mail is taken below' in i.run('check').stdout, 'check is silent')
