@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "net/dns/idn.h"
 #include "net/dns/parse.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -67,9 +68,8 @@ nexthop_parse(struct span s, struct nexthop *out)
 		host = span_sub(s, 0, (size_t)end);
 		rest = span_skip(s, (size_t)end);
 	}
-	if (host.n == 0 || host.n >= sizeof(out->host) || !span_printable(host))
+	if (!idn_to_ascii(host, out->host, sizeof(out->host)))
 		return false;
-	memcpy(out->host, host.p, host.n);
 	if (rest.n == 0)
 		return true;
 	out->has_port = true;

@@ -69,6 +69,24 @@ param_mail_auth(struct param_value *v)
 	return true;
 }
 
+/* ---- RFC 6531 ---- */
+
+static bool
+utf8_offered(const struct session *s)
+{
+	(void)s;
+	return hello_announces("SMTPUTF8");
+}
+
+static bool
+param_mail_smtputf8(struct param_value *v)
+{
+	if (v->value.n > 0)
+		return bad_param(v, "SMTPUTF8");
+	v->s->flags |= MAIL_SMTPUTF8;
+	return true;
+}
+
 /* ---- RFC 3461 ---- */
 
 static bool
@@ -129,6 +147,7 @@ static const struct param mail_params[] = {
 	{ "AUTH", param_mail_auth, auth_offered },
 	{ "RET", param_mail_ret, dsn_offered },
 	{ "ENVID", param_mail_envid, dsn_offered },
+	{ "SMTPUTF8", param_mail_smtputf8, utf8_offered },
 };
 
 static const struct param rcpt_params[] = {
@@ -226,13 +245,16 @@ cmd_mail(struct session *s, struct span arg)
 	if (!cut_keyword(&arg, "FROM:"))
 		return reply_make(501, "5.5.4", "Syntax: MAIL FROM:<address>");
 	session_reset(s);
-	st = address_parse_path(arg, ADDRESS_NULL | bare_flag(s), &s->sender, &rest);
+	/* whether UTF-8 is allowed, stands behind the address */
+	st = address_parse_path(arg, ADDRESS_NULL | ADDRESS_UTF8 | bare_flag(s), &s->sender, &rest);
 	if (st != ADDRESS_OK) {
 		session_reset(s);
 		return address_error(st, "5.1.7", "sender");
 	}
 	complete_address(&s->sender);
 	r = take_params(&v, mail_params, NELEMS(mail_params), rest);
+	if (r.code == 0 && !(s->flags & MAIL_SMTPUTF8) && !span_printable(buf_span(&s->sender)))
+		r = address_error(ADDRESS_NEEDS_UTF8, "5.1.7", "sender");
 	if (r.code == 0)
 		r = policy_sender(s, buf_span(&s->sender));
 	if (r.code != 0) {
@@ -266,7 +288,7 @@ cmd_rcpt(struct session *s, struct span arg)
 		return too_many_recipients(s);
 	buf_init(&addr, ADDRESS_MAX + 256);
 	buf_init(&notify, DSN_NOTIFY_MAX);
-	st = address_parse_path(arg, bare_flag(s), &addr, &rest);
+	st = address_parse_path(arg, bare_flag(s) | (s->flags & MAIL_SMTPUTF8 ? ADDRESS_UTF8 : 0), &addr, &rest);
 	if (st != ADDRESS_OK) {
 		r = address_error(st, "5.1.3", "recipient");
 		goto out;

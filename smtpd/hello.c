@@ -75,6 +75,13 @@ size_value(struct buf *out)
 	buf_addf(out, " %llu", (unsigned long long)par.message_size_limit);
 }
 
+/* RFC 9422 4 */
+static void
+limits_value(struct buf *out)
+{
+	buf_addf(out, " RCPTMAX=%u", par.smtpd_recipient_limit);
+}
+
 static const struct {
 	const char *keyword;
 	bool (*offered)(const struct session *s);
@@ -88,7 +95,9 @@ static const struct {
 	{ "ENHANCEDSTATUSCODES", always, NULL },
 	{ "8BITMIME", always, NULL },
 	{ "DSN", always, NULL },
+	{ "SMTPUTF8", always, NULL },
 	{ "CHUNKING", always, NULL },
+	{ "LIMITS", always, limits_value },
 };
 
 bool

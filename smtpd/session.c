@@ -85,9 +85,12 @@ session_reset(struct session *s)
 const char *
 session_protocol(const struct session *s)
 {
-	static const char *const names[] = { "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" };	/* RFC 3848 */
+	static const char *const names[2][4] = {
+		{ "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" },		/* RFC 3848 */
+		{ "UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA" },	/* RFC 6531 4.3 */
+	};
 
-	return s->esmtp ? names[(s->secure ? 2 : 0) + (s->login ? 1 : 0)] : "SMTP";
+	return s->esmtp ? names[!!(s->flags & MAIL_SMTPUTF8)][(s->secure ? 2 : 0) + (s->login ? 1 : 0)] : "SMTP";
 }
 
 void

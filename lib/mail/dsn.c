@@ -134,6 +134,15 @@ is_atom(struct span s)
 }
 
 static bool
+no_controls(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
 decode_orcpt(struct span value, bool raw, struct span *type, struct buf *out)
 {
 	struct span rest = value;
@@ -142,7 +151,10 @@ decode_orcpt(struct span value, bool raw, struct span *type, struct buf *out)
 		return false;
 	if (span_is_nocase(*type, "utf-8"))
 		return decode_utf8(rest, raw, out) && address_utf8_valid(buf_span(out));
-	return dsn_xtext_decode(rest, out) && span_printable(buf_span(out));
+	if (!dsn_xtext_decode(rest, out))
+		return false;
+	/* Postfix has written UTF-8 as rfc822 for long */
+	return raw ? no_controls(buf_span(out)) && address_utf8_valid(buf_span(out)) : span_printable(buf_span(out));
 }
 
 bool

@@ -214,12 +214,14 @@ count_nul(struct span s)
 	return n;
 }
 
+/* A piece of the header, or of the line that turns out to end it. */
 static void
 text(struct linelaw *l, struct span s, struct buf *out)
 {
 	if (s.n == 0)
 		return;
-	l->eight_bit = l->eight_bit || has_8bit(s);
+	if (has_8bit(s))
+		l->eight_bit = l->header_eight_bit = true;
 	l->nul += count_nul(s);
 	l->line += s.n;
 	if (l->line > l->longest)

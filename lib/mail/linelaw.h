@@ -39,7 +39,7 @@ struct linelaw {
 	unsigned has;			/* LINELAW_HAS_* */
 	unsigned hops;			/* Received fields */
 	uint64_t bare_lf, bare_cr, nul;
-	bool eight_bit;
+	bool eight_bit, header_eight_bit;
 	bool cut;			/* some field was longer than header_limit */
 	size_t longest;			/* line, without its end */
 	char message_id[LINELAW_MESSAGE_ID_MAX];	/* "<...>", printable; "" when there was none, or a too long one */

@@ -32,6 +32,7 @@ struct intake {
 	bool active;
 	bool created;			/* dest has begun */
 	bool in_body;
+	bool utf8;			/* the envelope has UTF-8 */
 	char id[QUEUE_ID_LEN + 1];
 	struct queue_envelope env;	/* its spans are in `names` */
 	struct buf names;

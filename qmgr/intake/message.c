@@ -96,6 +96,7 @@ take_address(struct intake *in, struct span s, struct buf *out)
 	st = address_parse(s, ADDRESS_BARE, &a);
 	if (st == ADDRESS_NEEDS_UTF8) {
 		in->env.flags |= MAIL_SMTPUTF8;
+		in->utf8 = true;
 		st = address_parse(s, ADDRESS_UTF8 | ADDRESS_BARE, &a);
 	}
 	if (st != ADDRESS_OK)
@@ -163,7 +164,7 @@ check_room(struct intake *in, uint64_t size_hint)
 static void
 reset(struct intake *in)
 {
-	in->active = in->created = in->in_body = false;
+	in->active = in->created = in->in_body = in->utf8 = false;
 	in->env = (struct queue_envelope){ 0 };
 	in->received = in->written = 0;
 	in->failure = (struct reply){ 0 };
@@ -204,6 +205,7 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 	}
 	buf_init(&canon, ADDRESS_PATH_MAX);
 	buf_init(&words, DSN_NOTIFY_MAX);
+	in->utf8 = in->utf8 || !span_printable(orcpt);
 	if (!take_address(in, addr, &canon)) {
 		fail(in, bad_rcpt);
 	} else if ((orcpt.n && !dsn_orcpt_valid(orcpt, in->env.flags & MAIL_SMTPUTF8)) ||
@@ -343,6 +345,9 @@ add_trailer(struct intake *in)
 {
 	/* what is in the message says whether 8BITMIME is needed, not what the client promised */
 	in->env.flags = in->law.eight_bit ? in->env.flags | MAIL_8BITMIME : in->env.flags & ~(uint32_t)MAIL_8BITMIME;
+	/* and the same for SMTPUTF8: what needs none may go to any server (RFC 6531 3.2) */
+	if (!in->utf8 && !in->law.header_eight_bit)
+		in->env.flags &= ~(uint32_t)MAIL_SMTPUTF8;
 	queue_trailer_envelope(&in->trailer, &in->env);
 	if (!queue_trailer_end(&in->trailer, in->written + in->out.len)) {
 		fail(in, too_many_rcpts);

@@ -9,6 +9,7 @@ ALLOWED = {     # library -> the only binaries that may have it
     'libsasl2': {'auth', 'smtp'},
     'libcrypt.': {'auth', 'merpati'},
     'libunbound': {'smtp', 'smtpd'},
+    'libidn2': {'smtp', 'smtpd'},
     'liblmdb': {'local', 'imap-session', 'pop3-session', 'merpati'},
     'libpcre2': {'smtpd', 'intake', 'qmgr', 'merpati'},
     'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},

@@ -115,4 +115,77 @@ def mail_goes_to_postfix_and_comes_back():
         i.close()
 
 
+def send(port, frm, rcpts, text, options):
+    """through a raw dialogue: smtplib has no word for NOTIFY of one recipient"""
+    with smtplib.SMTP('127.0.0.1', port) as s:
+        s.ehlo()
+        check(s.mail(frm, options)[0] == 250, f'{frm} {options}')
+        for r, notify in rcpts:
+            check(s.rcpt(r, notify)[0] == 250, f'{r} {notify}')
+        check(s.data(text.encode())[0] == 250, 'DATA')
+
+
+def reports(paths):
+    return [t for t in (open(p, errors='replace').read() for p in paths) if 'Action: ' in t]
+
+
+@test
+def wishes_for_reports_go_both_ways():
+    if os.getuid():
+        raise Skip('needs root')
+    if not shutil.which('postfix'):
+        raise Skip('postfix is not installed')
+    i = Instance()
+    try:
+        with Postfix(i.port('smtp'), DOMAIN, i.conf + '/tls') as p:
+            i.configure(f'transport_maps = inline:{{ {{ postfix.test = smtp:[127.0.0.1]:{p.port} }} }}\n')
+            i.start()
+            send(i.port('smtp'), 'alice@' + DOMAIN, [('ann@postfix.test', ['NOTIFY=SUCCESS', 'ORCPT=rfc822;ann+2B@postfix.test'])],
+                 'Subject: out\r\n\r\nbody text\r\n', ['RET=HDRS', 'ENVID=OUT1'])
+            report = open(i.wait_mails('alice', 1)[0]).read()      # from Postfix, which was told
+            for text in ('Original-Envelope-Id: OUT1', 'rfc822;ann+@postfix.test', 'Action: delivered', 'Reporting-MTA: dns; mx.postfix.test'):
+                check(text in report, f'{text!r} is not in {report}')
+            check('body text' not in report, 'RET=HDRS was lost')
+            send(p.port, 'ann@postfix.test', [('bob@' + DOMAIN, ['NOTIFY=SUCCESS', 'ORCPT=rfc822;b+2Bb@x.test'])],
+                 'Subject: back\r\n\r\nbody text\r\n', ['RET=HDRS', 'ENVID=BACK1'])
+            i.wait_mails('bob', 1)
+            check(wait(lambda: reports(p.mails()), 20), 'no report came to postfix')
+            report = reports(p.mails())[0]
+            for text in ('Original-Envelope-Id: BACK1', 'Original-Recipient: rfc822;b+b@x.test', 'Action: delivered'):
+                check(text in report, f'{text!r} is not in {report}')
+            check('body text' not in report, 'RET=HDRS was lost on the way back')
+            check(wait(lambda: not i.queue(), 10), f'left in the queue: {i.queue()}')
+            check(len(i.mails('alice')) == 1, 'alice has more than one report')
+    finally:
+        i.close()
+
+
+@test
+def addresses_in_utf8_go_both_ways():
+    if os.getuid():
+        raise Skip('needs root')
+    if not shutil.which('postfix'):
+        raise Skip('postfix is not installed')
+    i = Instance()
+    try:
+        with Postfix(i.port('smtp'), DOMAIN, i.conf + '/tls') as p:
+            subprocess.run(['postconf', '-c', p.d + '/etc', 'smtputf8_enable=yes', 'smtputf8_autodetect_classes=all',
+                            'virtual_mailbox_maps=inline:{ {änn@postfix.test=ann/} {ann@postfix.test=ann/} }'], check=True)
+            i.configure(f'transport_maps = inline:{{ {{ postfix.test = smtp:[127.0.0.1]:{p.port} }} }}\n'
+                        f'virtual_alias_maps = inline:{{ {{ bøb@{DOMAIN} = bob@{DOMAIN} }} }}\n')
+            i.start()
+            send(i.port('smtp'), 'alice@' + DOMAIN, [('änn@postfix.test', []), ('ünknown@postfix.test', [])],
+                 'Subject: hinüber\r\n\r\nx\r\n', ['SMTPUTF8'])
+            check(wait(lambda: p.mails(), 20), 'nothing came to postfix')
+            check('Subject: hinüber' in open(p.mails()[0]).read(), 'the subject')
+            report = open(i.wait_mails('alice', 1)[0]).read()
+            check('utf-8; ünknown@postfix.test' in report and 'message/global-delivery-status' in report, report)
+            send(p.port, 'änn@postfix.test', [('bøb@' + DOMAIN, [])], 'Subject: zurück\r\n\r\nx\r\n', ['SMTPUTF8'])
+            text = open(i.wait_mails('bob', 1)[0]).read()
+            check('Return-Path: <änn@postfix.test>' in text and 'Subject: zurück' in text and 'with UTF8SMTPS' in text, text)
+            check(wait(lambda: not i.queue(), 10), f'left in the queue: {i.queue()}')
+    finally:
+        i.close()
+
+
 main()

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 
+#include "net/dns/idn.h"
 #include "net/dns/parse.h"
 #include "base/fdio.h"
 #include "base/banned.h"
@@ -109,6 +110,23 @@ test_name_ok(void **state)
 		assert_int_equal(dns_name_ok(span_str(names[i].name)), names[i].ok);
 }
 
+static void
+names_in_utf8(void **state)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "example.org", "example.org" }, { "b\xc3\xbc" "cher.example", "xn--bcher-kva.example" },
+		{ "stra\xc3\x9f" "e.example", "xn--strae-oqa.example" }, { "\xc3.example", NULL }, { "", NULL },
+	};
+	char out[DNS_NAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		assert_int_equal(idn_to_ascii(span_str(rows[i].in), out, sizeof(out)), rows[i].out != NULL);
+		if (rows[i].out)
+			assert_string_equal(out, rows[i].out);
+	}
+}
+
 int
 main(void)
 {
@@ -118,6 +136,7 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_truncated_packets),
 		cmocka_unit_test(test_name_ok),
+		cmocka_unit_test(names_in_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

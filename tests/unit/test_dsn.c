@@ -58,6 +58,8 @@ orcpt(void **state)
 		{ "RFC822;a@b", "RFC822;a@b", true, true },
 		{ "rfc822;a+0Ab", "rfc822;a+0Ab", false, false },	/* CVE-2020-28026 */
 		{ "rfc822;a+00", "rfc822;a+00", false, false },
+		{ "rfc822;b+C3+B8b@c", "rfc822;b\xc3\xb8" "b@c", false, true },
+		{ "rfc822;b+C3", "rfc822;b+C3", false, false },
 		{ "rfc822;", "rfc822;", false, false },
 		{ ";a@b", ";a@b", false, false },
 		{ "rfc822", "rfc822", false, false },

@@ -271,7 +271,7 @@ dialogue(const char *name, struct span in, const char *want)
 #define OK_RCPT "250 2.1.5 Ok\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as QUEUEID\r\n"
-#define MORE "250-8BITMIME\r\n250-DSN\r\n250 CHUNKING\r\n"
+#define MORE "250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=3000\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
 
 static const struct {
@@ -302,6 +302,14 @@ static const struct {
 	    HI HELLO OK_MAIL OK_RCPT "552 5.3.4 Message size exceeds fixed limit\r\n" },
 	{ "what is no chunk", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nBDAT -1\r\nQUIT\r\n",
 	    HI HELLO OK_MAIL OK_RCPT "501 5.5.4 Syntax: BDAT size [LAST]\r\n" },
+	{ "UTF-8", HELO "MAIL FROM:<\xc3\xbc@b\xc3\xbc.example> SMTPUTF8\r\nRCPT TO:<b\xc3\xb6" "b@h.example>\r\nRCPT TO:<\xc3@h.example>\r\nRSET\r\n"
+	    "MAIL FROM:<\xc3\xbc@b.example>\r\nMAIL FROM:<a@b.example> SMTPUTF8=1\r\nMAIL FROM:<\xc3@b.example> SMTPUTF8\r\n"
+	    "MAIL FROM:<>\r\nRCPT TO:<\xc3\xbc@h.example>\r\nQUIT\r\n",
+	    HI HELLO OK_MAIL "550 5.1.1 <b??b@h.example>: Recipient address rejected: User unknown in local recipient table\r\n"
+	    "501 5.1.3 Bad recipient address syntax: bad address syntax\r\n250 2.0.0 Ok\r\n"
+	    "553 5.6.7 sender address has 8-bit characters, which need SMTPUTF8\r\n501 5.5.4 Bad SMTPUTF8 parameter syntax\r\n"
+	    "501 5.1.7 Bad sender address syntax: bad address syntax\r\n" OK_MAIL
+	    "553 5.6.7 recipient address has 8-bit characters, which need SMTPUTF8\r\n" BYE },
 	{ "order", "RCPT TO:<a@b.c>\r\nDATA\r\nMAIL FROM:<>\r\nMAIL FROM:<>\r\nDATA\r\nRSET\r\nRCPT TO:<bob@h.example>\r\nQUIT\r\n",
 	    HI "503 5.5.1 Error: need MAIL command\r\n503 5.5.1 Error: need RCPT command\r\n" OK_MAIL
 	    "503 5.5.1 Error: nested MAIL command\r\n503 5.5.1 Error: need RCPT command\r\n250 2.0.0 Ok\r\n"
@@ -380,7 +388,7 @@ test_nul(void **state)
 
 	(void)state;
 	dialogue("NUL", span_of(in, sizeof(in) - 1), HI HELLO "501 5.5.2 Error: a command has no control characters\r\n"
-	    "553 5.6.7 sender address has 8-bit characters, which need SMTPUTF8\r\n" BYE);
+	    "501 5.1.7 Bad sender address syntax: bad address syntax\r\n" BYE);
 }
 
 static void
