@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Few who hold what many need: slow senders, silent local users, stopped processes (rows 61, 172, 185, 190, 201)."""
-import random, signal, struct, subprocess, time
+import random, re, signal, struct, subprocess, time
 import abuse
 from abuse import *
 
@@ -72,10 +72,18 @@ def packet(name, data):
         s.close()
 
 
+def field(tag, data):
+    return bytes([tag]) + struct.pack('<I', len(data)) + data
+
+
+KINDS = re.findall(r'^MSG\((\w+)', open(TOP + '/lib/service/messages.def').read(), re.M)
+BEGUN = struct.pack('<H', KINDS.index('MAIL')) + field(1, b'a@b.example') + field(11, b'')     # and no end
+
+
 @row
 def row_172_garbage_on_public_sockets():
     rnd = random.Random(172)
-    for name in ('intake', 'qmgr'):
+    for name in ('submit', 'qmgr'):
         for data in [b'\0', b'\xff' * 100, struct.pack('<IIII', 0xffffffff, 0, 1, 2), b'x' * 100000] + [rnd.randbytes(rnd.randrange(1, 300)) for _ in range(30)]:
             packet(name, data)
         for n in range(100 if SANITIZED else 1000):
@@ -93,6 +101,21 @@ def row_202_a_slow_program_writes_to_sendmail():
                        env=dict(os.environ, MERPATI_CONF=I.conf), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=40)
     check(p.returncode == 0, p.stdout)
     I.wait_mails('alice', before + 1)
+
+
+@row(slow=2)
+def row_203_local_users_hold_every_process_for_them():
+    """more links than there are processes for sendmail(1), each with a message that is begun and never goes on"""
+    held = []
+    for _ in range(40):
+        s = public('submit')
+        s.send(BEGUN)
+        held.append(s)
+    time.sleep(1)
+    took = send_one()
+    check(took < 1, f'a message by SMTP waited {took:.1f} s for {len(held)} silent local users')
+    for s in held:
+        s.close()
 
 
 # ---- processes that hang

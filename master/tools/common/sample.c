@@ -116,6 +116,7 @@ static const struct {
 	{ 0, "keyd", "1", "keyd", "private keys", { NULL } },
 	{ 0, "auth", "-", "auth", "passwords", { NULL } },
 	{ 0, "intake", "-", "intake", "new mail into the queue", { NULL } },
+	{ 0, "submit", "-", "submit", "the same for sendmail(1), apart, so that local users cannot use up the others", { NULL } },
 	{ 0, "qmgr", "1", "qmgr", "the queue", { NULL } },
 	{ 0, "smtp", "-", "smtp", "mail to other hosts", { NULL } },
 	{ 0, "local", "-", "local", "mail into mailboxes", { NULL } },

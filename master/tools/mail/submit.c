@@ -50,7 +50,7 @@ bool
 submit_connect(struct submit *s)
 {
 	if (s->fd < 0)
-		s->fd = tool_connect("public", "intake");
+		s->fd = tool_connect("public", "submit");
 	return s->fd >= 0;
 }
 

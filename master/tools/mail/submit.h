@@ -1,4 +1,4 @@
-/* submit.h: one message to intake over run/public/intake. Blocks. */
+/* submit.h: one message to intake over run/public/submit. Blocks. */
 #ifndef TOOLS_SUBMIT_H
 #define TOOLS_SUBMIT_H
 
