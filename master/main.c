@@ -273,6 +273,7 @@ main(int argc, char **argv)
 	master.libexec = *c->par.daemon_directory ? x_strdup(c->par.daemon_directory) : own_directory();
 	if (chdir("/") < 0 || lock_spool(&err) < 0 || !services_apply(c, &err) || !control_start(&err))
 		refuse(&err);
+	reopen_log();			/* started in the foreground, mistakes went to the terminal until here */
 	log_info(NULL, "merpati " MERPATI_VERSION " starts, configuration %s%s", master.confdir,
 	    master.rootless ? "; as an ordinary user: all daemons share one uid" : "");
 	services_tend();
