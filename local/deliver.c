@@ -13,12 +13,13 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/delivered.h"
+#include "mail/envelope.h"
 #include "mail/store/mailstore.h"
 
 #include "base/banned.h"
 
 #define READ_MAX (1u << 20)		/* larger messages are mapped */
-#define HEADER_MAX (256u << 10)		/* how far a loop is looked for */
 #define HEAD_MAX (64u << 10)		/* lines that we put in front */
 #define FRESH_S 30			/* an older message may have been tried before */
 
@@ -72,40 +73,12 @@ message_load(struct message *msg, int fd, uint64_t off, uint64_t len)
 	return true;
 }
 
-/* Has this message been delivered to this address before? (RFC 5321 6.3) */
-static bool
-is_loop(struct span body, struct span address)
-{
-	struct span rest = span_sub(body, 0, HEADER_MAX), line;
-
-	while (span_cut(&rest, '\n', &line)) {
-		line = span_trim_right(line);
-		if (line.n == 0)
-			return false;
-		if (span_starts_nocase(line, "Delivered-To:") && span_eq_nocase(span_trim(span_skip(line, 13)), address))
-			return true;
-	}
-	return false;
-}
-
-/* Addresses come out of the queue file; a control character would make a header of its own. */
-static void
-add_clean(struct buf *b, struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
-}
-
 static void
 build_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head)
 {
 	struct span late = d->late_headers, line;
 
-	buf_adds(head, "Return-Path: <");	/* RFC 5321 4.4: the last one to handle it adds this */
-	add_clean(head, d->sender);
-	buf_adds(head, ">\nDelivered-To: ");
-	add_clean(head, r->address);
-	buf_addc(head, '\n');
+	delivered_head(d->sender, r->address, head);
 	while (msg_list_next(&late, &line)) {
 		buf_addspan(head, line);
 		if (line.n && line.p[line.n - 1] != '\n')
@@ -113,17 +86,18 @@ build_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *h
 	}
 }
 
-static bool
-mailbox_ok(struct span mailbox)
+bool
+mailbox_path(struct span mailbox, struct buf *path)
 {
-	struct span part;
+	struct span rest = mailbox, part;
 
 	if (mailbox.n == 0 || mailbox.n > 512 || memchr(mailbox.p, 0, mailbox.n))
 		return false;
-	while (span_cut(&mailbox, '/', &part))
+	while (span_cut(&rest, '/', &part))
 		if (part.n == 0 || part.p[0] == '.')
 			return false;
-	return true;
+	buf_addf(path, "%.*s/Maildir", SPAN_FMT(mailbox));
+	return !path->over;
 }
 
 static struct outcome
@@ -172,11 +146,11 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 	build_head(d, r, &head);
 	if (place->home)
 		buf_adds(&path, place->home_mailbox);
-	else if (mailbox_ok(r->mailbox))
-		buf_addf(&path, "%.*s/Maildir", SPAN_FMT(r->mailbox));
+	else if (!mailbox_path(r->mailbox, &path))
+		buf_reset(&path);
 	while (path.len > 1 && path.p[path.len - 1] == '/')
 		buf_truncate(&path, path.len - 1);
-	if (is_loop(msg->body, r->address)) {
+	if (delivered_before(msg->body, r->address)) {
 		o = outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(r->address));
 	} else if (path.len == 0 || path.p[0] == '/' || path.over || head.over) {
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");
@@ -192,7 +166,7 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 			.body = msg->body,
 			.body_crlf_size = msg->crlf_size,
 			/* a second attempt needs a first one: by a process that is gone, or some time ago */
-			.maybe_repeated = arrival <= place->started || now - arrival > FRESH_S,
+			.maybe_repeated = arrival <= place->started || now - arrival > FRESH_S || d->flags & MAIL_REPEATED,
 		};
 
 		o = store(&m, id);

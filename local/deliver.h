@@ -3,6 +3,7 @@
 #define LOCAL_DELIVER_H
 
 #include "mail/outcome.h"
+#include "mail/store/mailstore.h"
 #include "service/message.h"
 
 /* The message in memory: read when it is small, mapped when it is large. */
@@ -27,6 +28,9 @@ struct delivery_place {
 	const char *home_mailbox, *host;
 	int64_t started;		/* of this process */
 };
+
+/* Appends "DIR/Maildir" of a virtual mailbox; false: not a directory below the base. */
+bool mailbox_path(struct span mailbox, struct buf *path) CHECKED;
 
 struct outcome deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
     const struct delivery_place *place);

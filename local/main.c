@@ -1,7 +1,8 @@
 /*
  * local: puts messages into Maildirs, as the user who owns them. qmgr hands
- * over each message by descriptor; nothing of the queue can be reached. Trusts
- * qmgr for the recipients, nobody for the message.
+ * over each message by descriptor; nothing of the queue can be reached. Or, as the
+ * service `virtual`, opens files for intake, which writes them (lend.c). Trusts
+ * qmgr and intake for the recipients, nobody for the message.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "deliver.h"
+#include "lend.h"
 #include "mail/store/mailstore.h"
 #include "service/service.h"
 
@@ -87,6 +89,10 @@ serve(int fd, unsigned role)
 	struct msg m;
 	bool ok = true;
 
+	if (role == R_INTAKE) {
+		lend_serve(fd, place.host);
+		return;
+	}
 	while (ok && service_recv(fd, role, R_LOCAL, &m) == MSG_OK) {
 		ok = m.kind == MSG_DELIVER && deliver(fd, &m.DELIVER);
 		if (!ok)

@@ -19,6 +19,7 @@ const struct daemon_kind daemon_kinds[] = {
 	{ "auth",   "auth",         "auth",   R_AUTH,         HOW_SERVER,  false, true,  1, 32 },
 	{ "intake", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 1, 100 },
 	{ "submit", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 0, 20 },
+	{ "virtual", "local",       "vmail",  R_LOCAL,        HOW_SERVER,  false, false, 1, 150 },
 	{ "smtpd",  "smtpd",        "smtpd",  R_SMTPD,        HOW_INET,    false, true,  1, 4 },
 	{ "imapd",  "imapd",        "imapd",  R_IMAPD,        HOW_INET,    false, true,  1, 4 },
 	{ "pop3d",  "pop3d",        "pop3d",  R_POP3D,        HOW_INET,    false, true,  1, 4 },

@@ -33,4 +33,19 @@ struct dest_file {
 };
 void dest_file_init(struct dest_file *f);
 
+/*
+ * A file in a mailbox: set mailbox and arrival before create(), write() the whole message
+ * at once. Answers of the local are waited for a few seconds; link is -1 after a failure of it.
+ */
+struct dest_mailbox {
+	struct dest d;
+	int link, fd;
+	const char *id;
+	struct span mailbox;		/* borrowed */
+	uint64_t arrival, size, crlf_size;
+	bool open;			/* local keeps a file for us */
+	bool linking;			/* it was asked to link: the message may be in the mailbox */
+};
+void dest_mailbox_init(struct dest_mailbox *f, int link);
+
 #endif

@@ -6,6 +6,7 @@
 #define INTAKE_INTAKE_H
 
 #include "dest.h"
+#include "direct.h"
 #include "mail/linelaw.h"
 #include "mail/queuefile.h"
 #include "seen.h"
@@ -24,6 +25,7 @@ struct intake {
 	/* of the process */
 	struct dest *dest;
 	uint32_t instance;
+	struct direct *direct;		/* NULL: everything goes by the queue */
 	uint64_t free_checked, free_bytes;	/* when the free space was looked at, and what it was */
 	/* of the link */
 	unsigned role;			/* of the peer */
@@ -33,6 +35,8 @@ struct intake {
 	bool created;			/* dest has begun */
 	bool in_body;
 	bool utf8;			/* the envelope has UTF-8 */
+	bool notify;			/* a recipient has a NOTIFY */
+	bool delivered;			/* it is in its mailbox: no queue file, nothing for qmgr */
 	char id[QUEUE_ID_LEN + 1];
 	struct queue_envelope env;	/* its spans are in `names` */
 	struct buf names;
@@ -63,6 +67,7 @@ void intake_abort(struct intake *in);
 /* A whole link: messages until its end. recv and links are given, for tests. */
 struct intake_links {
 	int qmgr;			/* -1: gone */
+	bool (*renew)(const struct intake *in);	/* may be NULL. True: the process shall end, a fresh one has all its links */
 	enum msg_result (*recv)(int fd, unsigned from, unsigned to, struct msg *m, bool within);	/* within: inside a message */
 };
 void intake_serve(struct intake *in, struct intake_links *l, int fd);

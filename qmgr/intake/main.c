@@ -3,14 +3,18 @@
  * size limit, the hop limit and the fsync; an answer of 250 means that the
  * message is durable. Reads from smtpd, bounce and any local user's sendmail(1).
  */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/fdio.h"
+#include "base/log.h"
 #include "intake.h"
+#include "service/resolver.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -20,7 +24,12 @@
 #define PUBLIC_IDLE_MS 10000
 #define PUBLIC_PART_MS 300000
 
+/* Without its local an intake queues what it could deliver directly; this long, then a fresh one takes its place. */
+#define WITHOUT_LOCAL_MS 60000
+
 static struct intake intake;
+static struct direct direct;
+static uint64_t started;
 static struct dest_file file;
 static struct intake_links links = { .qmgr = -1 };
 
@@ -37,6 +46,26 @@ connect_qmgr(void)
 }
 
 static void
+connect_virtual(void)
+{
+	int link;
+
+	if (!par.direct_delivery || span_trim(span_str(par.virtual_mailbox_domains)).n == 0)
+		return;
+	link = service_connect("virtual");
+	if (link < 0)
+		log_warn(NULL, "cannot connect to virtual: %s; all mail goes by the queue", strerror(errno));
+	direct_init(&direct, link, resolver_open());
+	intake.direct = &direct;
+}
+
+static bool
+renew(const struct intake *in)
+{
+	return in->direct && direct_lost(in->direct) && clock_mono_ms() - started > WITHOUT_LOCAL_MS;
+}
+
+static void
 open_intake(void)
 {
 	struct buf dir;
@@ -49,6 +78,8 @@ open_intake(void)
 	intake_init(&intake, &file.d, instance_number(dir.p));
 	buf_fini(&dir);
 	connect_qmgr();
+	connect_virtual();
+	started = clock_mono_ms();
 }
 
 /* Between messages the process may be told to end; within one it finishes. */
@@ -69,7 +100,7 @@ serve(int fd, unsigned role)
 {
 	intake.role = role;
 	intake_serve(&intake, &links, fd);
-	if (links.qmgr < 0)
+	if (links.qmgr < 0 || renew(&intake))
 		service_retire();
 }
 
@@ -89,5 +120,6 @@ main(int argc, char **argv)
 	};
 
 	links.recv = receive;
+	links.renew = renew;
 	return service_main(&svc, argc, argv);
 }

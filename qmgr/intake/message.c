@@ -165,6 +165,7 @@ static void
 reset(struct intake *in)
 {
 	in->active = in->created = in->in_body = in->utf8 = false;
+	in->notify = in->delivered = false;
 	in->env = (struct queue_envelope){ 0 };
 	in->received = in->written = 0;
 	in->failure = (struct reply){ 0 };
@@ -213,6 +214,7 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 		fail(in, bad_dsn);
 	} else if (!seen_before(&in->seen, &in->trailer.b, buf_span(&canon), in->trailer.b.len + QUEUE_RCPT_TEXT)) {
 		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, buf_span(&words));
+		in->notify = in->notify || words.len > 0;
 		if (in->trailer.rcpts == 1)
 			buf_addspan(&in->first_rcpt, buf_span(&canon));
 	}
@@ -398,11 +400,14 @@ intake_end(struct intake *in)
 {
 	end_body(in);
 	in->size = in->written + in->out.len;
+	in->active = false;
+	in->delivered = !in->failure.code && in->direct && direct_deliver(in->direct, in);
+	if (in->delivered)
+		return accepted;
 	if (!in->failure.code)
 		add_trailer(in);
 	flush(in);
 	commit(in);
-	in->active = false;
 	return in->failure.code ? in->failure : accepted;
 }
 
@@ -413,8 +418,11 @@ intake_after(struct intake *in, const struct reply *r)
 		log_info(in->id, "refused: %u %s %s", (unsigned)r->code, r->dsn, r->text);
 		return;
 	}
-	in->dest->ops->release(in->dest);
+	if (!in->delivered)
+		in->dest->ops->release(in->dest);
 	log_message(in);
+	if (in->delivered)
+		direct_log(in->direct, in);
 }
 
 void

@@ -30,14 +30,14 @@ finish(struct intake *in, struct intake_links *l, int fd)
 		done.id = span_str(in->id);
 	}
 	answered = msg_send(fd, MSG_MAIL_DONE, &done);
-	if (r.code == 250)
+	if (r.code == 250 && !in->delivered)
 		told = msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) });
 	intake_after(in, &r);
 	if (!told) {
 		log_warn(in->id, "the link to qmgr is dead; it will find the message when the next intake starts");
 		close_fd(&l->qmgr);
 	}
-	return answered && told;
+	return answered && told && !(l->renew && l->renew(in));
 }
 
 static bool

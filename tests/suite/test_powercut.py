@@ -2,7 +2,7 @@
 """Power cut, and kill -9, at every system call of the accept path, on ext4 and XFS. (release build only)
 
 The suite runs on a file system of its own in a loop device. strace stops one daemon at the K-th call of a kind while a
-message is on its way; everything is frozen; the file system is shut down without (or with) a last flush of its journal;
+message is on its way, by the queue or straight into the mailbox; everything is frozen; the file system is shut down without (or with) a last flush of its journal;
 all processes are killed; then the image is mounted again and the suite started: what was acknowledged must be delivered,
 whole and once, and what was not may be there whole or not at all.
 
@@ -157,7 +157,8 @@ def play(disk, i, daemon, call, k, how, acked):
     check(not left, f'left in the queue: {left}')        # what an intake had begun is removed later, it is no message
 
 
-def enumerate_cuts(kind):
+def enumerate_cuts(kind, direct):
+    """direct: intake writes into the mailbox; else through the queue"""
     if os.getuid():
         raise Skip('needs root')
     if not shutil.which('mkfs.' + kind) or not shutil.which('strace'):
@@ -167,16 +168,17 @@ def enumerate_cuts(kind):
     disk = Disk(kind)
     i, n, acked = None, 0, set()
     try:
-        i = Instance(directory=disk.mnt, users=('bob',), main='message_size_limit = 1M\n')
+        i = Instance(directory=disk.mnt, users=('bob',), main=f'message_size_limit = 1M\ndirect_delivery = {"yes" if direct else "no"}\n')
         i.dir = disk.tmp                # traces lie outside of the file system that is cut
         i.start()
         send(i, 'warm', acked)          # the mailbox exists, the agents run
         i.wait_mails('bob', 1)
         sh('sync', '-f', disk.mnt)      # the configuration is not what is tested
         points = []
-        for d in ('intake', 'qmgr', 'local'):
+        for d in ('intake', 'local') if direct else ('intake', 'qmgr', 'local'):
             points += [(d, c, k) for c, k in record(i, d)]
         check(len([p for p in points if p[1] == 'fsync']) >= 2, f'hardly anything recorded: {points}')
+        check(direct == ('(direct)' in i.log()), 'the wrong way was taken')
         for p in points:
             hows = ('cut', 'flush', 'kill') if ALL else (('cut', 'flush', 'kill')[n % 3],)
             for how in hows:
@@ -185,7 +187,7 @@ def enumerate_cuts(kind):
                 wait(lambda: f'before-{n}' in whole(i), 5)
                 play(disk, i, *p, how, acked)
                 n += 1
-        print(f'# {kind}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
+        print(f'# {kind}{", direct" if direct else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
     finally:
         if i:
             i.own = False
@@ -194,11 +196,19 @@ def enumerate_cuts(kind):
 
 
 @test
-def power_cut_at_every_call_on_ext4(): enumerate_cuts('ext4')
+def power_cut_at_every_call_on_ext4(): enumerate_cuts('ext4', False)
 
 
 @test
-def power_cut_at_every_call_on_xfs(): enumerate_cuts('xfs')
+def power_cut_at_every_call_on_xfs(): enumerate_cuts('xfs', False)
+
+
+@test
+def power_cut_at_every_call_of_a_direct_delivery_on_ext4(): enumerate_cuts('ext4', True)
+
+
+@test
+def power_cut_at_every_call_of_a_direct_delivery_on_xfs(): enumerate_cuts('xfs', True)
 
 
 main()

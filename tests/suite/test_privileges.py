@@ -72,6 +72,7 @@ def the_map_of_trust_is_the_directory():
                 st = os.stat(f'{i.root}/run/{c}/{s}')
                 check((st.st_uid, grp.getgrgid(st.st_gid).gr_name, stat.S_IMODE(st.st_mode)) == (0, 'merpati-' + c, 0o660), f'run/{c}/{s}: {st}')
         check(sorted(os.listdir(i.root + '/run/smtpd')) == ['auth', 'intake', 'keyd'], 'run/smtpd')
+        check(sorted(os.listdir(i.root + '/run/intake')) == ['qmgr', 'virtual'], 'run/intake')
         check(stat.S_IMODE(os.stat(i.conf + '/secrets.cdb').st_mode) == 0o600, 'secrets.cdb')
         check(stat.S_IMODE(os.stat(i.conf + '/tls/key.pem').st_mode) == 0o600, 'key.pem')
 

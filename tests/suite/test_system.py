@@ -70,14 +70,14 @@ def the_log_in_json_has_one_object_a_line():
         with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
             s.sendmail('x@y.example', ['bob@' + DOMAIN], 'Subject: "json" \\ \x7f\r\n\r\nx\r\n')
         i.wait_mails('bob', 1)
-        rows = [json.loads(l) for l in wait(lambda: 'removed' in i.log() and i.log(), 5).splitlines()]
+        rows = [json.loads(l) for l in wait(lambda: '"status"' in i.log() and i.log(), 5).splitlines()]
         check(all({'time', 'level', 'daemon', 'pid'} <= set(r) for r in rows), 'fields')
         check(any(r.get('to') == 'bob@' + DOMAIN and r.get('status') for r in rows), 'the delivery')
 
 
 @test
-def one_story_by_one_id():
-    with Instance() as i:
+def one_story_by_one_id(direct='no', last='removed'):
+    with Instance(main=f'direct_delivery = {direct}\n') as i:
         with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
             s.ehlo()
             s.mail('x@y.example')
@@ -85,10 +85,14 @@ def one_story_by_one_id():
             code, text = s.data('Subject: story\r\n\r\nx\r\n')
         qid = text.decode().split()[-1]
         i.wait_mails('bob', 1)
-        log = wait(lambda: f'{qid}: removed' in i.log() and i.log(), 5)
-        for want in ('client=', 'message-id=', 'from=<x@y.example>', f'to=<bob@{DOMAIN}>', 'removed'):
+        log = wait(lambda: f'{qid}: {last}' in i.log() and i.log(), 5)
+        for want in ('client=', 'message-id=', 'from=<x@y.example>', f'to=<bob@{DOMAIN}>, relay=virtual, delay=', last):
             check([l for l in log.splitlines() if f'{qid}: {want}' in l], f'no line "{qid}: {want}"')
         check(qid in i.mails('bob')[0] and f'id {qid}' in open(i.mails('bob')[0]).read(), 'the id is not in the mailbox')
+
+
+@test
+def one_story_by_one_id_without_the_queue(): one_story_by_one_id('yes', f'to=<bob@{DOMAIN}>')
 
 
 @test

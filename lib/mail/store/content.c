@@ -38,19 +38,6 @@ mailtext_fini(struct mailtext *t)
 	buf_fini(&t->own);
 }
 
-uint64_t
-mailtext_crlf_size(struct span lf)
-{
-	const char *p = lf.p, *end = lf.p + lf.n;
-	uint64_t size = lf.n;
-
-	while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
-		size += p == lf.p || p[-1] != '\r';
-		p++;
-	}
-	return size;
-}
-
 /* Open a message; when another session renamed it, look where it is now. */
 static int
 open_message(struct mailfolder *f, size_t index)

@@ -6,6 +6,9 @@
  * meets its own file: by EEXIST in new/, and, where a session may have given it
  * another name meanwhile, by a look that costs one stat when nothing changed in
  * the directory since the message arrived.
+ *
+ * The same for a file that somebody else writes (mailstore_direct_*): its name in
+ * tmp/ is another, so that a writer who is late meets only his own file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "mail/delivered.h"
 #include "mail/store/driver.h"
 
 #include "base/banned.h"
@@ -85,14 +89,10 @@ into_new(struct delivery *v)
 	return true;
 }
 
-/* tmp/ and new/: true when the file is there and durable. */
-static bool
-make_file(struct delivery *v)
+static int
+create_tmp(struct delivery *v)
 {
-	const struct mail_delivery *d = v->d;
-	char dir[DRIVER_PATH_MAX];
-	int fd, err;
-	bool ok;
+	int fd;
 
 	v->step = "create";
 	fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -100,6 +100,29 @@ make_file(struct delivery *v)
 		unlink(v->tmp);
 		fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	}
+	return fd;
+}
+
+static bool
+sync_new(struct delivery *v)
+{
+	char dir[DRIVER_PATH_MAX];
+
+	if (driver_path(dir, v->d->path, "new", "") && fsync_dir(AT_FDCWD, dir))
+		return true;
+	v->step = "fsync of new/";
+	return false;
+}
+
+/* tmp/ and new/: true when the file is there and durable. */
+static bool
+make_file(struct delivery *v)
+{
+	const struct mail_delivery *d = v->d;
+	int fd, err;
+	bool ok;
+
+	fd = create_tmp(v);
 	if (fd < 0)
 		return false;
 	v->step = "write";
@@ -120,27 +143,25 @@ make_file(struct delivery *v)
 	if (!ok && err != EEXIST)
 		return false;
 	/* also after EEXIST: the first attempt may have died before its fsync of new/ */
-	if (!driver_path(dir, d->path, "new", ""))
+	if (!sync_new(v))
 		return false;
-	if (!fsync_dir(AT_FDCWD, dir)) {
-		v->step = "fsync of new/";
-		return false;
-	}
 	errno = err;
 	return ok;
 }
 
+/* The names in tmp/ (with `mark` in front) and in new/. */
 static bool
-set_names(struct delivery *v)
+set_names(struct delivery *v, const char *mark, uint64_t size, uint64_t crlf_size)
 {
 	const struct mail_delivery *d = v->d;
-	uint64_t head_crlf = mailtext_crlf_size(d->head);
-	struct filename name = { .has_size = true, .has_crlf = true, .size = d->head.n + d->body.n,
-	    .crlf_size = head_crlf + d->body_crlf_size };
+	struct filename name = { .has_size = true, .has_crlf = true, .size = size, .crlf_size = crlf_size };
+	char tmp[FILENAME_MAX_ + 8];
 
+	buf_reset(&v->base);
 	filename_delivery_base(&v->base, d->arrival, d->queue_id, d->rcpt, d->host);
 	name.base = buf_span(&v->base);
-	return filename_format(&name, false, v->name) && driver_path(v->tmp, d->path, "tmp", buf_cstr(&v->base)) &&
+	snprintf(tmp, sizeof(tmp), "%s%s", mark, buf_cstr(&v->base));
+	return filename_format(&name, false, v->name) && driver_path(v->tmp, d->path, "tmp", tmp) &&
 	    driver_path(v->path, d->path, "new", v->name);
 }
 
@@ -152,7 +173,7 @@ mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 	int err = 0;
 
 	buf_init(&v.base, FILENAME_MAX_);
-	if (!set_names(&v)) {
+	if (!set_names(&v, "", d->head.n + d->body.n, mailtext_crlf_size(d->head) + d->body_crlf_size)) {
 		err = ENAMETOOLONG;
 	} else if (d->maybe_repeated && (is_in(&v, PLACE_CUR) || is_in(&v, PLACE_NEW))) {
 		err = EEXIST;
@@ -170,4 +191,65 @@ mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 	buf_fini(&v.base);
 	errno = err;
 	return r;
+}
+
+/* ---- a file that somebody else writes ---- */
+
+#define DIRECT_MARK "D"
+
+static enum store_result
+direct_end(struct delivery *v, int err, struct buf *cause)
+{
+	if (err)
+		buf_addf(cause, "%s %s: %s", v->step, v->d->path, strerror(err));
+	buf_fini(&v->base);
+	errno = err;
+	return err ? driver_errno(err) : STORE_OK;
+}
+
+enum store_result
+mailstore_direct_open(const struct mail_delivery *d, int *fd, struct buf *cause)
+{
+	struct delivery v = { .d = d, .step = "name" };
+	int err = 0;
+
+	*fd = -1;
+	buf_init(&v.base, FILENAME_MAX_);
+	if (!set_names(&v, DIRECT_MARK, 0, 0)) {
+		err = ENAMETOOLONG;
+	} else if ((*fd = create_tmp(&v)) < 0) {
+		err = errno;
+		if (err == ENOENT && d->create && driver_make_maildir(d->path, true))
+			err = (*fd = create_tmp(&v)) < 0 ? errno : 0;
+	}
+	return direct_end(&v, err, cause);
+}
+
+enum store_result
+mailstore_direct_link(const struct mail_delivery *d, uint64_t size, uint64_t crlf_size, struct buf *cause)
+{
+	struct delivery v = { .d = d, .step = "name" };
+	int err = 0;
+
+	buf_init(&v.base, FILENAME_MAX_);
+	if (!set_names(&v, DIRECT_MARK, size, crlf_size)) {
+		err = ENAMETOOLONG;
+	} else if (v.step = "rename", !into_new(&v)) {
+		err = errno;
+		unlink(v.tmp);
+	} else if (!sync_new(&v)) {
+		err = errno;
+	}
+	return direct_end(&v, err, cause);
+}
+
+void
+mailstore_direct_drop(const struct mail_delivery *d)
+{
+	struct delivery v = { .d = d };
+
+	buf_init(&v.base, FILENAME_MAX_);
+	if (set_names(&v, DIRECT_MARK, 0, 0))
+		unlink(v.tmp);
+	buf_fini(&v.base);
 }

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "base/buf.h"
+#include "mail/delivered.h"
 
 #define MAILSTORE_NAME_MAX 200		/* bytes of a folder's name */
 #define MAILSTORE_DEPTH_MAX 20		/* levels */
@@ -170,12 +170,6 @@ enum store_result mailfolder_read(struct mailfolder *f, size_t index, struct mai
 /* Only up to and with the empty line behind the header (at most `max` bytes of it): cheap for large messages. */
 enum store_result mailfolder_read_head(struct mailfolder *f, size_t index, size_t max, struct mailtext *t);
 
-/*
- * Bytes that LF text has when sent: a CR goes in front of every LF that has none.
- * crlf_size is counted so, and every sender must convert so.
- */
-uint64_t mailtext_crlf_size(struct span lf);
-
 /* ---- changes ---- */
 enum mailflag_op { MAILFLAG_SET, MAILFLAG_ADD, MAILFLAG_REMOVE };
 /*
@@ -238,5 +232,14 @@ struct mail_delivery {
 };
 /* Durable in new/ on STORE_OK. STORE_EXISTS: it was delivered before. Otherwise errno and `cause` tell. */
 enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *cause);
+
+/*
+ * The same in two steps, for a file that another process writes and makes durable in
+ * between (head, body and maybe_repeated are not used). open: *fd is new, empty, the caller's. link:
+ * durable in new/ on STORE_OK. drop: nothing remains.
+ */
+enum store_result mailstore_direct_open(const struct mail_delivery *d, int *fd, struct buf *cause);
+enum store_result mailstore_direct_link(const struct mail_delivery *d, uint64_t size, uint64_t crlf_size, struct buf *cause);
+void mailstore_direct_drop(const struct mail_delivery *d);
 
 #endif

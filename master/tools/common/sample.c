@@ -120,6 +120,7 @@ static const struct {
 	{ 0, "qmgr", "1", "qmgr", "the queue", { NULL } },
 	{ 0, "smtp", "-", "smtp", "mail to other hosts", { NULL } },
 	{ 0, "local", "-", "local", "mail into mailboxes", { NULL } },
+	{ 0, "virtual", "-", "virtual", "mail that intake writes into mailboxes of virtual users by itself", { NULL } },
 	{ 0, "bounce", "-", "bounce", "reports", { NULL } },
 	{ 0, "imap", "-", "imap", "one for each IMAP login", { NULL } },
 	{ 0, "pop3", "-", "pop3", "one for each POP3 login", { NULL } },

@@ -1,0 +1,52 @@
+/* delivered.c: the head of a delivered message. Addresses and message are those of strangers. */
+#include "mail/delivered.h"
+
+#include "base/banned.h"
+
+#define HEADER_MAX (256u << 10)		/* how far a loop is looked for */
+
+uint64_t
+mailtext_crlf_size(struct span lf)
+{
+	const char *p = lf.p, *end = lf.p + lf.n;
+	uint64_t size = lf.n;
+
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
+		size += p == lf.p || p[-1] != '\r';
+		p++;
+	}
+	return size;
+}
+
+/* Addresses come out of an envelope; a control character would make a header of its own. */
+static void
+add_clean(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+}
+
+void
+delivered_head(struct span sender, struct span address, struct buf *head)
+{
+	buf_adds(head, "Return-Path: <");	/* RFC 5321 4.4: the last one to handle it adds this */
+	add_clean(head, sender);
+	buf_adds(head, ">\nDelivered-To: ");
+	add_clean(head, address);
+	buf_addc(head, '\n');
+}
+
+bool
+delivered_before(struct span body, struct span address)
+{
+	struct span rest = span_sub(body, 0, HEADER_MAX), line;
+
+	while (span_cut(&rest, '\n', &line)) {
+		line = span_trim_right(line);
+		if (line.n == 0)
+			return false;
+		if (span_starts_nocase(line, "Delivered-To:") && span_eq_nocase(span_trim(span_skip(line, 13)), address))
+			return true;
+	}
+	return false;
+}

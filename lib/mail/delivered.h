@@ -1,0 +1,19 @@
+/* delivered.h: what the last hand does to a message on its way into a mailbox, whoever writes the file. */
+#ifndef MAIL_DELIVERED_H
+#define MAIL_DELIVERED_H
+
+#include "base/buf.h"
+
+/*
+ * Bytes that LF text has when sent: a CR goes in front of every LF that has none.
+ * The W= of a file's name is counted so, and every sender must convert so.
+ */
+uint64_t mailtext_crlf_size(struct span lf);
+
+/* Return-Path and Delivered-To, LF ends. Control characters become '?'. */
+void delivered_head(struct span sender, struct span address, struct buf *head);
+
+/* Has this message been delivered to this address before (RFC 5321 6.3)? Looks at 256 KiB of its header. */
+bool delivered_before(struct span body, struct span address);
+
+#endif

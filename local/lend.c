@@ -1,0 +1,142 @@
+/*
+ * lend.c: files of virtual mailboxes for intake, which writes them. Born here, so
+ * that the owner is right; the descriptor goes to intake, and when that has made the
+ * message durable the file is renamed into new/. Trusts intake for mailbox and sizes.
+ *
+ *   state     DIRECT        DIRECT_LINK     DIRECT_DROP
+ *   idle      open          close the link  nothing
+ *   open      close         link: idle      drop: idle
+ */
+#include "lend.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "mail/store/mailstore.h"
+#include "service/service.h"
+
+#include "base/banned.h"
+
+#define ID_MAX 64
+
+void
+lend_init(struct loan *x)
+{
+	*x = (struct loan){ .open = false };
+	buf_init(&x->path, 2048);
+	buf_init(&x->id, ID_MAX);
+}
+
+void
+lend_fini(struct loan *x)
+{
+	lend_drop(x);
+	buf_fini(&x->path);
+	buf_fini(&x->id);
+}
+
+/* What does not work here is tried again by way of the queue, which tells of it. */
+static int
+failed(const struct loan *x, const struct buf *cause)
+{
+	int err = errno ? errno : EIO;
+
+	log_warn(x->id.len ? buf_cstr(&x->id) : NULL, "not delivered directly: %s", cause->len ? cause->p : strerror(err));
+	return err;
+}
+
+int
+lend_open(struct loan *x, const struct msg_DIRECT *m, const char *host, int *fd)
+{
+	struct buf cause;
+	int err = 0;
+
+	*fd = -1;
+	buf_reset(&x->path);
+	buf_reset(&x->id);
+	buf_addspan(&x->id, m->id);
+	if (x->id.over || m->id.n == 0 || m->arrival > INT64_MAX || !mailbox_path(m->mailbox, &x->path))
+		return EINVAL;
+	x->d = (struct mail_delivery){ .path = buf_cstr(&x->path), .create = true, .queue_id = buf_span(&x->id),
+		.rcpt = 0, .arrival = (int64_t)m->arrival, .host = host };
+	buf_init(&cause, 8192);
+	if (mailstore_direct_open(&x->d, fd, &cause) != STORE_OK)
+		err = failed(x, &cause);
+	buf_fini(&cause);
+	x->open = err == 0;
+	return err;
+}
+
+int
+lend_link(struct loan *x, const struct msg_DIRECT_LINK *m)
+{
+	struct buf cause;
+	int err = 0;
+
+	x->open = false;
+	buf_init(&cause, 8192);
+	if (mailstore_direct_link(&x->d, m->size, m->crlf_size, &cause) != STORE_OK)
+		err = failed(x, &cause);
+	buf_fini(&cause);
+	return err;
+}
+
+void
+lend_drop(struct loan *x)
+{
+	if (x->open)
+		mailstore_direct_drop(&x->d);
+	x->open = false;
+}
+
+static bool
+take(struct loan *x, int link, const struct msg *m, const char *host)
+{
+	struct msg_DIRECT_FILE file;
+	struct msg_DIRECT_DONE done;
+	bool sent;
+
+	if (m->kind == MSG_DIRECT && !x->open) {
+		file.error = (uint32_t)lend_open(x, &m->DIRECT, host, &file.fd);
+		sent = msg_send(link, MSG_DIRECT_FILE, &file);
+		close_fd(&file.fd);
+		return sent;
+	}
+	if (m->kind == MSG_DIRECT_LINK && x->open) {
+		done.error = (uint32_t)lend_link(x, &m->DIRECT_LINK);
+		return msg_send(link, MSG_DIRECT_DONE, &done);
+	}
+	lend_drop(x);
+	return m->kind == MSG_DIRECT_DROP;
+}
+
+/* An intake that has nothing to do keeps its link: only its end, or being told to, ends this process. */
+static enum msg_result
+receive(int link, struct msg *m, bool within)
+{
+	struct pollfd p = { .fd = link, .events = POLLIN };
+	enum msg_result r;
+
+	if (within)
+		return msg_recv(link, R_INTAKE, R_LOCAL, m);
+	do
+		r = service_recv(link, R_INTAKE, R_LOCAL, m);
+	while (r == MSG_END && !service_retiring() && poll(&p, 1, 0) == 0);
+	return r;
+}
+
+void
+lend_serve(int fd, const char *host)
+{
+	struct loan x;
+	struct msg m;
+
+	lend_init(&x);
+	while (receive(fd, &m, x.open) == MSG_OK)
+		if (!take(&x, fd, &m, host))
+			break;
+	lend_fini(&x);
+}

@@ -1,0 +1,155 @@
+/* direct.c: which messages go straight into a mailbox, and the log's lines about them. */
+#include "direct.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "intake.h"
+#include "mail/delivered.h"
+#include "mail/envelope.h"
+#include "mail/resolve.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define REFRESH_MS 1000			/* as in qmgr: how long a replaced table may stay unseen */
+#define ARENA_MAX (256 * 1024)
+#define HEAD_MAX 2048
+
+/* Flags that ask for nothing beyond the delivery. */
+#define PLAIN (MAIL_8BITMIME | MAIL_SMTPUTF8 | MAIL_RET_FULL | MAIL_RET_HDRS | MAIL_SUBMISSION | MAIL_BARE_LF_REJECT)
+
+void
+direct_init(struct direct *d, int link, struct resolver *resolver)
+{
+	*d = (struct direct){ .resolver = resolver, .was_linked = link >= 0 };
+	dest_mailbox_init(&d->to, link);
+	arena_init(&d->arena, ARENA_MAX);
+}
+
+void
+direct_fini(struct direct *d)
+{
+	resolver_free(d->resolver);
+	arena_fini(&d->arena);
+}
+
+bool
+direct_lost(const struct direct *d)
+{
+	return d->was_linked && d->to.link < 0;
+}
+
+static void
+refresh_tables(struct direct *d)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (d->refreshed && now - d->refreshed < REFRESH_MS)
+		return;
+	resolver_refresh(d->resolver);
+	d->refreshed = now;
+}
+
+static bool
+has_extension(struct span address)
+{
+	struct span local = span_sub(address, 0, (size_t)(span_rfind(address, '@') < 0 ? 0 : span_rfind(address, '@')));
+
+	for (const char *c = par.recipient_delimiter; *c; c++)
+		if (span_find(local, *c) > 0)
+			return true;
+	return false;
+}
+
+/* The mailbox of the only recipient, if there is nothing to decide about it. */
+static bool
+find_mailbox(struct direct *d, const struct intake *in)
+{
+	struct span address = buf_span(&in->first_rcpt);
+	struct resolved *out;
+	struct buf text;
+	size_t n = 0;
+	bool ok;
+
+	if (in->trailer.rcpts != 1 || in->notify || in->env.flags & ~(uint32_t)PLAIN || has_extension(address))
+		return false;
+	refresh_tables(d);
+	arena_reset(&d->arena);
+	buf_init(&text, 512);
+	ok = resolve_expand(d->resolver, &d->arena, address, &out, &n, &text) == RESOLVE_OK && n == 1 &&
+	    strcmp(out[0].transport, "virtual") == 0 && span_eq(out[0].address, address) && out[0].mailbox.n > 0;
+	if (ok)
+		d->to.mailbox = out[0].mailbox;
+	buf_fini(&text);
+	return ok;
+}
+
+static bool
+put(struct direct *d, struct intake *in)
+{
+	struct dest *to = &d->to.d;
+
+	if (to->ops->create(to, in->id) && to->ops->write(to, buf_span(&in->out)) &&
+	    to->ops->commit_submit(to) && to->ops->commit_done(to))
+		return true;
+	to->ops->abort(to);
+	log_info(in->id, "goes by the queue, a direct delivery has failed: %s", strerror(to->err));
+	if (d->to.linking)
+		in->env.flags |= MAIL_REPEATED;
+	return false;
+}
+
+bool
+direct_deliver(struct direct *d, struct intake *in)
+{
+	struct buf head;
+	bool ok;
+
+	if (d->to.link < 0 || in->created || in->out.over || delivered_before(buf_span(&in->out), buf_span(&in->first_rcpt)) ||
+	    !find_mailbox(d, in))
+		return false;
+	d->begun_us = clock_wall_us();
+	d->to.arrival = in->env.arrival_us / 1000000;
+	buf_init(&head, HEAD_MAX);
+	delivered_head(in->env.sender, buf_span(&in->first_rcpt), &head);
+	ok = !head.over && buf_room(&in->out, head.len);
+	if (ok) {
+		size_t text = in->out.len;
+
+		memmove(in->out.p + head.len, in->out.p, text);
+		memcpy(in->out.p, head.p, head.len);
+		buf_grew(&in->out, head.len);
+		ok = put(d, in);
+		if (!ok)
+			buf_consume(&in->out, head.len);
+	}
+	in->out.over = false;
+	buf_fini(&head);
+	return ok;
+}
+
+static double
+seconds(uint64_t from, uint64_t to)
+{
+	return to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+void
+direct_log(const struct direct *d, const struct intake *in)
+{
+	uint64_t now = clock_wall_us();
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, in->id);
+	logline_addr(&l, "from", in->env.sender);
+	logline_num(&l, "size", in->size);
+	logline_str(&l, "nrcpt", SPAN("1 (direct)"));
+	logline_end(&l);
+	logline_begin(&l, LOG_INFO_, in->id);
+	logline_addr(&l, "to", buf_span(&in->first_rcpt));
+	logline_str(&l, "relay", SPAN("virtual"));
+	logline_fmt(&l, "delay", "%.2f", seconds(in->env.arrival_us, now));
+	logline_fmt(&l, "delays", "%.2f/0/0/%.2f", seconds(in->env.arrival_us, d->begun_us), seconds(d->begun_us, now));
+	logline_str(&l, "dsn", SPAN("2.0.0"));
+	logline_str(&l, "status", SPAN("sent (delivered to maildir)"));
+	logline_end(&l);
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""A message straight into its mailbox: the same bytes and name as by the queue; what is not simple, or fails, goes by the queue."""
+import os, re, signal, smtplib, time
+from harness import *
+
+TEXT = 'From: x@y.example\r\nSubject: twice\r\nDate: Sat, 21 Nov 2026 20:00:00 +0000\r\nMessage-ID: <1@y.example>\r\n\r\nnaïve\r\n.dot\r\n'.encode()
+
+
+def send(i, *to, text=TEXT, **kw):
+    with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+        s.sendmail('x@y.example', [t + '@' + DOMAIN for t in to], text, **kw)
+
+
+def directs(i):
+    return i.log().count('nrcpt=1 (direct)')
+
+
+@test
+def the_bytes_and_the_name_are_those_of_the_queue():
+    seen = []
+    for way in ('yes', 'no'):
+        with Instance(main=f'direct_delivery = {way}\n') as i:
+            send(i, 'bob')
+            p = i.wait_mails('bob', 1)[0]
+            st = os.stat(p)
+            text = open(p, 'rb').read()
+            name = os.path.basename(p)
+            qid = re.search(rb' id (\S+)\n', text)[1].decode()
+            m = re.fullmatch(r'\d+\.Q' + qid + r'R0\.([^,]+),S=(\d+),W=(\d+)', name)
+            check(m, f'the name {name}')
+            check(int(m[2]) == len(text) and int(m[3]) == len(text) + text.count(b'\n'), f'sizes: {name}, {len(text)} bytes')
+            check(directs(i) == (way == 'yes'), 'the wrong way was taken')
+            check(wait(lambda: not i.queue(), 5), f'left: {i.queue()}')
+            check(not os.listdir(i.maildir('bob') + '/tmp'), 'something is left in tmp/')
+            text = text.replace(qid.encode(), b'ID')
+            seen.append((re.sub(rb'; \w{3}, [^\n]*', b'; DATE', text), st.st_uid, st.st_gid, oct(st.st_mode)))
+    check(seen[0][0].split(b'\n')[0] == b'Return-Path: <x@y.example>' and seen[0][0].split(b'\n')[1] == b'Delivered-To: bob@example.test', repr(seen[0][0]))
+    check(seen[0] == seen[1], f'direct {seen[0]}\nqueue {seen[1]}')
+
+
+@test
+def what_is_not_simple_goes_by_the_queue():
+    main = 'recipient_delimiter = +\nvirtual_alias_maps = inline:{ {both@example.test = bob@example.test alice@example.test}, {one@example.test = bob@example.test} }\n'
+    with Instance(main=main) as i:
+        for n, to in enumerate([('bob', 'alice'), ('both',), ('one',), ('bob+tag',)]):
+            send(i, *to)
+            i.wait_mails('bob', n + 1)
+        check(directs(i) == 0, 'went directly')
+        send(i, 'bob', text=b'Subject: large\r\n\r\n' + b'0123456789abcdef\r\n' * 20000)
+        i.wait_mails('bob', 5)
+        check(directs(i) == 0, 'a large one went directly')
+        send(i, 'bob')
+        check(wait(lambda: directs(i) == 1, 5), 'a simple one did not')
+        i.run('user', 'add', 'new@' + DOMAIN, input='secret\nsecret\n')
+        time.sleep(1.1)
+        send(i, 'new')
+        i.wait_mails('new', 1)
+        check(wait(lambda: directs(i) == 2, 5), 'a new user is not known to intake')
+
+
+@test
+def a_mailbox_that_fails_and_a_dead_local_cost_no_mail():
+    with Instance() as i:
+        send(i, 'bob')
+        i.wait_mails('bob', 1)
+        os.rename(i.maildir('bob') + '/tmp', i.maildir('bob') + '/tmp-')
+        open(i.maildir('bob') + '/tmp', 'w').close()
+        send(i, 'bob')
+        check(wait(lambda: 'a direct delivery has failed' in i.log() and 'status=deferred' in i.log(), 10), 'not deferred')
+        os.unlink(i.maildir('bob') + '/tmp')
+        os.rename(i.maildir('bob') + '/tmp-', i.maildir('bob') + '/tmp')
+        i.tool('postqueue', '-c', i.conf, '-f')
+        i.wait_mails('bob', 2)
+        for pid in [p for p, n in i.processes().items() if n == 'local']:
+            os.kill(pid, signal.SIGKILL)
+        n = directs(i)
+        for k in range(5):
+            send(i, 'bob')
+        i.wait_mails('bob', 7)
+        check(directs(i) == n, 'delivered by a dead process')
+        check(wait(lambda: not i.queue(), 10), 'left in the queue')
+        check(len(i.mails('bob')) == 7, 'duplicates')
+
+
+@test
+def a_local_that_hangs_costs_seconds_once():
+    with Instance() as i:
+        send(i, 'bob')
+        i.wait_mails('bob', 1)
+        pids = [p for p, n in i.processes().items() if n == 'local']
+        for p in pids:
+            os.kill(p, signal.SIGSTOP)
+        t = time.monotonic()
+        send(i, 'bob')
+        check(3 < time.monotonic() - t < 12, f'{time.monotonic() - t:.1f} s')
+        t = time.monotonic()
+        send(i, 'bob')
+        check(time.monotonic() - t < 3, 'the second message waited as well')
+        for p in pids:
+            os.kill(p, signal.SIGCONT)
+        i.wait_mails('bob', 3)
+        time.sleep(1)
+        check(len(i.mails('bob')) == 3, 'a duplicate')
+
+
+main()
