@@ -132,6 +132,22 @@ store(struct mail_delivery *m, const char *id)
 	return o;
 }
 
+/* user+tag goes into the folder `tag` when the user has one. */
+static void
+add_folder(struct buf *path, struct span extension)
+{
+	size_t maildir = path->len;
+	struct stat st;
+
+	if (maildir == 0 || extension.n == 0 || mailstore_name_check(extension) != STORE_OK)
+		return;
+	buf_addf(path, "/.%.*s", SPAN_FMT(extension));
+	if (path->over || lstat(buf_cstr(path), &st) < 0 || !S_ISDIR(st.st_mode)) {
+		buf_truncate(path, maildir);
+		path->over = false;
+	}
+}
+
 struct outcome
 deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
     const struct delivery_place *place)
@@ -150,6 +166,7 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 		buf_reset(&path);
 	while (path.len > 1 && path.p[path.len - 1] == '/')
 		buf_truncate(&path, path.len - 1);
+	add_folder(&path, r->extension);
 	if (delivered_before(msg->body, r->address)) {
 		o = outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(r->address));
 	} else if (path.len == 0 || path.p[0] == '/' || path.over || head.over) {

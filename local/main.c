@@ -54,10 +54,15 @@ answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o)
 static bool
 next_recipient(struct span *list, struct recipient *r)
 {
-	struct span number, orcpt;
+	struct span number, orcpt, mailbox;
 
-	return msg_list_next(list, &number) && msg_list_next(list, &r->address) && msg_list_next(list, &orcpt) &&
-	    msg_list_next(list, &r->mailbox) && span_u32(number, 0, UINT32_MAX, &r->number);
+	if (!msg_list_next(list, &number) || !msg_list_next(list, &r->address) || !msg_list_next(list, &orcpt) ||
+	    !msg_list_next(list, &mailbox) || !span_u32(number, 0, UINT32_MAX, &r->number))
+		return false;
+	r->extension = mailbox;
+	if (!span_cut(&r->extension, '\0', &r->mailbox))
+		r->mailbox = r->extension = SPAN_NONE;
+	return true;
 }
 
 static bool

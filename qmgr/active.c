@@ -261,6 +261,24 @@ set_error(struct dest *d, struct span text)
 	}
 }
 
+/* For local: the mailbox, and behind a NUL the extension, which may name a folder. */
+static struct span
+mailbox_of(struct active *a, const struct resolved *to)
+{
+	struct span both;
+	struct buf b;
+
+	if (to->extension.n == 0)
+		return to->mailbox;
+	buf_init(&b, 4096);
+	buf_addspan(&b, to->mailbox);
+	buf_addc(&b, '\0');
+	buf_addspan(&b, to->extension);
+	both = b.over ? to->mailbox : arena_span(&a->arena, buf_span(&b));
+	buf_fini(&b);
+	return both.p ? both : to->mailbox;
+}
+
 static void
 add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 {
@@ -271,7 +289,7 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 		if (strcmp(transports[i].name, to->transport) == 0)
 			t = &transports[i];
 	d = add_dest(a, rcpt, t ? t->pool : POOLS, to->address);
-	d->mailbox = to->mailbox;
+	d->mailbox = mailbox_of(a, to);
 	if (!t)
 		set_result(d, OUTCOME_DEFERRED, "4.3.5", SPAN("mail transport unavailable"));
 	else if (t->pool == POOL_SMTP)

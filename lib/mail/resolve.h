@@ -31,6 +31,7 @@ struct resolved {
 	const char *transport;	/* "local" (system user), "virtual", "smtp", "error", "discard" */
 	struct span nexthop;	/* smtp: host, [host], [host]:port; error: text */
 	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
+	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
 };
 
 #define RESOLVE_MAX 1000	/* addresses that one recipient may expand to */

@@ -105,7 +105,7 @@ static bool
 add_error(struct expansion *e, struct span address, enum address_class cls, const char *dsn, const char *why)
 {
 	char text[ERROR_MAX];
-	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE };
+	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE, .extension = SPAN_NONE };
 	int n = snprintf(text, sizeof(text), "%s %s", dsn, why);
 
 	res.address = arena_span(e->a, address);
@@ -316,6 +316,19 @@ add_unknown(struct expansion *e, const struct item *it, enum address_class cls)
 	return add_error(e, it->address, cls, "5.1.1", "unknown user");
 }
 
+/* r->key is what was found: the user without the extension? */
+static struct span
+extension_of(const struct expansion *e, const struct address_parts *p)
+{
+	struct span key = buf_span(&e->r->key);
+
+	if (p->base.n == p->local.n || key.n < p->base.n)
+		return SPAN_NONE;
+	if (!span_eq_nocase(span_sub(key, 0, p->base.n), p->base) || (key.n > p->base.n && key.p[p->base.n] != '@'))
+		return SPAN_NONE;
+	return arena_span(e->a, span_skip(p->local, p->base.n + 1));
+}
+
 static bool
 finish_item(struct expansion *e, const struct item *it, const struct address_parts *p, struct resolved *res)
 {
@@ -331,8 +344,10 @@ finish_item(struct expansion *e, const struct item *it, const struct address_par
 		if (ans == MAP_FOUND)
 			res->mailbox = arena_span(e->a, buf_span(&e->r->value));
 	}
-	if (ans == MAP_FOUND)
+	if (ans == MAP_FOUND) {
+		res->extension = extension_of(e, p);
 		return add_result(e, res);
+	}
 	if (ans == MAP_NONE && !(it->flags & SKIP_ALIAS)) {
 		ans = resolve_find_postmaster(e->r, p);
 		if (ans == MAP_FOUND)
@@ -348,7 +363,7 @@ expand_item(struct expansion *e, const struct item *it)
 {
 	static const char *const transports[] = { [CLASS_LOCAL] = "local", [CLASS_VIRTUAL] = "virtual",
 		[CLASS_ALIAS] = "error", [CLASS_RELAY] = "smtp", [CLASS_REMOTE] = "smtp" };
-	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE };
+	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE };
 	struct address_parts p;
 	enum map_answer ans = MAP_NONE;
 	bool decided;

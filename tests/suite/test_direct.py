@@ -59,6 +59,24 @@ def what_is_not_simple_goes_by_the_queue():
 
 
 @test
+def an_extension_names_a_folder():
+    import imaplib
+    with Instance(main='recipient_delimiter = +\n') as i:
+        m = imaplib.IMAP4('127.0.0.1', i.port('imap'))
+        m.login('bob@' + DOMAIN, 'pw-bob')
+        check(m.create('lists')[0] == 'OK', 'CREATE')
+        i.run('user', 'add', 'bob+own@' + DOMAIN, input='secret\nsecret\n')
+        time.sleep(1.1)
+        for to in ('bob+lists', 'bob+none', 'bob', 'bob+own'):
+            send(i, to)
+        i.wait_mails('bob', 2)
+        i.wait_mails('bob+own', 1)
+        check(wait(lambda: m.select('lists')[1] == [b'1'], 5), 'not in the folder')
+        check(m.select('INBOX')[1] == [b'2'], 'not in INBOX')
+        m.logout()
+
+
+@test
 def a_mailbox_that_fails_and_a_dead_local_cost_no_mail():
     with Instance() as i:
         send(i, 'bob')

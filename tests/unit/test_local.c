@@ -53,12 +53,16 @@ read_only_file(const char *where, struct buf *b)
 	assert_true(read_file(AT_FDCWD, path, b));
 }
 
+static const char *extension = "";
+
 static struct outcome
 deliver(const char *text, const char *address, const char *mailbox, bool home)
 {
-	struct msg_DELIVER d = { .id = SPAN("4c7Q2x9kTz000000"), .sender = SPAN("a@b\nX: y"), .arrival = (uint64_t)clock_wall() };
+	static int64_t now;
+	struct msg_DELIVER d = { .id = SPAN("4c7Q2x9kTz000000"), .sender = SPAN("a@b\nX: y"), .arrival = (uint64_t)(now = now ? now : clock_wall()) };
 	struct delivery_place place = { .home = home, .home_mailbox = "Maildir/", .host = "h", .started = 0 };
-	struct recipient r = { .number = 1, .address = span_str(address), .mailbox = span_str(mailbox) };
+	struct recipient r = { .number = 1, .address = span_str(address), .mailbox = span_str(mailbox),
+		.extension = span_str(extension) };
 	struct message msg;
 	struct outcome o;
 	struct buf late;
@@ -112,6 +116,39 @@ test_home(void **state)
 }
 
 static void
+test_folders(void **state)
+{
+	static const struct {
+		const char *extension, *file;
+	} rows[] = {
+		{ "tag", "d.test/f/Maildir/.tag/new" },
+		{ "a.b", "d.test/f/Maildir/.a.b/new" },
+	};
+	static const char *const to_inbox[] = { "nosuch", "link", "../../x", "tag/new", "inbox", "", ".", "x\n" };
+	struct buf b;
+
+	(void)state;
+	assert_true(make_dirs(AT_FDCWD, "d.test/f/Maildir/.tag/new", 0700) && make_dirs(AT_FDCWD, "d.test/f/Maildir/.tag/tmp", 0700));
+	assert_true(make_dirs(AT_FDCWD, "d.test/f/Maildir/.a.b", 0700));
+	assert_int_equal(symlink(".tag", "d.test/f/Maildir/.link"), 0);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		extension = rows[i].extension;
+		assert_int_equal(deliver("A: b\n\n", "f+tag@d.test", "d.test/f", false).kind, OUTCOME_DELIVERED);
+		buf_init(&b, 4096);
+		read_only_file(rows[i].file, &b);
+		buf_fini(&b);
+	}
+	for (size_t i = 0; i < NELEMS(to_inbox); i++) {
+		extension = to_inbox[i];
+		assert_int_equal(deliver("A: b\n\n", "f+x@d.test", "d.test/f", false).kind, OUTCOME_DELIVERED);
+		buf_init(&b, 4096);
+		read_only_file("d.test/f/Maildir/new", &b);	/* the same id: one copy */
+		buf_fini(&b);
+	}
+	extension = "";
+}
+
+static void
 test_loop(void **state)
 {
 	struct outcome o = deliver("A: b\ndelivered-to:  U@d.test\n\n", "u@d.test", "d.test/loop", false);
@@ -152,6 +189,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_virtual),
 		cmocka_unit_test(test_home),
+		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_bad_mailboxes),
 	};
