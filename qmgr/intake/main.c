@@ -14,6 +14,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "intake.h"
+#include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
 #include "base/banned.h"
@@ -55,6 +56,7 @@ connect_virtual(void)
 	link = service_connect("virtual");
 	if (link < 0)
 		log_warn(NULL, "cannot connect to virtual: %s; all mail goes by the queue", strerror(errno));
+	regex_init();
 	direct_init(&direct, link, resolver_open());
 	intake.direct = &direct;
 }
