@@ -75,7 +75,7 @@ _Static_assert(NELEMS(commands) <= SMTP_COMMANDS_MAX, "a session counts each com
 
 /* What no mail client ever says: other protocols, sent here by a browser or a scanner. */
 static const char *const bogus[] = {
-	"GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS ", "DELETE ", "PRI * ", "SSH-",
+	"GET ", "POST ", "PUT ", "HEAD ", "CONNECT ", "OPTIONS ", "DELETE ", "PRI * ", "SSH-", "PROXY ",
 };
 
 bool

@@ -200,6 +200,8 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 		.rcpts = rcpts, .body = body, .last = last,
 	};
 
+	if (par.smtpd_hide_client_session)	/* who has logged in stays in the queue file and in the log */
+		m.client_addr = m.client_name = m.helo = m.protocol = m.tls = SPAN_NONE;
 	return intake_send(&s->job, MSG_MAIL, &m);
 }
 

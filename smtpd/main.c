@@ -6,6 +6,7 @@
 #include "base/netlist.h"
 #include "intakelink.h"
 #include "policy.h"
+#include "proxy.h"
 #include "regex/regex.h"
 #include "service/front/authclient.h"
 #include "service/params.h"
@@ -37,6 +38,7 @@ smtpd_open(void)
 	buf_fini(&err);
 	regex_init();
 	policy_open();
+	proxy_open();
 	limits_open();
 	tls_open();
 	auth_open();
@@ -57,7 +59,10 @@ smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 	service_clients(1);
 	if (++sessions >= par.smtpd_worker_connections)
 		service_full(true);
-	session_accept(fd, peer);
+	if (proxy_expected())
+		proxy_accept(fd, peer);
+	else
+		session_accept(fd, peer);
 }
 
 void
