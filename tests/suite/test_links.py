@@ -39,6 +39,15 @@ def no_daemon_links_more_than_its_row_allows():
 
 
 @test
+def a_static_session_holds_no_more_than_its_row_allows():
+    foreign = {'SSL_new', 'EVP_DigestInit_ex', 'sasl_server_new', 'crypt_r', 'ub_resolve_event'}
+    for d in 'imap-session', 'pop3-session':
+        out = subprocess.run(['nm', f'{LIBEXEC}/{d}'], stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = {l.split()[-1].split('@')[0] for l in out.splitlines()} & foreign
+        check(not found, f'{d} holds {found}')
+
+
+@test
 def libraries_depend_one_way():
     order = ['base', 'net', 'mail', 'service']
     for i, lower in enumerate(order):
