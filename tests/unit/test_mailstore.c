@@ -253,6 +253,37 @@ test_uids_last(void **state)
 	mailstore_free(ms);
 }
 
+/* A maildrop names the sizes of what it leaves behind, and only of that. */
+static void
+test_maildrop_sizes(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct mailfolder *f;
+	uint32_t first = 0;
+	char name[256];
+
+	(void)state;
+	put_file("Maildir/cur/1000.M1P1.host:2,S", "A: b\n\nfirst\n");
+	put_file("Maildir/cur/2000.M1P1.host:2,S", "A: b\n\nsecond\n");
+	f = open_folder(ms, "INBOX", MAILFOLDER_PLAIN);
+	assert_int_equal(mailfolder_count(f), 2);
+	assert_int_equal(mailfolder_messages(f)[0].crlf_size, 15);
+	assert_int_equal(mailfolder_messages(f)[1].crlf_size, 16);
+	assert_int_equal(access("Maildir/cur/1000.M1P1.host:2,S", F_OK), 0);
+	assert_int_equal(mailfolder_expunge(f, &first, 1), STORE_OK);
+	only_name("Maildir/cur", name);
+	assert_string_equal(name, "2000.M1P1.host:2,S");
+	assert_int_equal(rename("Maildir/cur/2000.M1P1.host:2,S", "Maildir/cur/2000.M1P1.host:2,FS"), 0);
+	mailfolder_close(f);		/* another program was faster */
+	only_name("Maildir/cur", name);
+	assert_string_equal(name, "2000.M1P1.host:2,FS");
+	f = open_folder(ms, "INBOX", MAILFOLDER_PLAIN);
+	mailfolder_close(f);
+	only_name("Maildir/cur", name);
+	assert_string_equal(name, "2000.M1P1.host,S=13,W=16:2,FS");
+	mailstore_free(ms);
+}
+
 static void
 test_foreign_files(void **state)
 {
@@ -620,6 +651,7 @@ main(void)
 		cmocka_unit_test(test_filenames),
 		cmocka_unit_test_setup_teardown(test_append_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uids_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_maildrop_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
