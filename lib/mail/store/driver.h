@@ -73,6 +73,7 @@ void folder_free(struct mailfolder *f);
 enum store_result folder_scan(struct mailfolder *f);
 void folder_note_sizes(struct mailfolder *f);
 int64_t folder_date(struct mailfolder *f, struct mail_message *m);	/* m->date, from the file when the name does not tell */
+void folder_complete_dates(struct mailfolder *f);	/* all of them, before the index takes them over */
 void folder_relocate(struct mailfolder *f);	/* find messages that others renamed; the snapshot keeps its flags */
 bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;
 uint64_t folder_stamp(struct mailfolder *f);	/* a new modseq */

@@ -339,7 +339,10 @@ index_save_folder(struct mailfolder *f)
 	for (size_t i = 0; i < f->n; i++)
 		if (f->msgs[i].flags & MFLAG_GONE || f->msgs[i].place != PLACE_CUR)
 			return;			/* not what the names say, or not yet settled */
-	if (index_open(f->ms) && index_guard(f->ms, save, f))
+	if (!index_open(f->ms))
+		return;
+	folder_complete_dates(f);
+	if (index_guard(f->ms, save, f))
 		f->indexed = true;
 }
 

@@ -262,19 +262,35 @@ complete(struct mailfolder *f, struct mail_message *m)
 	return driver_measure(path, (uint64_t)st.st_size, &m->size, &m->crlf_size);
 }
 
-int64_t
-folder_date(struct mailfolder *f, struct mail_message *m)
+static bool
+take_date(const struct mailfolder *f, struct mail_message *m)
 {
 	char path[DRIVER_PATH_MAX];
 	struct stat st;
 
-	for (int tries = 0; m->date < 0 && tries < 2; tries++) {
-		if (driver_path(path, f->dir, driver_places[m->place], m->name) && lstat(path, &st) == 0)
-			m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
-		else
-			folder_relocate(f);
-	}
-	return m->date < 0 ? 0 : m->date;
+	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || lstat(path, &st) < 0)
+		return false;
+	m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
+	return true;
+}
+
+int64_t
+folder_date(struct mailfolder *f, struct mail_message *m)
+{
+	if (m->date >= 0 || take_date(f, m))
+		return m->date;
+	folder_relocate(f);
+	if (!take_date(f, m))
+		m->date = 0;		/* gone: no more looks at the whole folder for it */
+	return m->date;
+}
+
+void
+folder_complete_dates(struct mailfolder *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->msgs[i].date < 0 && !take_date(f, &f->msgs[i]))
+			f->msgs[i].date = 0;
 }
 
 static int
