@@ -5,6 +5,7 @@
 #ifndef INTAKE_INTAKE_H
 #define INTAKE_INTAKE_H
 
+#include "bcc.h"
 #include "dest.h"
 #include "direct.h"
 #include "mail/linelaw.h"
@@ -25,6 +26,7 @@ struct intake {
 	/* of the process */
 	struct dest *dest;
 	uint32_t instance;
+	struct bcc *bcc;		/* NULL: no copies */
 	struct direct *direct;		/* NULL: everything goes by the queue */
 	uint64_t free_checked, free_bytes;	/* when the free space was looked at, and what it was */
 	/* of the link */

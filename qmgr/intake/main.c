@@ -29,6 +29,7 @@
 #define WITHOUT_LOCAL_MS 60000
 
 static struct intake intake;
+static struct bcc bcc;
 static struct direct direct;
 static uint64_t started;
 static struct dest_file file;
@@ -56,7 +57,6 @@ connect_virtual(void)
 	link = service_connect("virtual");
 	if (link < 0)
 		log_warn(NULL, "cannot connect to virtual: %s; all mail goes by the queue", strerror(errno));
-	regex_init();
 	direct_init(&direct, link, resolver_open());
 	intake.direct = &direct;
 }
@@ -79,6 +79,12 @@ open_intake(void)
 	dest_file_init(&file);
 	intake_init(&intake, &file.d, instance_number(dir.p));
 	buf_fini(&dir);
+	regex_init();
+	if (*par.always_bcc || *par.sender_bcc_maps || *par.recipient_bcc_maps) {
+		bcc_init(&bcc, par.always_bcc, service_maps(par.sender_bcc_maps), service_maps(par.recipient_bcc_maps),
+		    par.recipient_delimiter);
+		intake.bcc = &bcc;
+	}
 	connect_qmgr();
 	connect_virtual();
 	started = clock_mono_ms();

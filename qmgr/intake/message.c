@@ -32,6 +32,8 @@ static const struct reply no_rcpts = { 554, "5.5.1", "Error: no valid recipients
 static const struct reply bad_sender = { 501, "5.1.7", "Bad sender address syntax" };
 static const struct reply bad_rcpt = { 501, "5.1.3", "Bad recipient address syntax" };
 static const struct reply bad_dsn = { 501, "5.5.4", "Bad parameters of delivery reports" };
+static const struct reply bad_lookup = { 451, "4.3.0", "Error: temporary lookup failure" };
+static const struct reply bad_bcc = { 451, "4.3.5", "Error: server configuration error" };
 static const struct reply bare_lf = { 550, "5.5.2", "Error: bare <LF> received" };
 
 void
@@ -192,6 +194,8 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	if (!take_names(in, m))
 		return false;
 	check_room(in, m->size_hint);
+	if (in->bcc)
+		bcc_begin(in->bcc);
 	return intake_rcpts(in, m->rcpts);
 }
 
@@ -215,6 +219,8 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 	} else if (!seen_before(&in->seen, &in->trailer.b, buf_span(&canon), in->trailer.b.len + QUEUE_RCPT_TEXT)) {
 		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, buf_span(&words));
 		in->notify = in->notify || words.len > 0;
+		if (in->bcc && !in->in_body)	/* a copy makes no further ones */
+			bcc_recipient(in->bcc, buf_span(&canon));
 		if (in->trailer.rcpts == 1)
 			buf_addspan(&in->first_rcpt, buf_span(&canon));
 	}
@@ -281,12 +287,39 @@ complete_header(struct intake *in)
 	buf_fini(&add);
 }
 
+/* Copies that the operator wants. No report is sent about them, and none of a report is made: that would never end. */
+static void
+add_copies(struct intake *in)
+{
+	struct span list, address;
+	struct buf canon;
+
+	if (!in->bcc || in->failure.code || in->role == R_BOUNCE || in->env.flags & MAIL_INTERNAL)
+		return;
+	if (!bcc_end(in->bcc, in->env.sender, &list)) {
+		fail(in, bad_lookup);
+		return;
+	}
+	while (!in->failure.code && msg_list_next(&list, &address)) {
+		buf_init(&canon, ADDRESS_PATH_MAX);
+		if (take_address(in, address, &canon)) {
+			take_rcpt(in, buf_span(&canon), SPAN_NONE, SPAN("NEVER"));
+		} else {
+			log_error(in->id, "\"%.*s\" of always_bcc, sender_bcc_maps or recipient_bcc_maps is no address",
+			    SPAN_FMT(address));
+			fail(in, bad_bcc);
+		}
+		buf_fini(&canon);
+	}
+}
+
 static void
 begin_body(struct intake *in)
 {
 	in->in_body = true;
 	if (!in->failure.code && in->trailer.rcpts == 0)
 		fail(in, no_rcpts);
+	add_copies(in);
 	if (!in->failure.code)
 		trace_received(in, &in->out);
 }

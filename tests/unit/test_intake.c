@@ -1,7 +1,7 @@
 /*
  * intake: what becomes of a message that comes in. The destination is memory
  * with faults on order, or a folder; links are socket pairs.
- * links: qmgr/intake/message.c qmgr/intake/direct.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
+ * links: qmgr/intake/message.c qmgr/intake/bcc.c qmgr/intake/direct.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
  */
 #include "tests/unit/unit.h"
 
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#undef MAP_FAILED			/* an answer of a table, here */
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 #include "base/fdio.h"
 #include "intake.h"
+#include "base/map.h"
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -667,10 +669,70 @@ file_limit(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Copies: of the sender's and the recipients' tables, each once, without reports; a table that fails refuses for now. */
+static void
+copies(void **state)
+{
+	static const struct {
+		const char *always, *sender, *recipient, *rcpt[2], *want;
+		unsigned role;
+		uint32_t code;
+	} rows[] = {
+		{ "arch@x.test", "", "", { "c@d.test" }, "c@d.test arch@x.test", R_SMTPD, 250 },
+		{ "arch@x.test", "", "", { "c@d.test" }, "c@d.test", R_BOUNCE, 250 },
+		{ "c@d.test", "", "", { "c@d.test" }, "c@d.test", R_SMTPD, 250 },
+		{ "boss", "", "", { "c@d.test" }, "c@d.test boss@origin.test", R_SMTPD, 250 },
+		{ "", "inline:{ a@b = s@x.test }", "", { "c@d.test" }, "c@d.test s@x.test", R_SMTPD, 250 },
+		{ "", "inline:{ @b = s@x.test }", "", { "c@d.test" }, "c@d.test s@x.test", R_SMTPD, 250 },
+		{ "", "inline:{ q@b = s@x.test }", "", { "c@d.test" }, "c@d.test", R_SMTPD, 250 },
+		{ "", "", "inline:{ c@d.test = r@x.test, e@f.test = r@x.test }", { "C+tag@D.test", "e@f.test" },
+			"C+tag@d.test e@f.test r@x.test", R_SMTPD, 250 },
+		{ "", "", "inline:{ @d.test = r@x.test, c+tag@d.test = t@x.test }", { "c+tag@d.test", "z@d.test" },
+			"c+tag@d.test z@d.test t@x.test r@x.test", R_SMTPD, 250 },
+		{ "not an address", "", "", { "c@d.test" }, NULL, R_SMTPD, 451 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct queue_file q;
+		struct queue_rcpt r;
+		struct intake in;
+		struct bcc bcc;
+		struct buf rcpts, err, got;
+		struct msg_MAIL m;
+		size_t at = 0;
+
+		mem_reset();
+		buf_init(&rcpts, 1000);
+		buf_init(&err, 1000);
+		buf_init(&got, 1000);
+		bcc_init(&bcc, rows[i].always, maps_open(span_str(rows[i].sender), &err), maps_open(span_str(rows[i].recipient), &err), "+");
+		intake_init(&in, &mem.d, 7);
+		in.bcc = &bcc;
+		in.role = rows[i].role;
+		m = mail_of(&rcpts, rows[i].rcpt, rows[i].rcpt[1] ? 2 : 1);
+		assert_int_equal(take_all(&in, &m, SPAN("A: b\r\n\r\n"), 100).code, rows[i].code);
+		if (rows[i].want) {
+			read_back(&q);
+			while (queue_file_rcpt(&q, &at, &r))
+				buf_addf(&got, "%s%.*s", got.len ? " " : "", SPAN_FMT(r.addr));
+			assert_string_equal(got.p, rows[i].want);
+			assert_null(strstr(mem.bytes.p, "for <arch"));
+			queue_file_fini(&q);
+		}
+		intake_fini(&in);
+		bcc_fini(&bcc);
+		buf_fini(&rcpts);
+		buf_fini(&err);
+		buf_fini(&got);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(copies, setup),
 		cmocka_unit_test_setup(content, setup),
 		cmocka_unit_test_setup(trace, setup),
 		cmocka_unit_test_setup(submission, setup),
