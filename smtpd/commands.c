@@ -5,6 +5,8 @@
  */
 #include "smtpd.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "service/params.h"
 
@@ -180,11 +182,37 @@ run(struct session *s, const struct smtp_command *c, struct span arg)
 
 	if (r.code != 0)
 		return r;
-	if (!(c->needs & JUNK))
-		return c->handler(s, arg);
-	if (s->junk++ >= par.smtpd_junk_command_limit)
+	if (c->needs & JUNK && s->junk++ >= par.smtpd_junk_command_limit)
 		s->errors++;
-	return c->handler(s, arg);
+	r = c->handler(s, arg);
+	if (r.code == REPLY_WAIT) {
+		struct buf line;
+
+		buf_init(&line, SMTP_AUTH_LINE_MAX + 32);
+		buf_addf(&line, "%s ", c->verb);
+		buf_addspan(&line, arg);
+		free(s->again);
+		s->again = x_spandup(buf_span(&line));
+		buf_fini(&line);
+	}
+	return r;
+}
+
+/* The handler alone: the line has been counted and checked, and nothing has been changed by it. */
+void
+command_again(struct session *s)
+{
+	char *line = s->again;
+	struct span arg = span_str(line), verb;
+	const struct smtp_command *c;
+	struct reply r;
+
+	s->again = NULL;
+	(void)span_cut(&arg, ' ', &verb);
+	c = find_command(verb);
+	r = c->handler(s, arg);
+	free(line);
+	session_answer(s, &r);
 }
 
 struct reply

@@ -25,10 +25,12 @@ static void pump(struct session *s);
 struct reply
 cmd_data(struct session *s, struct span arg)
 {
-	struct reply r = reply_make(354, "", "End data with <CR><LF>.<CR><LF>");
+	struct reply r = policy_data(s);
 
-	(void)s;
 	(void)arg;
+	if (r.code != 0)
+		return r;
+	r = reply_make(354, "", "End data with <CR><LF>.<CR><LF>");
 	r.then = THEN_DATA;
 	return r;
 }
@@ -48,6 +50,8 @@ data_begin(struct session *s)
 	dotscan_init(&s->scan);
 	s->chunked = false;
 	buf_init(&s->body, SMTP_CHUNK);
+	if (!s->discard)
+		buf_addspan(&s->body, buf_span(&s->prepend));
 	s->rcpts_sent = 0;
 	s->begun = s->sent_end = s->streamed = s->ended = s->retried = s->refused = false;
 	s->drained = 0;
@@ -279,6 +283,39 @@ on_ready(void *ctx)
 
 /* ---- from the client ---- */
 
+/* DISCARD, from an access table: the client hears what it hears of any message. */
+static void
+throw_away(struct session *s)
+{
+	struct reply r = reply_make(250, "2.0.0", "Ok: queued as %s", s->id);
+
+	intake_drop(&s->job);
+	conclude(s, &r);
+}
+
+/* smtpd_end_of_data_restrictions; comes back by data_judged() when they wait. */
+static void
+judge(struct session *s)
+{
+	struct reply r = policy_end_of_data(s);
+
+	if (r.code == REPLY_WAIT)
+		return;
+	s->ended = true;
+	if (r.code > 0)
+		refuse(s, &r);
+	else if (s->discard)
+		throw_away(s);
+	else
+		pump(s);
+}
+
+void
+data_judged(struct session *s)
+{
+	judge(s);
+}
+
 static void
 end_of_data(struct session *s)
 {
@@ -293,7 +330,8 @@ end_of_data(struct session *s)
 		conclude(s, &r);
 		return;
 	}
-	pump(s);
+	s->ended = false;		/* not for intake: the lists may still refuse it */
+	judge(s);
 }
 
 /* A refused message is read to its end, so that the client hears why; but not for ever. */
@@ -311,6 +349,18 @@ drain(struct session *s)
 	s->phase = PH_WAIT;
 	conclude(s, &r);
 	return false;
+}
+
+/* DISCARD: nothing is kept, but the limit holds. */
+static void
+discard(struct session *s)
+{
+	struct reply r = reply_make(552, "5.3.4", "Message size exceeds fixed limit");
+
+	s->drained += s->body.len;
+	buf_reset(&s->body);
+	if (s->drained > par.message_size_limit && !s->refused)
+		refuse(s, &r);
 }
 
 /* Bytes of the chunk: content as they are (RFC 3030 2). */
@@ -367,6 +417,8 @@ data_input(struct session *s)
 		s->window_received += used;
 		if (s->refused && !drain(s))
 			return;
+		if (s->discard)
+			discard(s);
 		if (message_ended(s)) {
 			if (s->chunked)
 				chunk_end(s);
@@ -459,6 +511,10 @@ cmd_bdat(struct session *s, struct span arg)
 	if (size > 2 * par.message_size_limit + DRAIN_SLACK)
 		return reply_close(552, "5.3.4", "Message size exceeds fixed limit");
 	r = chunk_problem(s);
+	if (r.code == 0 && s->state == ST_RCPT)
+		r = policy_data(s);
+	if (r.code == REPLY_WAIT)
+		return r;
 	if (size < SMALL_CHUNK && !last && s->junk++ >= par.smtpd_junk_command_limit)
 		s->errors++;
 	s->chunk = s->chunk_left = size;

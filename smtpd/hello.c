@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "mail/address.h"
+#include "policy.h"
 #include "service/params.h"
 
 #include "base/banned.h"
@@ -39,11 +40,29 @@ greet(struct session *s, struct span arg, bool esmtp)
 	return true;
 }
 
+/* smtpd_delay_reject = no: a client or name that is refused has not said hello. */
+static struct reply
+judge(struct session *s)
+{
+	struct reply r = policy_hello(s);
+
+	if (r.code > 0) {
+		s->helo[0] = '\0';
+		s->state = ST_START;
+	}
+	return r;
+}
+
 struct reply
 cmd_helo(struct session *s, struct span arg)
 {
+	struct reply r;
+
 	if (!greet(s, arg, false))
 		return reply_make(501, "5.5.4", "Syntax: HELO hostname");
+	r = judge(s);
+	if (r.code != 0)
+		return r;
 	return reply_make(250, "", "%s", par.myhostname);
 }
 
@@ -114,6 +133,9 @@ cmd_ehlo(struct session *s, struct span arg)
 
 	if (!greet(s, arg, true))
 		return reply_make(501, "5.5.4", "Syntax: EHLO hostname");
+	r = judge(s);
+	if (r.code != 0)
+		return r;
 	buf_init(&text, REPLY_TEXT_MAX);
 	buf_adds(&text, par.myhostname);
 	for (size_t i = 0; i < NELEMS(keywords); i++) {

@@ -25,6 +25,8 @@ worker_trusts(const struct sockaddr_storage *peer)
 	return netlist_has(mynetworks, peer);
 }
 
+static struct service smtpd;
+
 /* Before the jail: tables, certificates, links. */
 static void
 smtpd_open(void)
@@ -38,6 +40,8 @@ smtpd_open(void)
 	buf_fini(&err);
 	regex_init();
 	policy_open();
+	if (policy_needs_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect)))
+		smtpd.sys |= JAIL_INET;
 	proxy_open();
 	limits_open();
 	tls_open();
@@ -73,20 +77,20 @@ worker_left(void)
 	service_clients(-1);
 }
 
+static struct service smtpd = {
+	.name = "smtpd",
+	.role = R_SMTPD,
+	.model = SERVICE_EVENT,
+	.scope = SCOPE_SMTPD,
+	.root = ROOT_RUN,
+	.sys = JAIL_SOCKET | JAIL_UNIX,	/* and JAIL_INET when the lists ask DNS or a policy service */
+	.open = smtpd_open,
+	.start = smtpd_start,
+	.accept = smtpd_accept,
+};
+
 int
 main(int argc, char **argv)
 {
-	static const struct service smtpd = {
-		.name = "smtpd",
-		.role = R_SMTPD,
-		.model = SERVICE_EVENT,
-		.scope = SCOPE_SMTPD,
-		.root = ROOT_RUN,
-		.sys = JAIL_SOCKET | JAIL_UNIX,
-		.open = smtpd_open,
-		.start = smtpd_start,
-		.accept = smtpd_accept,
-	};
-
 	return service_main(&smtpd, argc, argv);
 }

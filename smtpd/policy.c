@@ -1,300 +1,290 @@
 /*
- * policy.c: restriction lists as tables of words, evaluated at RCPT (so that a
- * refusal is logged with sender and recipient). A list ends at its first word
- * that permits or refuses. Sender, recipient and client are strangers.
+ * policy.c: the machine that asks restriction lists word by word. A word may have to wait for DNS or a policy service; the machine
+ * then stops where it is and goes on in run_resume(). Sender, recipient and client
+ * are strangers.
  */
-#include "policy.h"
+#include "policy_run.h"
 
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/die.h"
 #include "base/log.h"
-#include "mail/address.h"
-#include "mail/resolve.h"
 #include "service/params.h"
-#include "service/resolver.h"
-#include "service/service.h"
 
 #include "base/banned.h"
 
-struct request {
-	struct session *s;
-	struct span rcpt;
-	enum address_class cls;
-	const char *subject;		/* what a bare "reject" speaks of */
-	struct reply reply;		/* of a refusal */
+#define ADDED_MAX 16384		/* bytes of PREPENDs */
+#define STEPS_MAX 10000		/* words in one evaluation: classes may name each other */
+
+/* ---- what a refusal says ---- */
+
+static const char *const subjects[] = {
+	[OF_CLIENT] = "Client host", [OF_HELO] = "Helo command", [OF_SENDER] = "Sender address",
+	[OF_RCPT] = "Recipient address", [OF_DATA] = "Data command", [OF_END] = "End-of-data",
 };
 
-enum verdict { DUNNO, PERMIT, REFUSE };
-
-static struct resolver *resolver;
-static struct maps *sender_logins;
-
-static enum verdict
-refuse(struct request *q, int code, const char *dsn, struct span what, const char *why)
+const char *
+run_client_name(const struct policy_run *run)
 {
-	q->reply = reply_make(code, dsn, "<%.*s>: %s", SPAN_FMT(what), why);
+	(void)run;
+	return "unknown";
+}
+
+struct span
+run_who(const struct policy_run *run, enum subject of, struct buf *room)
+{
+	buf_reset(room);
+	if (of == OF_CLIENT)
+		buf_addf(room, "%s[%s]", run_client_name(run), run->s->addr);
+	else if (of == OF_HELO)
+		buf_adds(room, run->s->helo);
+	else if (of == OF_SENDER)
+		buf_addspan(room, buf_span(&run->sender));
+	else if (of == OF_RCPT && run->rcpt.len > 0)
+		buf_addspan(room, buf_span(&run->rcpt));
+	else
+		buf_adds(room, of == OF_END ? "END-OF-MESSAGE" : of == OF_DATA ? "DATA" : "");
+	return buf_span(room);
+}
+
+static struct reply
+reply_about(const struct policy_run *run, enum subject of, int code, const char *dsn, const char *why)
+{
+	struct reply r;
+	struct buf room;
+
+	buf_init(&room, ADDRESS_MAX + 300);
+	r = reply_make(code, dsn, "<%.*s>: %s rejected: %s", SPAN_FMT(run_who(run, of, &room)), subjects[of], why);
+	if (code < 500 && r.dsn[0] == '5')
+		r.dsn[0] = '4';
+	if (code >= 500 && r.dsn[0] == '4')
+		r.dsn[0] = '5';
+	if (code == 421 || code == 521)
+		r.then = THEN_CLOSE;
+	buf_fini(&room);
+	return r;
+}
+
+enum verdict
+run_refuse(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why)
+{
+	run->reply = reply_about(run, of, code, dsn, why);
 	return REFUSE;
 }
 
-/* ---- the words ---- */
-
-static enum verdict
-permit(struct request *q)
+/* A word that could not be answered: what comes later may still refuse for good, but nothing may permit. */
+enum verdict
+run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why)
 {
-	(void)q;
-	return PERMIT;
-}
-
-static enum verdict
-permit_mynetworks(struct request *q)
-{
-	return q->s->trusted ? PERMIT : DUNNO;
-}
-
-static enum verdict
-permit_sasl_authenticated(struct request *q)
-{
-	return q->s->login ? PERMIT : DUNNO;
-}
-
-static enum verdict
-reject(struct request *q)
-{
-	q->reply = strcmp(q->subject, "Client host") == 0 ?
-	    reply_make(554, "5.7.1", "<unknown[%s]>: Client host rejected: Access denied", q->s->addr) :
-	    reply_make(554, "5.7.1", "<%.*s>: %s rejected: Access denied", SPAN_FMT(q->rcpt), q->subject);
-	return REFUSE;
-}
-
-static enum verdict
-defer(struct request *q)
-{
-	(void)reject(q);
-	q->reply.code = 450;
-	q->reply.dsn[0] = '4';
-	return REFUSE;
-}
-
-/*
- * One of our domains, and no way on hidden in the local part: user%other@us,
- * other!user@us, "user@other"@us were routes once, and some next host may still take them for one.
- */
-static bool
-destination_is_ours(const struct request *q)
-{
-	ssize_t at = span_rfind(q->rcpt, '@');
-
-	if (q->cls == CLASS_REMOTE || at < 0)
-		return false;
-	for (size_t i = 0; i < (size_t)at; i++)
-		if (strchr("%!@", q->rcpt.p[i]))
-			return false;
-	return true;
-}
-
-static enum verdict
-reject_unauth_destination(struct request *q)
-{
-	return destination_is_ours(q) ? DUNNO : refuse(q, 554, "5.7.1", q->rcpt, "Relay access denied");
-}
-
-static enum verdict
-defer_unauth_destination(struct request *q)
-{
-	return destination_is_ours(q) ? DUNNO : refuse(q, 454, "4.7.1", q->rcpt, "Relay access denied");
-}
-
-static bool
-is_fqdn(struct span address)
-{
-	ssize_t at = span_rfind(address, '@');
-	struct span domain = span_skip(address, (size_t)(at + 1));
-
-	return at > 0 && (domain.p[0] == '[' || span_find(domain, '.') > 0);
-}
-
-static enum verdict
-reject_non_fqdn_sender(struct request *q)
-{
-	struct span sender = buf_span(&q->s->sender);
-
-	if (sender.n == 0 || is_fqdn(sender))
-		return DUNNO;
-	return refuse(q, 504, "5.5.2", sender, "Sender address rejected: need fully-qualified address");
-}
-
-static enum verdict
-reject_non_fqdn_recipient(struct request *q)
-{
-	if (is_fqdn(q->rcpt))
-		return DUNNO;
-	return refuse(q, 504, "5.5.2", q->rcpt, "Recipient address rejected: need fully-qualified address");
-}
-
-static enum verdict
-reject_invalid_helo_hostname(struct request *q)
-{
-	struct span name = span_str(q->s->helo);
-
-	if (name.n == 0 || name.p[0] == '[' || address_domain_valid(name, 0))
-		return DUNNO;
-	return refuse(q, 501, "5.5.2", name, "Helo command rejected: Invalid name");
-}
-
-static enum verdict
-reject_unlisted_recipient(struct request *q)
-{
-	q->reply = policy_listed(q->rcpt);
-	return q->reply.code ? REFUSE : DUNNO;
-}
-
-static enum verdict
-dunno(struct request *q)
-{
-	(void)q;
+	if (run->if_permit.code == 0)
+		run->if_permit = reply_about(run, of, code, dsn, why);
 	return DUNNO;
 }
 
-static const struct word {
-	const char *name;
-	enum verdict (*judge)(struct request *q);
-	bool closes_relay;		/* strangers do not get past it to other domains */
-} words[] = {
-	{ "permit", permit, false },
-	{ "reject", reject, true },
-	{ "defer", defer, true },
-	{ "permit_mynetworks", permit_mynetworks, false },
-	{ "permit_sasl_authenticated", permit_sasl_authenticated, false },
-	{ "reject_unauth_destination", reject_unauth_destination, true },
-	{ "defer_unauth_destination", defer_unauth_destination, true },
-	{ "reject_non_fqdn_sender", reject_non_fqdn_sender, false },
-	{ "reject_non_fqdn_recipient", reject_non_fqdn_recipient, false },
-	{ "reject_invalid_helo_hostname", reject_invalid_helo_hostname, false },
-	{ "reject_unlisted_recipient", reject_unlisted_recipient, false },
-	{ "reject_unauth_pipelining", dunno, false },	/* smtpd_forbid_unauth_pipelining sees to it, earlier */
+/* ---- the machine ---- */
+
+static const char *const stage_names[] = {
+	[STAGE_HELLO] = "EHLO", [STAGE_MAIL] = "MAIL", [STAGE_RCPT] = "RCPT", [STAGE_DATA] = "DATA",
+	[STAGE_END] = "END-OF-MESSAGE",
 };
 
-/* ---- the lists, in the order in which they are asked ---- */
-
-#define LIST_MAX 32
-
-static struct list {
-	const char *name, *subject;
-	size_t n;
-	const struct word *v[LIST_MAX];
-} lists[3] = {
-	{ .name = "smtpd_client_restrictions", .subject = "Client host" },
-	{ .name = "smtpd_relay_restrictions", .subject = "Recipient address" },
-	{ .name = "smtpd_recipient_restrictions", .subject = "Recipient address" },
-};
-
-static const struct word *
-find_word(struct span name)
+const char *
+run_stage_name(const struct policy_run *run)
 {
-	for (size_t i = 0; i < NELEMS(words); i++)
-		if (span_is_nocase(name, words[i].name))
-			return &words[i];
-	return NULL;
+	return stage_names[run->stage];
 }
 
-/* True when it has a word that closes the relay before "permit" opens it for everybody. */
-static bool
-parse_list(struct list *l, const char *text)
+enum verdict
+run_call(struct policy_run *run, const struct list *l, struct list *own)
 {
-	struct span rest = span_str(text), name;
-	bool closed = false, open = false;
-
-	l->n = 0;
-	while (span_word(&rest, ", \t\r\n", &name)) {
-		const struct word *w = find_word(name);
-
-		if (!w)
-			die_config("%s: \"%.*s\" is not a restriction", l->name, SPAN_FMT(name));
-		if (l->n == LIST_MAX)
-			die_config("%s: more than %d words", l->name, LIST_MAX);
-		l->v[l->n++] = w;
-		open = open || w->judge == permit;
-		closed = closed || (w->closes_relay && !open);
+	if (run->depth == RUN_DEPTH) {
+		log_warn(run->s->id, "%s: restriction classes lie too deep in each other", l->name);
+		list_free(own);
+		return run_refuse(run, run->subject, 451, "4.3.5", "Server configuration error");
 	}
-	return closed;
+	run->stack[run->depth++] = (struct frame){ .list = l, .own = own, .warn = run->warn };
+	return CALL;
 }
 
-void
-policy_open(void)
+static void
+pop(struct policy_run *run)
 {
-	bool closed = parse_list(&lists[0], par.smtpd_client_restrictions);
-
-	closed |= parse_list(&lists[1], par.smtpd_relay_restrictions);
-	closed |= parse_list(&lists[2], par.smtpd_recipient_restrictions);
-	if (!closed)
-		die_config("smtpd_relay_restrictions would make an open relay: it needs reject_unauth_destination, "
-		    "defer_unauth_destination or reject");
-	resolver_free(resolver);
-	maps_free(sender_logins);
-	resolver = resolver_open();
-	sender_logins = service_maps(par.smtpd_sender_login_maps);
+	list_free(run->stack[--run->depth].own);
 }
 
-/* At most once a second: it costs a system call a table. */
-void
-policy_refresh(void)
+static bool
+only_warns(const struct policy_run *run)
 {
-	static uint64_t next;
-	uint64_t now = clock_mono_ms();
+	for (unsigned i = 0; i < run->depth; i++)
+		if (run->stack[i].warn)
+			return true;
+	return run->warn;
+}
 
-	if (now < next)
+static void
+log_warning(const struct policy_run *run)
+{
+	log_info(run->s->id, "NOQUEUE: reject_warning: %s from %s[%s]: %d %s %s; from=<%s> to=<%s> proto=%s helo=<%s>",
+	    run_stage_name(run), run_client_name(run), run->s->addr, run->reply.code, run->reply.dsn, run->reply.text,
+	    buf_cstr(&run->sender), buf_cstr(&run->rcpt), session_protocol(run->s), run->s->helo);
+}
+
+/* What the verdict of one word means for the rest. */
+static void
+take(struct policy_run *run, enum verdict v)
+{
+	bool warns = v == REFUSE && only_warns(run);
+
+	if (warns)
+		log_warning(run);
+	run->warn = false;		/* of a CALL the frame has it */
+	if (v == PERMIT)
+		while (run->depth > 0)
+			pop(run);
+	if (v != REFUSE || warns)
 		return;
-	next = now + 1000;
-	resolver_refresh(resolver);
-	maps_refresh(sender_logins);
+	if (run->if_reject.code && run->reply.code >= 500)
+		run->reply = run->if_reject;
+	run->done = true;
 }
 
-static enum verdict
-judge(struct request *q)
+/* The next word; NULL: all lists have been asked. */
+static const struct word *
+next_word(struct policy_run *run)
 {
-	for (size_t i = 0; i < NELEMS(lists); i++) {
-		enum verdict v = DUNNO;
+	for (;;) {
+		struct frame *top;
 
-		q->subject = lists[i].subject;
-		for (size_t k = 0; k < lists[i].n && v == DUNNO; k++)
-			v = lists[i].v[k]->judge(q);
-		if (v == REFUSE)
-			return v;
+		if (run->depth == 0) {
+			const struct list *l;
+
+			if (run->next == run->ntodo)
+				return NULL;
+			l = run->todo[run->next++];
+			run->subject = l->subject;
+			run->warn = false;
+			(void)run_call(run, l, NULL);
+		}
+		top = &run->stack[run->depth - 1];
+		if (top->at < top->list->n)
+			return &top->list->v[top->at++];
+		pop(run);
 	}
-	return DUNNO;
 }
 
-/* ---- existence ---- */
-
-struct reply
-policy_listed(struct span rcpt)
+static void
+go(struct policy_run *run)
 {
-	static const char *const table[] = {
-		[CLASS_LOCAL] = "local recipient", [CLASS_VIRTUAL] = "virtual mailbox", [CLASS_ALIAS] = "virtual alias",
-		[CLASS_RELAY] = "relay recipient", [CLASS_REMOTE] = "recipient",
-	};
-	enum address_class cls;
+	for (unsigned steps = 0; !run->done; steps++) {
+		const struct word *w = next_word(run);
+		enum verdict v;
 
-	switch (resolve_check(resolver, rcpt, &cls)) {
-	case RESOLVE_OK:
-		return reply_pending();
-	case RESOLVE_RETRY:
-		return reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(rcpt));
-	case RESOLVE_UNKNOWN: {
-		int code = (int)par.unknown_local_recipient_reject_code;
-
-		return reply_make(code, code < 500 ? "4.1.1" : "5.1.1",
-		    "<%.*s>: Recipient address rejected: User unknown in %s table", SPAN_FMT(rcpt), table[cls]);
+		if (!w || steps == STEPS_MAX) {
+			run->reply = steps == STEPS_MAX ? reply_make(451, "4.3.5", "Server configuration error") : run->if_permit;
+			run->done = true;
+			return;
+		}
+		if (w->judge == judge_warn_if_reject) {
+			run->warn = true;
+			continue;
+		}
+		v = w->judge(run, w);
+		if (v == WAIT) {
+			run->waiting = w;
+			return;
+		}
+		take(run, v);
 	}
-	case RESOLVE_BAD:
-		break;
-	}
-	return reply_make(501, "5.1.3", "<%.*s>: Recipient address rejected: bad address", SPAN_FMT(rcpt));
 }
 
-/* ---- what MAIL and RCPT ask ---- */
+void
+run_resume(struct policy_run *run, enum verdict v)
+{
+	struct session *s = run->s;
+
+	run->waiting = NULL;
+	run->dns = NULL;
+	run->ask = NULL;
+	take(run, v);
+	go(run);
+	if (!run->done)
+		return;
+	session_enter(s);
+	if (run->stage == STAGE_END)
+		data_judged(s);
+	else
+		command_again(s);
+	session_leave(s);
+}
+
+static void
+run_free(struct policy_run *run)
+{
+	dns_cancel(run->dns);
+	policy_ask_cancel(run->ask);
+	while (run->depth > 0)
+		pop(run);
+	buf_fini(&run->sender);
+	buf_fini(&run->rcpt);
+	buf_fini(&run->prepend);
+	free(run);
+}
+
+void
+policy_abandon(struct session *s)
+{
+	if (s->policy)
+		run_free(s->policy);
+	s->policy = NULL;
+}
+
+static struct policy_run *
+run_new(struct session *s, enum stage stage, struct span sender, struct span rcpt)
+{
+	struct policy_run *run = x_new(struct policy_run);
+
+	run->s = s;
+	run->stage = stage;
+	buf_init(&run->sender, ADDRESS_MAX + 256);
+	buf_init(&run->rcpt, ADDRESS_MAX + 256);
+	buf_addspan(&run->sender, sender);
+	buf_addspan(&run->rcpt, rcpt);
+	buf_init(&run->prepend, ADDED_MAX);
+	if (rcpt.n > 0)
+		run->cls = resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1)));
+	return run;
+}
+
+static void
+run_add(struct policy_run *run, enum list_name which)
+{
+	if (policy_list(which)->n > 0)
+		run->todo[run->ntodo++] = policy_list(which);
+}
+
+/* The lists of each stage: smtpd_delay_reject moves the first three to RCPT. */
+static void
+run_lists(struct policy_run *run)
+{
+	bool early = !par.smtpd_delay_reject, hello = run->s->helo[0] != '\0';
+
+	if ((run->stage == STAGE_HELLO && early) || (run->stage == STAGE_MAIL && early && !hello) ||
+	    (run->stage == STAGE_RCPT && !early))
+		run_add(run, LIST_CLIENT);
+	if ((run->stage == STAGE_HELLO && early) || (run->stage == STAGE_RCPT && !early && hello))
+		run_add(run, LIST_HELO);
+	if ((run->stage == STAGE_MAIL && early) || (run->stage == STAGE_RCPT && !early))
+		run_add(run, LIST_SENDER);
+	if (run->stage == STAGE_RCPT) {
+		run_add(run, LIST_RELAY);
+		run_add(run, LIST_RCPT);
+	}
+	if (run->stage == STAGE_DATA)
+		run_add(run, LIST_DATA);
+	if (run->stage == STAGE_END)
+		run_add(run, LIST_END);
+}
+
+/* ---- what the commands ask ---- */
 
 void
 policy_log_reject(const struct session *s, const char *stage, const struct reply *r, struct span rcpt)
@@ -319,44 +309,157 @@ refused(struct session *s, const char *stage, struct reply *r, struct span rcpt)
 	return *r;
 }
 
+/* Each recipient asks the lists again: a header that is there already is not added once more. */
+static void
+settle(struct session *s, struct policy_run *run)
+{
+	struct span rest = buf_span(&run->prepend), line;
+
+	s->discard = s->discard || run->discard;
+	while (rest.p && rest.n > 0 && span_cut(&rest, '\n', &line)) {
+		if (s->prepend.len > 0 && memmem(s->prepend.p, s->prepend.len, line.p, line.n))
+			continue;
+		buf_addspan(&s->prepend, line);
+		buf_addc(&s->prepend, '\n');
+	}
+}
+
+/* code 0, a refusal that is not yet logged, or reply_wait(). */
+static struct reply
+ask_lists(struct session *s, enum stage stage, struct span sender, struct span rcpt)
+{
+	struct reply r;
+
+	if (!s->policy) {
+		s->policy = run_new(s, stage, sender, rcpt);
+		run_lists(s->policy);
+		go(s->policy);
+		if (!s->policy->done)
+			return reply_wait();
+	}
+	r = s->policy->reply;
+	if (r.code == 0)
+		settle(s, s->policy);
+	policy_abandon(s);
+	return r;
+}
+
+static struct reply
+ask_stage(struct session *s, enum stage stage, struct span sender)
+{
+	struct reply r = ask_lists(s, stage, sender, SPAN_NONE);
+
+	return r.code > 0 ? refused(s, stage_names[stage], &r, SPAN_NONE) : r;
+}
+
+struct reply
+policy_hello(struct session *s)
+{
+	return par.smtpd_delay_reject ? reply_pending() : ask_stage(s, STAGE_HELLO, SPAN_NONE);
+}
+
+struct reply
+policy_data(struct session *s)
+{
+	return ask_stage(s, STAGE_DATA, buf_span(&s->sender));
+}
+
+struct reply
+policy_end_of_data(struct session *s)
+{
+	return ask_lists(s, STAGE_END, buf_span(&s->sender), SPAN_NONE);
+}
+
 struct reply
 policy_rcpt(struct session *s, struct span rcpt)
 {
-	struct request q = { .s = s, .rcpt = rcpt };
-	ssize_t at = span_rfind(rcpt, '@');
+	struct reply r = ask_lists(s, STAGE_RCPT, buf_span(&s->sender), rcpt);
 
-	q.cls = resolve_domain(resolver, span_skip(rcpt, (size_t)(at + 1)));
-	if (judge(&q) == REFUSE)
-		return refused(s, "RCPT", &q.reply, rcpt);
-	if (!par.smtpd_reject_unlisted_recipient)
+	if (r.code == 0 && par.smtpd_reject_unlisted_sender)
+		r = policy_unlisted(buf_span(&s->sender), "Sender");
+	if (r.code == 0 && par.smtpd_reject_unlisted_recipient)
+		r = policy_listed(rcpt);
+	return r.code > 0 ? refused(s, "RCPT", &r, rcpt) : r;
+}
+
+/* ---- tables ---- */
+
+struct reply
+policy_unlisted(struct span address, const char *who)
+{
+	static const char *const table[] = {
+		[CLASS_LOCAL] = "local recipient", [CLASS_VIRTUAL] = "virtual mailbox", [CLASS_ALIAS] = "virtual alias",
+		[CLASS_RELAY] = "relay recipient", [CLASS_REMOTE] = "recipient",
+	};
+	bool sender = who[0] == 'S';
+	enum address_class cls;
+
+	if (address.n == 0)
 		return reply_pending();
-	q.reply = policy_listed(rcpt);
-	if (q.reply.code == 0)
-		return q.reply;
-	return refused(s, "RCPT", &q.reply, rcpt);
+	switch (resolve_check(policy_resolver(), address, &cls)) {
+	case RESOLVE_OK:
+		return reply_pending();
+	case RESOLVE_RETRY:
+		return reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(address));
+	case RESOLVE_UNKNOWN: {
+		int code = (int)par.unknown_local_recipient_reject_code;
+
+		return reply_make(code, sender ? (code < 500 ? "4.1.0" : "5.1.0") : code < 500 ? "4.1.1" : "5.1.1",
+		    "<%.*s>: %s address rejected: User unknown in %s table", SPAN_FMT(address), who, table[cls]);
+	}
+	case RESOLVE_BAD:
+		break;
+	}
+	return reply_make(501, sender ? "5.1.7" : "5.1.3", "<%.*s>: %s address rejected: bad address", SPAN_FMT(address), who);
+}
+
+struct reply
+policy_listed(struct span rcpt)
+{
+	return policy_unlisted(rcpt, "Recipient");
+}
+
+bool
+policy_has_owners(void)
+{
+	return !maps_empty(policy_sender_logins());
+}
+
+enum map_answer
+policy_owners(struct span sender, struct buf *owners)
+{
+	enum map_answer ans = maps_find(policy_sender_logins(), sender, owners);
+	ssize_t at = span_rfind(sender, '@');
+
+	return ans == MAP_NONE && at >= 0 ? maps_find_part(policy_sender_logins(), span_skip(sender, (size_t)at), owners) : ans;
 }
 
 /* smtpd_sender_login_maps: a login uses the addresses that are its own. */
-struct reply
-policy_sender(struct session *s, struct span sender)
+static struct reply
+check_owner(struct session *s, struct span sender)
 {
 	struct buf owners;
 	enum map_answer ans;
 	struct reply r = reply_pending();
 
-	if (!s->login || sender.n == 0 || maps_empty(sender_logins))
+	if (!s->login || sender.n == 0 || maps_empty(policy_sender_logins()))
 		return r;
 	buf_init(&owners, 64 * 1024);
-	ans = maps_find(sender_logins, sender, &owners);
-	if (ans == MAP_NONE) {
-		struct span domain = span_skip(sender, (size_t)span_rfind(sender, '@'));
-
-		ans = maps_find(sender_logins, domain, &owners);
-	}
+	ans = policy_owners(sender, &owners);
 	if (ans == MAP_FAILED)
 		r = reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(sender));
 	else if (ans == MAP_NONE || !param_list_has(buf_cstr(&owners), span_str(s->login)))
 		r = reply_make(553, "5.7.1", "<%.*s>: Sender address rejected: not owned by user %s", SPAN_FMT(sender), s->login);
 	buf_fini(&owners);
 	return r.code ? refused(s, "MAIL", &r, SPAN_NONE) : r;
+}
+
+struct reply
+policy_sender(struct session *s, struct span sender)
+{
+	struct reply r = check_owner(s, sender);
+
+	if (r.code != 0 || par.smtpd_delay_reject)
+		return r;
+	return ask_stage(s, STAGE_MAIL, sender);
 }

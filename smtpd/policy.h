@@ -1,4 +1,9 @@
-/* policy.h: who may send to whom: the restriction lists of main.cf, and the tables of recipients. */
+/*
+ * policy.h: who may send to whom: the restriction lists of main.cf, and the
+ * tables of recipients. An answer may need DNS or a policy service: then the
+ * functions return reply_wait(), the command is kept, and is run again when the
+ * answer is there; the second time they return it.
+ */
 #ifndef SMTPD_POLICY_H
 #define SMTPD_POLICY_H
 
@@ -7,10 +12,16 @@
 /* Before the jail. Dies (EX_CONFIG) on an unknown word, and when the lists would make an open relay. */
 void policy_open(void);
 void policy_refresh(void);			/* tables replaced meanwhile: once a session */
+/* What the lists need of the network: DNS, and the TCP ports of policy services and resolvers. True: anything. */
+bool policy_needs_network(uint16_t *ports, size_t max);
+void policy_abandon(struct session *s);		/* nobody waits for the answer any more */
 
-/* code 0: may pass. A refusal is logged here. */
+/* code 0: may pass; reply_wait(); or a refusal, which is logged here. */
+struct reply policy_hello(struct session *s);
 struct reply policy_sender(struct session *s, struct span sender);
 struct reply policy_rcpt(struct session *s, struct span rcpt);
+struct reply policy_data(struct session *s);
+struct reply policy_end_of_data(struct session *s);	/* when it waits, data_judged() is called */
 
 /* "NOQUEUE: reject: RCPT from unknown[addr]: 550 5.1.1 ...; from=<> to=<> proto=ESMTP helo=<>" */
 void policy_log_reject(const struct session *s, const char *stage, const struct reply *r, struct span rcpt);

@@ -50,6 +50,12 @@ reply_pending(void)
 	return reply_make(0, "", "%s", "");
 }
 
+struct reply
+reply_wait(void)
+{
+	return reply_make(REPLY_WAIT, "", "%s", "");
+}
+
 void
 reply_soften(struct reply *r)
 {

@@ -16,7 +16,7 @@ enum reply_then {
 };
 
 struct reply {
-	int code;		/* 0: pending, session_answer() will come */
+	int code;		/* 0: pending, session_answer() will come; REPLY_WAIT */
 	char dsn[10];		/* RFC 2034; "": none */
 	enum reply_then then;
 	uint32_t delay_ms;	/* at least */
@@ -26,6 +26,9 @@ struct reply {
 struct reply reply_make(int code, const char *dsn, const char *fmt, ...) PRINTF(3, 4);
 struct reply reply_close(int code, const char *dsn, const char *fmt, ...) PRINTF(3, 4);
 struct reply reply_pending(void);
+/* Of a command: pending, and the command is run again when what it needs is there (command_again). */
+#define REPLY_WAIT (-1)
+struct reply reply_wait(void);
 /* 5xx becomes 4xx (soft_bounce) */
 void reply_soften(struct reply *r);
 /* "250-2.1.0 text" CRLF ... as on the wire. What is not printable in text becomes '?'. */

@@ -49,6 +49,7 @@ session_init(struct session *s)
 	buf_init(&s->sender, ADDRESS_MAX + 256);
 	buf_init(&s->rcpts, RCPTS_MAX);
 	buf_init(&s->body, SMTP_CHUNK);
+	buf_init(&s->prepend, 16384);
 	timer_init(&s->timer, on_time, s);
 	s->last_verb = "CONNECT";
 }
@@ -57,12 +58,15 @@ void
 session_fini(struct session *s)
 {
 	auth_abandon(s);
+	policy_abandon(s);
 	data_abandon(s);
 	timer_stop(&s->timer);
 	buf_fini(&s->sender);
 	buf_fini(&s->rcpts);
 	x_free(&s->held);
 	x_free(&s->envid);
+	x_free(&s->again);
+	buf_fini(&s->prepend);
 	x_free(&s->login);
 	x_free(&s->mech);
 	x_free(&s->tls);
@@ -78,6 +82,9 @@ session_reset(struct session *s)
 	x_free(&s->envid);
 	if (s->state == ST_BDAT)
 		data_abandon(s);
+	buf_fini(&s->prepend);
+	s->discard = false;
+	s->transactions++;
 	if (s->state > ST_HELLO)
 		s->state = s->helo[0] ? ST_HELLO : ST_START;
 }
@@ -215,7 +222,7 @@ reply(struct session *s, const struct reply *r)
 		go_on(s, THEN_CHUNK);
 		return;
 	}
-	if (r->code == 0) {
+	if (r->code <= 0) {
 		s->phase = PH_WAIT;
 		conn_timeout(s->conn, 0, false);
 		return;

@@ -75,6 +75,11 @@ struct session {
 	struct buf sender, rcpts;	/* rcpts: as in MAIL, triples */
 	uint32_t nrcpt, overshoot, flags;
 	uint64_t size_hint;
+	unsigned transactions;
+	struct policy_run *policy;	/* the restriction lists, while they are asked; NULL: not */
+	struct buf prepend;		/* headers that the lists have added */
+	bool discard;			/* by them: the message is taken and thrown away */
+	char *again;			/* the command line that is run again, from its verb on */
 	char *envid;			/* RFC 3461, decoded; NULL: none */
 
 	/* the message */
@@ -108,6 +113,7 @@ const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
 
 /* commands.c: one command line, without its line end. more: there is input behind it. */
 struct reply command_run(struct session *s, struct span line, bool more);
+void command_again(struct session *s);	/* the command that has answered reply_wait() */
 void command_counts(const struct session *s, struct buf *out);	/* " ehlo=1 rcpt=0/1 commands=2" */
 bool command_is_bogus(struct span input);	/* certainly not SMTP: ends the session */
 
@@ -127,6 +133,7 @@ void data_begin(struct session *s);
 void data_chunk(struct session *s);		/* a chunk, as cmd_bdat has announced it */
 void data_input(struct session *s);		/* PH_DATA: take what conn_input has */
 void data_tick(struct session *s);		/* DATA_TICK_MS later */
+void data_judged(struct session *s);	/* what policy_end_of_data() waited for is there */
 void data_abandon(struct session *s);		/* nobody waits for it any more */
 #define DATA_TICK_MS 10000
 /* auth.c */

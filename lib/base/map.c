@@ -33,7 +33,6 @@ item_end(struct span s, const char *seps, size_t *end)
 	return depth == 0;
 }
 
-/* The next item of a list in which braces protect separators: 1, 0 at the end, -1 when braces do not match. */
 int
 map_next_item(struct span *s, const char *seps, struct span *item)
 {

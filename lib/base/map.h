@@ -99,6 +99,9 @@ void map_maker_free(struct map_maker *m);
 enum map_added map_maker_add(struct map_maker *m, struct span key, struct span value);	/* keys are folded */
 bool map_maker_write(struct map_maker *m, const char *cdb_path, unsigned mode) CHECKED;	/* once; false with errno */
 
+/* The next item of a list in which braces protect separators: 1, 0 at the end, -1 when braces do not match. */
+int map_next_item(struct span *s, const char *seps, struct span *item);
+
 /* Keys longer than this are in no table but a pattern table; values and text files have bounds too. */
 #define MAP_KEY_MAX 1000
 #define MAP_VALUE_MAX (1u << 20)

@@ -47,8 +47,6 @@ struct map_kind {
 	bool (*each)(const struct map *m, map_entry *f, void *ctx);	/* NULL: cannot be listed */
 };
 
-/* The next item of a list in which braces protect separators: 1, 0 at the end, -1 when braces do not match. */
-int map_next_item(struct span *s, const char *seps, struct span *item);
 bool map_strip_braces(struct span *s);		/* "{text}" to "text"; false: no braces, unchanged */
 struct maps *maps_open_inside(struct span spec, unsigned depth, struct buf *err);
 bool maps_check_inside(struct span spec, unsigned depth, void (*on_file)(void *ctx, const char *path), void *ctx,

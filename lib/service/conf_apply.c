@@ -4,6 +4,7 @@
 #include "base/netlist.h"
 #include "service/conf_private.h"
 #include "service/foreign.h"
+#include "service/restrict.h"
 #include "base/banned.h"
 
 void
@@ -49,6 +50,7 @@ struct store {
 	char *to;			/* field of struct params */
 	struct arena *arena;
 	struct buf *why;
+	const struct conf *conf;
 };
 
 static bool
@@ -99,6 +101,19 @@ store_list(struct store *s)
 		return false;
 	}
 	return store_text(s);
+}
+
+static bool
+store_rules(struct store *s)
+{
+	struct buf classes;
+	bool ok;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	ok = conf_value(s->conf, "smtpd_restriction_classes", &classes) &&
+	    restrict_check(s->value, buf_cstr(&classes), NULL, NULL, s->why);
+	buf_fini(&classes);
+	return ok && store_text(s);
 }
 
 static bool
@@ -163,7 +178,7 @@ store_number(struct store *s)
 }
 
 static bool (*const store_as[])(struct store *) = {
-	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_FILE] = store_text,
+	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
 	[PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };
@@ -172,7 +187,7 @@ static bool
 apply_row(const struct conf *c, const struct param_row *row, struct params *out, struct buf *why)
 {
 	struct store s = { .row = row, .to = (char *)out + row->offset,
-		.arena = &((struct conf *)(uintptr_t)c)->arena, .why = why };
+		.arena = &((struct conf *)(uintptr_t)c)->arena, .why = why, .conf = c };
 	struct buf value;
 	bool ok;
 
@@ -184,6 +199,41 @@ apply_row(const struct conf *c, const struct param_row *row, struct params *out,
 	ok = ok && store_as[row->type](&s);
 	buf_fini(&value);
 	return ok;
+}
+
+/* Each class of smtpd_restriction_classes is a parameter of its own, which no row describes. */
+static int
+check_classes(const struct conf *c, struct buf *err)
+{
+	struct buf classes, value, why;
+	struct span rest, name;
+	int errors = 0;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	buf_init(&value, CONF_LINE_MAX);
+	buf_init(&why, CONF_LINE_MAX);
+	rest = conf_value(c, "smtpd_restriction_classes", &classes) ? buf_span(&classes) : SPAN_NONE;
+	while (span_word(&rest, ", \t\r\n", &name)) {
+		char *class = x_spandup(name);
+		bool known = conf_find(c, name) && !param_find(name);
+
+		buf_reset(&value);
+		buf_reset(&why);
+		if (!known)
+			buf_addf(&why, "%s is a class of smtpd_restriction_classes, and there is no line \"%s = ...\"", class, class);
+		else if (conf_value(c, class, &value))
+			(void)restrict_check(buf_span(&value), buf_cstr(&classes), NULL, NULL, &why);
+		if (why.len > 0) {
+			errors++;
+			conf_place(c, known ? class : "smtpd_restriction_classes", err);
+			buf_addf(err, "%s: %s\n", known ? class : "smtpd_restriction_classes", why.p);
+		}
+		free(class);
+	}
+	buf_fini(&why);
+	buf_fini(&value);
+	buf_fini(&classes);
+	return errors;
 }
 
 int
@@ -203,7 +253,7 @@ conf_apply(const struct conf *c, struct params *out, struct buf *err)
 		buf_addf(err, "%s: %s\n", param_rows[i].name, why.p);
 	}
 	buf_fini(&why);
-	return errors;
+	return errors + check_classes(c, err);
 }
 
 /* Does any value, or the text `others` (the options of master.cf), refer to $name? */
@@ -227,6 +277,18 @@ is_referred_to(const struct conf *c, const char *name, const char *others)
 	return found;
 }
 
+static bool
+is_class(const struct conf *c, const char *name)
+{
+	struct buf classes;
+	bool yes;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	yes = conf_value(c, "smtpd_restriction_classes", &classes) && param_list_has(buf_cstr(&classes), span_str(name));
+	buf_fini(&classes);
+	return yes;
+}
+
 int
 conf_check_names(const struct conf *c, const char *others, struct buf *err)
 {
@@ -236,7 +298,7 @@ conf_check_names(const struct conf *c, const char *others, struct buf *err)
 		const struct setting *s = &c->settings[i];
 		const char *advice, *near;
 
-		if (param_find(span_str(s->name)) || is_referred_to(c, s->name, others))
+		if (param_find(span_str(s->name)) || is_referred_to(c, s->name, others) || is_class(c, s->name))
 			continue;
 		errors++;
 		advice = foreign_param_advice(span_str(s->name));

@@ -1,10 +1,12 @@
 /* conf_files.c: the files that settings name: do they exist and open? For programs that see the file system. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/map.h"
 #include "service/conf_private.h"
+#include "service/restrict.h"
 #include "base/banned.h"
 
 struct file_walk {
@@ -34,6 +36,39 @@ names_files(const struct param_row *row)
 	return row->type == PT_FILE || (row->type == PT_LIST && span_ends_nocase(span_str(row->name), "_files"));
 }
 
+/* The tables of check_*_access */
+static void
+each_rule_file(const struct conf *c, struct span list, void (*f)(void *ctx, const char *path), void *ctx, struct buf *err)
+{
+	struct buf classes;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	if (conf_value(c, "smtpd_restriction_classes", &classes))
+		(void)restrict_check(list, buf_cstr(&classes), f, ctx, err);
+	buf_fini(&classes);
+}
+
+static void
+each_class_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx, struct buf *err)
+{
+	struct buf classes, value;
+	struct span rest, name;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	buf_init(&value, CONF_LINE_MAX);
+	rest = conf_value(c, "smtpd_restriction_classes", &classes) ? buf_span(&classes) : SPAN_NONE;
+	while (span_word(&rest, ", \t\r\n", &name)) {
+		char *class = x_spandup(name);
+
+		buf_reset(&value);
+		if (conf_value(c, class, &value))
+			(void)restrict_check(buf_span(&value), buf_cstr(&classes), f, ctx, err);
+		free(class);
+	}
+	buf_fini(&value);
+	buf_fini(&classes);
+}
+
 void
 conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx)
 {
@@ -50,9 +85,12 @@ conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), voi
 			continue;
 		if (row->type == PT_MAPS)
 			maps_check(span_trim(buf_span(&value)), f, ctx, &err);
+		else if (row->type == PT_RULES)
+			each_rule_file(c, buf_span(&value), f, ctx, &err);
 		else if (names_files(row))
 			each_word_file(buf_span(&value), &w);
 	}
+	each_class_file(c, f, ctx, &err);
 	buf_fini(&err);
 	buf_fini(&value);
 }
@@ -116,12 +154,16 @@ conf_check_files(const struct conf *c, struct buf *err)
 			continue;		/* conf_apply has told it */
 		if (names_files(row))
 			each_word_file(buf_span(&value), &w);
+		if (row->type == PT_RULES)
+			each_rule_file(c, buf_span(&value), must_open, &m, &why);
 		if (row->type != PT_MAPS || check_maps(&m, span_trim(buf_span(&value)), &why))
 			continue;
 		m.errors++;
 		conf_place(c, row->name, err);
 		buf_addf(err, "%s: %s\n", row->name, why.p);
 	}
+	m.name = "smtpd_restriction_classes";
+	each_class_file(c, must_open, &m, &why);
 	buf_fini(&why);
 	buf_fini(&value);
 	return m.errors;

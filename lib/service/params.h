@@ -32,6 +32,7 @@ enum {
  *   LIST           const char *   comma or blank separated words; only those in `min` when it has any
  *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table
+ *   RULES          const char *   list of restrictions (restrict.h)
  *   FILE           const char *   must exist when not empty
  *   ENUM           const char *   one of the words in `min` (blank separated)
  *   BOOL           bool           yes, no
@@ -44,6 +45,7 @@ struct params {
 #define P_LIST(name) const char *name;
 #define P_NETS(name) const char *name;
 #define P_MAPS(name) const char *name;
+#define P_RULES(name) const char *name;
 #define P_FILE(name) const char *name;
 #define P_ENUM(name) const char *name;
 #define P_BOOL(name) bool name;
@@ -57,6 +59,7 @@ struct params {
 #undef P_LIST
 #undef P_NETS
 #undef P_MAPS
+#undef P_RULES
 #undef P_FILE
 #undef P_ENUM
 #undef P_BOOL
@@ -67,7 +70,7 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE };
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE };
 
 struct param_row {
 	const char *name;

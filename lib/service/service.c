@@ -131,10 +131,12 @@ take_arguments(int argc, char **argv)
 		die_config("a daemon is started by master only (no -c)");
 }
 
+static struct conf *settings;		/* what par was made of */
+
 void
 service_read_params(int fd)
 {
-	struct conf *c = conf_new(service.confdir);
+	struct conf *c = settings = conf_new(service.confdir);
 	struct buf text, err;
 	struct stat st;
 	char *to;
@@ -190,6 +192,19 @@ service_open_file(const char *path)
 			return fd;
 	}
 	return master_open_file(path);
+}
+
+char *
+service_setting(const char *name)
+{
+	struct buf value;
+	char *out = NULL;
+
+	buf_init(&value, CONF_TEXT_MAX);
+	if (settings && conf_raw(settings, name) && conf_value(settings, name, &value))
+		out = x_strdup(buf_cstr(&value));
+	buf_fini(&value);
+	return out;
 }
 
 struct maps *

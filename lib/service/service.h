@@ -85,6 +85,9 @@ const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
 bool service_has_home(void);			/* -H: the root is a system user's home directory */
 
+/* The expanded value of a parameter that no row describes (a class of restrictions); NULL: not set. The caller frees it. */
+char *service_setting(const char *name);
+
 /* Before the jail: maps of a parameter; dies (EX_CONFIG) on a mistake. */
 struct maps *service_maps(const char *spec);
 

@@ -1,6 +1,6 @@
 /*
  * fuzz_smtp_line.c: command lines of a stranger through the table and its handlers, no socket behind them.
- * links: smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/reply.c
+ * links: smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
  */
 #include <stdlib.h>
 
@@ -24,6 +24,12 @@ service_maps(const char *spec)
 	buf_init(&err, 256);
 	return maps_open(span_str(spec), &err);
 }
+
+char *service_setting(const char *name) { (void)name; return NULL; }
+void session_answer(struct session *s, const struct reply *r) { (void)s; (void)r; }
+void session_enter(struct session *s) { (void)s; }
+void session_leave(struct session *s) { (void)s; }
+void data_judged(struct session *s) { (void)s; }
 
 /* The parts of smtpd that have sockets behind them. */
 static bool tls;
@@ -59,7 +65,7 @@ set_up(void)
 		.message_size_limit = 1000000, .smtpd_recipient_limit = 10, .smtpd_client_restrictions = "",
 		.smtpd_recipient_restrictions = "reject_non_fqdn_sender, reject_non_fqdn_recipient, reject_invalid_helo_hostname",
 		.smtpd_relay_restrictions = "permit_sasl_authenticated, reject_unauth_destination",
-		.smtpd_reject_unlisted_recipient = true, .unknown_local_recipient_reject_code = 550,
+		.smtpd_reject_unlisted_recipient = true, .smtpd_delay_reject = true, .unknown_local_recipient_reject_code = 550,
 		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "" };
 	policy_open();
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Mail to other hosts: relay to a second instance, TLS, refusals, deferral, dead destinations, hostile servers, MX."""
-import re, socket, struct, threading, time
+import re, socket, struct, time
 from harness import *
+from fakedns import dns_server
 from sink import FAST, Sink, idle, submit
 
 def to_sink(sink, extra=''):
@@ -132,35 +133,6 @@ def a_large_message_streams():
         idle(i, 60)
         check(len(sink.mails) == 1 and sink.mails[0].endswith(b'..' + b'x' * 70 + b'\r\n'), 'not as sent')
         check(sink.mails[0].count(b'\r\n..x') == 200000, 'lines are missing')
-
-
-def dns_server(zone):
-    """zone: (name, type) -> list of rdata, or None for SERVFAIL"""
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(('127.0.0.1', 0))
-
-    def wire(n):
-        return b''.join(bytes([len(l)]) + l.encode() for l in n.split('.') if l) + b'\0'
-
-    def run():
-        while True:
-            p, peer = s.recvfrom(2000)
-            at, labels = 12, []
-            while p[at]:
-                labels.append(p[at + 1:at + 1 + p[at]].decode().lower())
-                at += 1 + p[at]
-            qtype = struct.unpack('>H', p[at + 1:at + 3])[0]
-            name = '.'.join(labels)
-            got = zone.get((name, qtype), [])
-            known = any(n == name for n, _ in zone)
-            rcode = 2 if got is None else 0 if known else 3
-            head = p[:2] + struct.pack('>HHHHH', 0x8580 | rcode, 1, len(got or []), 0, 0)
-            out = head + p[12:at + 5]
-            for rd in got or []:
-                out += b'\xc0\x0c' + struct.pack('>HHIH', qtype, 1, 60, len(rd)) + rd
-            s.sendto(out, peer)
-    threading.Thread(target=run, daemon=True).start()
-    return s.getsockname()[1], wire
 
 
 @test

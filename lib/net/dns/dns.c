@@ -45,6 +45,7 @@ struct dns_query {
 		dns_mx_done *mx;
 		dns_addr_done *addr;
 		dns_ptr_done *ptr;
+		dns_txt_done *txt;
 	} done;
 	void *ctx;
 	union {
@@ -53,6 +54,7 @@ struct dns_query {
 			size_t n;
 		} mx;
 		struct dns_addrs addrs;
+		struct dns_text text;
 		struct {
 			struct dns_names names;
 			size_t at;
@@ -240,6 +242,38 @@ dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
 	q->done.mx = done;
 	if (dns_name_ok(span_str(domain)))
 		ask(q, 0, domain, DNS_TYPE_MX, 0);
+	else
+		nothing(q);
+	return q;
+}
+
+/* ---- text ---- */
+
+static bool
+parse_txt(struct dns_query *q, struct span packet, int family)
+{
+	(void)family;
+	return dns_parse_txt(packet, &q->u.text);
+}
+
+static void
+finish_txt(struct dns_query *q, enum dns_status st)
+{
+	if (st == DNS_OK && !q->u.text.found)
+		st = DNS_NONE;
+	q->done.txt(q->ctx, st, st == DNS_OK ? span_of(q->u.text.p, q->u.text.n) : SPAN_NONE);
+}
+
+struct dns_query *
+dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx)
+{
+	struct dns_query *q = query_new(ctx, timeout_ms);
+
+	q->finish = finish_txt;
+	q->parse = parse_txt;
+	q->done.txt = done;
+	if (dns_name_ok(span_str(name)))
+		ask(q, 0, name, DNS_TYPE_TXT, 0);
 	else
 		nothing(q);
 	return q;

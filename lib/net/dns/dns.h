@@ -35,6 +35,11 @@ typedef void dns_addr_done(void *ctx, enum dns_status st, bool secure, const str
 /* first PTR name whose A/AAAA contains the address, else DNS_NONE */
 typedef void dns_ptr_done(void *ctx, enum dns_status st, const char *name);
 
+/* The first TXT record, its strings joined; at most DNS_TEXT_MAX bytes of it. Hostile bytes. */
+#define DNS_TEXT_MAX 255
+typedef void dns_txt_done(void *ctx, enum dns_status st, struct span text);
+
+struct dns_query *dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx);
 struct dns_query *dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx);
 struct dns_query *dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done, void *ctx);
 struct dns_query *dns_ptr(const struct sockaddr_storage *sa, uint32_t timeout_ms, dns_ptr_done *done, void *ctx);

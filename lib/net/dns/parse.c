@@ -259,3 +259,33 @@ dns_parse_ptr(struct span packet, struct dns_names *out)
 {
 	return dns_parse_answers(packet, DNS_TYPE_PTR, add_ptr, out);
 }
+
+/* ---- text ---- */
+
+/* RFC 1035 3.3.14: strings, each behind its length */
+static bool
+add_txt(void *ctx, struct span packet, struct span data)
+{
+	struct dns_text *out = ctx;
+
+	(void)packet;
+	if (out->found)
+		return true;
+	out->found = true;
+	while (data.n > 0) {
+		size_t len = (unsigned char)data.p[0], room = sizeof(out->p) - out->n;
+
+		if (len > data.n - 1)
+			return false;
+		memcpy(out->p + out->n, data.p + 1, len < room ? len : room);
+		out->n += len < room ? len : room;
+		data = span_skip(data, len + 1);
+	}
+	return true;
+}
+
+bool
+dns_parse_txt(struct span packet, struct dns_text *out)
+{
+	return dns_parse_answers(packet, DNS_TYPE_TXT, add_txt, out);
+}

@@ -8,7 +8,7 @@
 
 #include "net/dns/dns.h"
 
-enum { DNS_TYPE_A = 1, DNS_TYPE_CNAME = 5, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_AAAA = 28 };
+enum { DNS_TYPE_A = 1, DNS_TYPE_CNAME = 5, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_TXT = 16, DNS_TYPE_AAAA = 28 };
 
 /* One record of the answer section; data is its RDATA. false stops the walk. */
 typedef bool dns_record(void *ctx, struct span packet, struct span data);
@@ -24,6 +24,13 @@ struct dns_addrs {
 	size_t n;
 };
 bool dns_parse_addrs(struct span packet, int family, struct dns_addrs *out) CHECKED;	/* appends */
+
+struct dns_text {
+	char p[DNS_TEXT_MAX];
+	size_t n;
+	bool found;
+};
+bool dns_parse_txt(struct span packet, struct dns_text *out) CHECKED;
 
 #define DNS_PTR_MAX 3		/* names of one address that are looked at */
 struct dns_names {

@@ -1,0 +1,151 @@
+/* restrict.c: lists of restrictions, as they stand in main.cf. */
+#include "service/restrict.h"
+
+#include <arpa/inet.h>
+
+#include "base/map.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define NAMES_MAX 4096
+
+const struct restrict_row restrict_rows[] = {
+#define RESTRICTION(name, arg) { #name, RESTRICT_##arg },
+#include "service/restrictions.def"
+#undef RESTRICTION
+};
+const size_t restrict_count = NELEMS(restrict_rows);
+
+static const struct restrict_row *
+find_row(struct span name)
+{
+	for (size_t i = 0; i < restrict_count; i++)
+		if (span_is_nocase(name, restrict_rows[i].name))
+			return &restrict_rows[i];
+	return NULL;
+}
+
+static void
+unknown_word(struct span name, const char *classes, struct buf *err)
+{
+	struct buf all;
+	const char *near;
+
+	buf_init(&all, NAMES_MAX);
+	for (size_t i = 0; i < restrict_count; i++)
+		buf_addf(&all, "%s ", restrict_rows[i].name);
+	buf_adds(&all, classes);
+	near = param_nearest(name, buf_cstr(&all));
+	buf_addf(err, "there is no \"%.*s\"", SPAN_FMT(name));
+	if (near)
+		buf_addf(err, "; did you mean %.*s?", (int)strcspn(near, " ,"), near);
+	else
+		buf_adds(err, "; main.cf(5) lists the words");
+	buf_fini(&all);
+}
+
+static bool
+is_number(struct span s, uint32_t least, uint32_t most, uint32_t *out)
+{
+	return s.n > 0 && span_u32(s, least, most, out);
+}
+
+static bool
+is_address(struct span host)
+{
+	unsigned char room[16];
+	char text[INET6_ADDRSTRLEN];
+
+	if (span_is_nocase(host, "localhost"))
+		return true;
+	if (host.n >= sizeof(text))
+		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
+	return inet_pton(AF_INET, text, room) == 1 || inet_pton(AF_INET6, text, room) == 1;
+}
+
+bool
+restrict_server(struct span arg, struct restrict_server *out, struct buf *err)
+{
+	ssize_t colon;
+	uint32_t port;
+
+	if (span_starts(arg, "unix:")) {
+		*out = (struct restrict_server){ .host = span_skip(arg, 5) };
+		if (out->host.n > 0 && out->host.n < 64 && span_find(out->host, '/') < 0)
+			return true;
+		buf_addf(err, "\"%.*s\": smtpd reaches only sockets in run_directory/smtpd: unix:NAME, or inet:host:port",
+		    SPAN_FMT(arg));
+		return false;
+	}
+	*out = (struct restrict_server){ .inet = true, .host = span_skip(arg, 5) };
+	colon = span_starts(arg, "inet:") ? span_rfind(out->host, ':') : -1;
+	if (colon > 0 && is_number(span_skip(out->host, (size_t)colon + 1), 1, 65535, &port)) {
+		out->port = (uint16_t)port;
+		out->host = span_sub(out->host, 0, (size_t)colon);
+		if (out->host.p[0] == '[' && out->host.p[out->host.n - 1] == ']')
+			out->host = span_sub(out->host, 1, out->host.n - 1);
+		if (is_address(out->host))
+			return true;
+		buf_addf(err, "\"%.*s\": the host of a policy service is an address or localhost", SPAN_FMT(arg));
+		return false;
+	}
+	buf_addf(err, "\"%.*s\" is neither inet:host:port nor unix:name", SPAN_FMT(arg));
+	return false;
+}
+
+static bool
+arg_valid(const struct restrict_word *w, struct buf *err)
+{
+	struct restrict_server server;
+
+	if (w->row->arg == RESTRICT_SERVER)
+		return restrict_server(w->arg, &server, err);
+	if (w->row->arg == RESTRICT_TABLE)
+		return maps_check(w->arg, NULL, NULL, err);
+	if (span_find(w->arg, '.') > 0 && span_find(w->arg, '/') < 0 && w->arg.n < 200)
+		return true;
+	buf_addf(err, "%s: \"%.*s\" is not a domain", w->row->name, SPAN_FMT(w->arg));
+	return false;
+}
+
+int
+restrict_next(struct span *list, const char *classes, struct restrict_word *w, struct buf *err)
+{
+	static const char seps[] = ", \t\r\n";
+	int r = map_next_item(list, seps, &w->name);
+
+	w->arg = SPAN_NONE;
+	if (r < 0)
+		buf_adds(err, "braces do not match");
+	if (r <= 0)
+		return r;
+	w->row = find_row(w->name);
+	if (!w->row && param_list_has(classes, w->name))
+		return 1;
+	if (!w->row) {
+		unknown_word(w->name, classes, err);
+		return -1;
+	}
+	if (w->row->arg == RESTRICT_NONE)
+		return 1;
+	if (map_next_item(list, seps, &w->arg) <= 0) {
+		buf_addf(err, "%s needs an argument", w->row->name);
+		return -1;
+	}
+	return arg_valid(w, err) ? 1 : -1;
+}
+
+bool
+restrict_check(struct span list, const char *classes, void (*on_file)(void *ctx, const char *path), void *ctx,
+    struct buf *err)
+{
+	struct restrict_word w;
+	int r;
+
+	while ((r = restrict_next(&list, classes, &w, err)) > 0)
+		if (w.row && w.row->arg == RESTRICT_TABLE && !maps_check(w.arg, on_file, ctx, err))
+			return false;
+	return r == 0;
+}

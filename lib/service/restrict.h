@@ -1,0 +1,45 @@
+/*
+ * restrict.h: the grammar of smtpd_*_restrictions: words, each with at most one
+ * argument, and the names of classes. What a word does is smtpd's business.
+ */
+#ifndef SERVICE_RESTRICT_H
+#define SERVICE_RESTRICT_H
+
+#include "base/buf.h"
+
+enum restrict_arg {
+	RESTRICT_NONE,
+	RESTRICT_TABLE,		/* type:table */
+	RESTRICT_DOMAIN,	/* list.example or list.example=127.0.0.[2..11] */
+	RESTRICT_SERVER,	/* inet:host:port or unix:name */
+};
+
+struct restrict_row {
+	const char *name;
+	enum restrict_arg arg;
+};
+
+extern const struct restrict_row restrict_rows[];
+extern const size_t restrict_count;
+
+struct restrict_word {
+	const struct restrict_row *row;		/* NULL: a class */
+	struct span name, arg;
+};
+
+/* The next word of a list: 1, 0 at the end, -1 and a sentence in err. classes: their names. */
+int restrict_next(struct span *list, const char *classes, struct restrict_word *w, struct buf *err);
+
+/* Is the whole list well formed? Each file that a table of it names is reported to on_file (may be NULL). */
+bool restrict_check(struct span list, const char *classes, void (*on_file)(void *ctx, const char *path), void *ctx,
+    struct buf *err);
+
+/* "inet:host:port" (host: an address or localhost; port: a number), "unix:name" (a socket in run_directory/smtpd) */
+struct restrict_server {
+	bool inet;
+	struct span host;
+	uint16_t port;
+};
+bool restrict_server(struct span arg, struct restrict_server *out, struct buf *err) CHECKED;
+
+#endif

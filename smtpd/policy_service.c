@@ -1,0 +1,384 @@
+/*
+ * policy_service.c: check_policy_service: Postfix's policy protocol. A request is
+ * lines "name=value" and an empty line, the answer is "action=..." and an empty
+ * line. Values come from strangers, answers from a program of the operator's,
+ * whose length and time are bounded. Links stay open for the next question.
+ */
+#include "policy_run.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "service/params.h"
+
+#include "base/banned.h"
+
+#define SERVERS_MAX 32
+#define ANSWER_MAX 8192
+#define REQUEST_MAX 16384
+#define IDLE_MAX 20			/* open links without a question, for each server */
+
+struct policy_server {
+	char *spec;
+	struct sockaddr_storage sa;
+	socklen_t len;
+	uint16_t port;
+	struct policy_ask *idle;
+	unsigned nidle;
+};
+
+/* A link to a server; with a run: a question on it. */
+struct policy_ask {
+	struct policy_server *server;
+	struct policy_ask *next;	/* idle ones */
+	struct policy_run *run;
+	struct watch watch;
+	struct timer timer;
+	struct buf out, in;
+	int fd;
+	size_t sent;
+	bool used_before;		/* the server may have closed it meanwhile: then ask once more */
+};
+
+static struct policy_server *servers[SERVERS_MAX];
+static size_t server_count;
+
+static void on_ready(void *ctx, int events);
+
+/* ---- servers ---- */
+
+/* restrict_server() has seen that it is an address. */
+static void
+set_address(struct policy_server *p, const struct restrict_server *where)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(where->port) };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(where->port) };
+	char *host = span_is_nocase(where->host, "localhost") ? x_strdup("127.0.0.1") : x_spandup(where->host);
+
+	p->port = where->port;
+	if (inet_pton(AF_INET, host, &four.sin_addr) == 1) {
+		memcpy(&p->sa, &four, sizeof(four));
+		p->len = sizeof(four);
+	} else {
+		(void)inet_pton(AF_INET6, host, &six.sin6_addr);
+		memcpy(&p->sa, &six, sizeof(six));
+		p->len = sizeof(six);
+	}
+	free(host);
+}
+
+/* Before the jail. Never freed: there are as many as words in the configuration. */
+struct policy_server *
+policy_server_open(struct span spec, struct buf *err)
+{
+	struct restrict_server where;
+	struct policy_server *p;
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	for (size_t i = 0; i < server_count; i++)
+		if (span_is(spec, servers[i]->spec))
+			return servers[i];
+	if (!restrict_server(spec, &where, err))
+		return NULL;
+	if (server_count == SERVERS_MAX) {
+		buf_adds(err, "too many policy services");
+		return NULL;
+	}
+	p = x_new(struct policy_server);
+	p->spec = x_spandup(spec);
+	if (!where.inet) {	/* relative: the working directory is run_directory/smtpd, inside and outside of the jail */
+		memcpy(un.sun_path, where.host.p, where.host.n);
+		memcpy(&p->sa, &un, sizeof(un));
+		p->len = sizeof(un);
+	} else {
+		set_address(p, &where);
+	}
+	return servers[server_count++] = p;
+}
+
+size_t
+policy_server_count(void)
+{
+	return server_count;
+}
+
+uint16_t
+policy_server_port(size_t i)
+{
+	return servers[i]->port;
+}
+
+/* ---- links ---- */
+
+static void
+link_free(struct policy_ask *a)
+{
+	watch_stop(&a->watch);
+	timer_stop(&a->timer);
+	close_fd(&a->fd);
+	buf_fini(&a->out);
+	buf_fini(&a->in);
+	free(a);
+}
+
+static void
+idle_remove(struct policy_ask *a)
+{
+	struct policy_ask **at = &a->server->idle;
+
+	while (*at && *at != a)
+		at = &(*at)->next;
+	if (*at) {
+		*at = a->next;
+		a->server->nidle--;
+	}
+	a->next = NULL;
+}
+
+void
+policy_ask_cancel(struct policy_ask *a)
+{
+	if (a)
+		link_free(a);		/* its answer would be taken for that of the next question */
+}
+
+static bool
+link_connect(struct policy_ask *a)
+{
+	int family = a->server->sa.ss_family;
+
+	a->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (a->fd < 0 || (connect(a->fd, (struct sockaddr *)&a->server->sa, a->server->len) < 0 && errno != EINPROGRESS)) {
+		log_warn(a->run->s->id, "policy service %s: %s", a->server->spec, strerror(errno));
+		close_fd(&a->fd);
+		return false;
+	}
+	watch_start(&a->watch, a->fd, LOOP_WRITE, on_ready, a);
+	return true;
+}
+
+/* ---- the answer ---- */
+
+/* No answer, or none that is one. */
+static void
+give_up(struct policy_ask *a, const char *why)
+{
+	struct policy_run *run = a->run;
+
+	log_warn(run->s->id, "policy service %s: %s", a->server->spec, why);
+	link_free(a);
+	run->ask = NULL;
+	run_resume(run, policy_act(run, span_str(par.smtpd_policy_service_default_action), run->subject));
+}
+
+static void
+lost(struct policy_ask *a, const char *why)
+{
+	if (!a->run) {
+		idle_remove(a);
+		link_free(a);
+		return;
+	}
+	if (!a->used_before || a->in.len > 0) {
+		give_up(a, why);
+		return;
+	}
+	a->used_before = false;
+	a->sent = 0;
+	watch_stop(&a->watch);
+	close_fd(&a->fd);
+	if (!link_connect(a))
+		give_up(a, "cannot be asked again");
+}
+
+static void
+rest(struct policy_ask *a)
+{
+	if (a->server->nidle >= IDLE_MAX) {
+		link_free(a);
+		return;
+	}
+	a->run = NULL;
+	a->used_before = true;
+	timer_clear(&a->timer);
+	buf_fini(&a->in);
+	buf_fini(&a->out);
+	a->next = a->server->idle;
+	a->server->idle = a;
+	a->server->nidle++;
+}
+
+/* "action=..." among the lines; false: there is none. */
+static bool
+find_action(struct span answer, struct span *action)
+{
+	struct span line;
+
+	while (span_cut(&answer, '\n', &line)) {
+		line = span_trim(line);
+		if (!span_starts(line, "action="))
+			continue;
+		*action = span_trim(span_skip(line, 7));
+		return true;
+	}
+	return false;
+}
+
+static void
+answered(struct policy_ask *a, size_t end)
+{
+	struct policy_run *run = a->run;
+	struct span action;
+	struct buf copy;
+
+	if (end + 2 != a->in.len || !find_action(span_sub(buf_span(&a->in), 0, end), &action)) {
+		give_up(a, "its answer is not \"action=...\" and an empty line");
+		return;
+	}
+	buf_init(&copy, ANSWER_MAX);
+	buf_addspan(&copy, action);
+	rest(a);
+	run->ask = NULL;
+	run_resume(run, policy_act(run, buf_span(&copy), run->subject));
+	buf_fini(&copy);
+}
+
+static void
+receive(struct policy_ask *a)
+{
+	char *room = buf_room(&a->in, 1024), *end;
+	ssize_t n;
+
+	if (!room) {
+		lost(a, "its answer is too long");
+		return;
+	}
+	n = recv(a->fd, room, 1024, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || !a->run) {
+		lost(a, n < 0 ? strerror(errno) : "closed the connection");
+		return;
+	}
+	buf_grew(&a->in, (size_t)n);
+	end = memmem(a->in.p, a->in.len, "\n\n", 2);
+	if (end)
+		answered(a, (size_t)(end - a->in.p));
+}
+
+static void
+transmit(struct policy_ask *a)
+{
+	ssize_t n = send(a->fd, a->out.p + a->sent, a->out.len - a->sent, MSG_NOSIGNAL);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		lost(a, strerror(errno));
+		return;
+	}
+	a->sent += (size_t)n;
+	if (a->sent == a->out.len)
+		watch_set(&a->watch, LOOP_READ);
+}
+
+static void
+on_ready(void *ctx, int events)
+{
+	struct policy_ask *a = ctx;
+
+	if (a->run && a->sent < a->out.len)
+		transmit(a);
+	else if (events & LOOP_READ)
+		receive(a);
+}
+
+static void
+on_time(void *ctx)
+{
+	struct policy_ask *a = ctx;
+
+	a->used_before = false;
+	lost(a, "no answer in time");
+}
+
+/* ---- the question ---- */
+
+/* A line end in a value would begin another attribute. */
+static void
+attribute(struct buf *out, const char *name, struct span value)
+{
+	buf_addf(out, "%s=", name);
+	for (size_t i = 0; i < value.n; i++)
+		buf_addc(out, value.p[i] == '\n' || value.p[i] == '\r' || value.p[i] == '\0' ? '?' : value.p[i]);
+	buf_addc(out, '\n');
+}
+
+static void
+write_request(const struct policy_run *run, struct buf *out)
+{
+	const struct session *s = run->s;
+	bool counted = run->stage == STAGE_DATA || run->stage == STAGE_END;
+	char number[40];
+	const struct { const char *name; struct span value; } rows[] = {
+		{ "request", SPAN("smtpd_access_policy") },
+		{ "protocol_state", span_str(run_stage_name(run)) },
+		{ "protocol_name", span_str(s->esmtp ? "ESMTP" : "SMTP") },
+		{ "helo_name", span_str(s->helo) },
+		{ "queue_id", SPAN_NONE },
+		{ "sender", buf_span(&run->sender) },
+		{ "recipient", buf_span(&run->rcpt) },
+		{ "client_address", span_str(s->addr) },
+		{ "client_name", span_str(run_client_name(run)) },
+		{ "reverse_client_name", span_str(run_client_name(run)) },
+		{ "sasl_method", span_str(s->mech) },
+		{ "sasl_username", span_str(s->login) },
+		{ "sasl_sender", SPAN_NONE },
+		{ "encryption_protocol", s->tls ? span_sub(span_str(s->tls), 0, strcspn(s->tls, " ")) : SPAN_NONE },
+	};
+
+	for (size_t i = 0; i < NELEMS(rows); i++)
+		attribute(out, rows[i].name, rows[i].value);
+	buf_addf(out, "recipient_count=%u\nsize=%llu\n", counted ? s->nrcpt : 0, (unsigned long long)s->size_hint);
+	snprintf(number, sizeof(number), "%s.%u", s->id, s->transactions);	/* the same for all questions about one message */
+	attribute(out, "instance", span_str(number));
+	buf_addc(out, '\n');
+}
+
+enum verdict
+judge_check_policy_service(struct policy_run *run, const struct word *w)
+{
+	struct policy_server *p = w->server;
+	struct policy_ask *a = p->idle;
+
+	if (a) {
+		idle_remove(a);
+	} else {
+		a = x_new(struct policy_ask);
+		a->server = p;
+		a->fd = -1;
+		timer_init(&a->timer, on_time, a);
+	}
+	a->run = run;
+	a->sent = 0;
+	buf_init(&a->out, REQUEST_MAX);
+	buf_init(&a->in, ANSWER_MAX);
+	write_request(run, &a->out);
+	if (a->fd >= 0)
+		watch_set(&a->watch, LOOP_WRITE);
+	else if (!link_connect(a)) {
+		link_free(a);
+		return policy_act(run, span_str(par.smtpd_policy_service_default_action), run->subject);
+	}
+	timer_set(&a->timer, par.smtpd_policy_service_timeout * 1000);
+	run->ask = a;
+	return WAIT;
+}

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Restriction lists of a running smtpd: tables, DNS, policy services, classes; mistakes told by check."""
+import re, shutil, smtplib, socket, struct, subprocess, threading
+from harness import *
+from fakedns import dns_server
+
+EX_CONFIG = 78
+
+
+def rcpt(i, sender='x@good.test', to='alice@example.test', helo='client.good.test'):
+    """(code, text) of the last reply to a transaction up to RCPT"""
+    s = smtplib.SMTP('127.0.0.1', i.port('smtp'), local_hostname=helo, timeout=20)
+    try:
+        s.ehlo()
+        code, text = s.mail(sender)
+        if code == 250:
+            code, text = s.rcpt(to)
+        return code, text.decode()
+    finally:
+        s.close()
+
+
+def send(i, sender='x@good.test', to='alice@example.test', helo='client.good.test'):
+    with smtplib.SMTP('127.0.0.1', i.port('smtp'), local_hostname=helo, timeout=20) as s:
+        return s.sendmail(sender, [to], f'From: {sender}\r\nSubject: t\r\n\r\nx\r\n')
+
+
+def said(got, code, text=''):
+    check(got[0] == code and text in got[1], f'{got}, not {code} {text}')
+
+
+class Service:
+    """a policy service; answer(dict) -> action, or None to close"""
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+        self.s = socket.create_server(('127.0.0.1', 0))
+        self.port = self.s.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def serve(self, c):
+        f = c.makefile('rwb')
+        q = {}
+        for line in f:
+            line = line.decode().rstrip('\n')
+            if line:
+                k, v = line.split('=', 1)
+                q[k] = v
+                continue
+            self.asked.append(q)
+            a = self.answer(q)
+            if a is None:
+                break
+            f.write(f'action={a}\n\n'.encode())
+            f.flush()
+            q = {}
+        f.close()
+        c.close()
+
+
+@test
+def access_tables_of_every_type():
+    i = Instance()
+    try:
+        with open(i.dir + '/clients', 'w') as f:
+            f.write('192.0.2.0/24 REJECT\n127.0.0.0/8 PREPEND X-From: loopback\n')
+        with open(i.dir + '/senders', 'w') as f:
+            f.write('/^(bad)@(.*)$/ REJECT 5.7.8 no $1 of $2\n')
+        with open(i.dir + '/domains', 'w') as f:
+            f.write('spam.test 550 5.7.9 no spam\nlater.test DEFER\nsub.good.test OK\n')
+        check(i.tool('postmap', 'hash:' + i.dir + '/domains').returncode == 0, 'postmap')
+        i.configure(f'''smtpd_client_restrictions = check_client_access cidr:{i.dir}/clients
+smtpd_sender_restrictions = check_sender_access pcre:{i.dir}/senders, check_sender_access hash:{i.dir}/domains
+''')
+        i.start()
+        said(rcpt(i), 250)
+        said(rcpt(i, 'bad@x.test'), 554, '5.7.8 <bad@x.test>: Sender address rejected: no bad of x.test')
+        said(rcpt(i, 'x@a.spam.test'), 550, '5.7.9 <x@a.spam.test>: Sender address rejected: no spam')
+        said(rcpt(i, 'x@later.test'), 450, '4.7.1 ')
+        send(i)
+        text = open(i.wait_mails('alice', 1)[0]).read()
+        check('\nX-From: loopback\n' in text, text)
+        # a replaced table counts at once, one with a mistake does not
+        with open(i.dir + '/new', 'w') as f:
+            f.write('/^worse@/ REJECT\n')
+        os.rename(i.dir + '/new', i.dir + '/senders')
+        time.sleep(1.1)
+        rcpt(i)
+        said(rcpt(i, 'worse@x.test'), 554)
+        said(rcpt(i, 'bad@x.test'), 250)
+        with open(i.dir + '/new', 'w') as f:
+            f.write('/^(/ REJECT\n')
+        os.rename(i.dir + '/new', i.dir + '/senders')
+        time.sleep(1.1)
+        rcpt(i)
+        said(rcpt(i, 'worse@x.test'), 554)
+        check('the old table stays in use' in i.log(), 'the mistake is not in the log')
+    finally:
+        i.close()
+
+
+@test
+def dns_lists_and_domains():
+    zone = {}
+    port, wire = dns_server(zone)
+    zone.update({
+        ('good.test', 15): [struct.pack('>H', 10) + wire('mx.good.test')], ('client.good.test', 1): [bytes([127, 0, 0, 1])],
+        ('broken.test', 15): None, ('null.test', 15): [struct.pack('>H', 0) + b'\0'],
+        ('1.0.0.127.bl.test', 1): [bytes([127, 0, 0, 4])], ('1.0.0.127.bl.test', 16): [b'\x0bsee our web'],
+        ('bad.test.dom.test', 1): [bytes([127, 0, 0, 2])], ('bad.test', 1): [bytes([127, 0, 0, 2])],
+        ('1.0.0.127.down.test', 1): None,
+    })
+    main = f'''dns_servers = 127.0.0.1@{port}
+smtpd_sender_restrictions = reject_unknown_sender_domain
+smtpd_helo_restrictions = reject_unknown_helo_hostname
+smtpd_recipient_restrictions = reject_rbl_client down.test, reject_rbl_client bl.test=127.0.0.[8..9], reject_rhsbl_sender dom.test
+'''
+    with Instance(main=main) as i:
+        said(rcpt(i), 250)
+        said(rcpt(i, 'x@none.test'), 450, '4.1.8 <x@none.test>: Sender address rejected: Domain not found')
+        said(rcpt(i, 'x@broken.test'), 450, '4.1.8 ')
+        said(rcpt(i, 'x@null.test'), 550, '5.7.27 ')
+        said(rcpt(i, ''), 250)
+        said(rcpt(i, 'x@bad.test'), 554, '5.7.1 Service unavailable; Sender address [x@bad.test] blocked using dom.test')
+        said(rcpt(i, helo='none.test'), 450, '4.7.1 <none.test>: Helo command rejected: Host not found')
+        check('NOQUEUE: reject: RCPT from ' in i.log(), 'no line in the log')
+        # pipelined commands keep their order while DNS is asked
+        with i.connect('smtp') as c:
+            f = c.makefile('rwb')
+            f.readline()
+            f.write(b'EHLO client.good.test\r\n')
+            f.flush()
+            while f.readline()[3:4] == b'-':
+                pass
+            f.write(b'MAIL FROM:<x@good.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<no@example.test>\r\n'
+                    b'RCPT TO:<bob@example.test>\r\nDATA\r\n')
+            f.flush()
+            codes = [f.readline()[:3] for _ in range(5)]
+            check(codes == [b'250', b'250', b'550', b'250', b'354'], codes)
+    main = f'dns_servers = 127.0.0.1@{port}\nsmtpd_delay_reject = no\nsmtpd_client_restrictions = reject_rbl_client bl.test\n'
+    with Instance(main=main) as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
+            code, text = s.ehlo('client.good.test')
+            check(code == 554 and b'blocked using bl.test; see our web' in text, text)
+
+
+@test
+def a_policy_service_decides():
+    srv = Service(lambda q: 'REJECT 5.7.3 not you' if q['sender'] == 'no@good.test' else
+                  'PREPEND X-Seen: ' + q['protocol_state'] if q['protocol_state'] == 'RCPT' else
+                  None if q['sender'] == 'die@good.test' else 'DUNNO')
+    main = f'''smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
+smtpd_data_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
+smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
+'''
+    with Instance(main=main) as i:
+        send(i)
+        text = open(i.wait_mails('alice', 1)[0]).read()
+        check('\nX-Seen: RCPT\n' in text, text)
+        check([q['protocol_state'] for q in srv.asked] == ['RCPT', 'DATA', 'END-OF-MESSAGE'], srv.asked)
+        check(len({q['instance'] for q in srv.asked}) == 1 and srv.asked[2]['recipient_count'] == '1', srv.asked)
+        said(rcpt(i, 'no@good.test'), 554, '5.7.3 <alice@example.test>: Recipient address rejected: not you')
+        try:
+            send(i, 'die@good.test')
+            check(False, 'taken without an answer')
+        except smtplib.SMTPDataError as e:
+            check(e.smtp_code == 451 and b'4.3.5' in e.smtp_error, e)
+        srv.s.shutdown(socket.SHUT_RDWR)
+        srv.s.close()
+        time.sleep(0.2)
+    with Instance(main=f'smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{srv.port}\n') as i:
+        said(rcpt(i), 451, '4.3.5 ')
+        check('policy service inet:' in i.log(), 'nothing in the log')
+
+
+@test
+def postgrey_greylists():
+    if not shutil.which('postgrey'):
+        raise Skip('no postgrey')
+    d = tempfile.mkdtemp(prefix='merpati-postgrey-', dir='/tmp')
+    os.chmod(d, 0o777)
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+    p = subprocess.Popen(['postgrey', f'--inet=127.0.0.1:{port}', '--delay=1', f'--dbdir={d}', '--user=nobody', '--group=nogroup',
+                          '--whitelist-clients=/dev/null', '--whitelist-recipients=/dev/null'],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        def up():
+            try:
+                socket.create_connection(('127.0.0.1', port)).close()
+                return True
+            except OSError:
+                return p.poll() is not None
+        wait(up)
+        if p.poll() is not None:
+            raise Skip('postgrey does not start: ' + p.stderr.read().decode()[-200:])
+        with Instance(main=f'smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{port}\n') as i:
+            said(rcpt(i), 450, 'Greylisted')
+            time.sleep(2.2)
+            send(i)
+            text = open(i.wait_mails('alice', 1)[0]).read()
+            check('\nX-Greylist: delayed' in text, text)
+    finally:
+        p.kill()
+        p.wait()
+        shutil.rmtree(d, ignore_errors=True)
+
+
+@test
+def discarded_mail_is_taken_and_gone():
+    with Instance(main='smtpd_recipient_restrictions = check_sender_access inline:{x@drop.test=DISCARD}\n') as i:
+        send(i, 'x@drop.test')
+        send(i, 'x@keep.test')
+        i.wait_mails('alice', 1)
+        check(wait(lambda: not i.queue()) or not i.queue(), 'queue')
+        check(len(i.mails('alice')) == 1 and 'NOQUEUE: discard: ' in i.log(), 'it was delivered')
+
+
+@test
+def mistakes_are_told():
+    rows = [
+        ('smtpd_sender_restrictions = reject_unknown_sender_domian\n', 'did you mean reject_unknown_sender_domain?'),
+        ('smtpd_sender_restrictions = check_sender_access\n', 'check_sender_access needs an argument'),
+        ('smtpd_sender_restrictions = check_sender_access hash:/nonexistent/x\n', '/nonexistent/x.cdb'),
+        ('smtpd_sender_restrictions = check_sender_access mysql:/x\n', 'is not TYPE:TABLE'),
+        ('smtpd_sender_restrictions = reject_rbl_client nodots\n', 'is not a domain'),
+        ('smtpd_sender_restrictions = check_policy_service unix:/var/spool/x\n', 'smtpd reaches only sockets in'),
+        ('smtpd_restriction_classes = strict\n', 'there is no line "strict = ..."'),
+        ('smtpd_restriction_classes = strict\nstrict = reject_nonsense\n', 'strict: there is no "reject_nonsense"'),
+        ('smtpd_restriction_classes = strict\nstrict = reject_non_fqdn_sender\nsmtpd_sender_restrictions = strict\n', None),
+    ]
+    i = Instance()
+    try:
+        text = open(i.conf + '/main.cf').read()
+        for more, want in rows:
+            with open(i.conf + '/main.cf', 'w') as f:
+                f.write(text + more)
+            r = i.run('check', ok=False)
+            check(r.returncode == (EX_CONFIG if want else 0) and (want or '') in r.stdout, f'{more}: {r.stdout}')
+    finally:
+        i.close()
+
+
+@test
+def no_list_makes_an_open_relay():
+    for relay, rcpts in [('', ''), ('permit', 'permit'), ('permit_mynetworks', 'warn_if_reject reject_unauth_destination'),
+                         ('permit_mynetworks', 'permit, reject'), ('check_recipient_access static:OK', '')]:
+        i = Instance(main=f'smtpd_relay_restrictions = {relay}\nsmtpd_recipient_restrictions = {rcpts}\n')
+        try:
+            r = i.run('start', ok=False)
+            wait(lambda: 'open relay' in i.log() + r.stdout, 5)
+            check('open relay' in i.log() + r.stdout, f'{relay}; {rcpts}: started')
+        finally:
+            i.close()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,572 @@
+/*
+ * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
+ * this process. Commands go through the real table, so that a command that waits is run again.
+ * links: smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
+ */
+#include "tests/unit/unit.h"
+
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "net/conn.h"
+#include "net/dns/dns.h"
+#include "regex/regex.h"
+#include "service/params.h"
+#include "service/service.h"
+#include "smtpd/policy.h"
+#include "smtpd/smtpd.h"
+
+#include "base/banned.h"
+
+/* ---- what stands in for the rest of smtpd ---- */
+
+static struct reply answer;
+static unsigned answers;
+void session_answer(struct session *s, const struct reply *r) { (void)s; answer = *r; answers += r->code > 0; }
+void session_enter(struct session *s) { (void)s; }
+void session_leave(struct session *s) { (void)s; }
+void data_judged(struct session *s) { struct reply r = policy_end_of_data(s); session_answer(s, &r); }
+bool tls_offered(void) { return false; }
+struct reply cmd_starttls(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(220, "", "Go"); }
+bool auth_offered(const struct session *s) { (void)s; return false; }
+void auth_list(struct buf *out) { (void)out; }
+struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }
+struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
+const char *session_protocol(const struct session *s) { (void)s; return "ESMTP"; }
+struct maps *service_maps(const char *spec) { struct buf e; buf_init(&e, 99); return maps_open(span_str(spec), &e); }
+
+struct reply
+cmd_data(struct session *s, struct span arg)
+{
+	struct reply r = policy_data(s);
+
+	(void)arg;
+	return r.code ? r : reply_make(354, "", "Go");
+}
+
+void
+session_reset(struct session *s)
+{
+	buf_reset(&s->sender);
+	buf_fini(&s->rcpts);
+	buf_fini(&s->prepend);
+	x_free(&s->envid);
+	s->nrcpt = 0;
+	s->discard = false;
+	if (s->state > ST_HELLO)
+		s->state = ST_HELLO;
+}
+
+char *
+service_setting(const char *name)
+{
+	static const char *const classes[][2] = {
+		{ "greylist", "reject_non_fqdn_sender, inner" }, { "inner", "check_sender_access inline:{in@x.y=REJECT inner}" },
+		{ "endless", "endless" }, { "closed", "reject_unauth_destination" },
+	};
+
+	for (size_t i = 0; i < NELEMS(classes); i++)
+		if (strcmp(classes[i][0], name) == 0)
+			return x_strdup(classes[i][1]);
+	return NULL;
+}
+
+/* ---- a DNS of our own ---- */
+
+struct dns_query {
+	char name[300];
+	dns_mx_done *mx;
+	dns_addr_done *addr;
+	dns_txt_done *txt;
+	void *ctx;
+	bool cancelled;
+	struct timer timer;
+};
+
+static const struct { const char *name, *mx, *a, *txt; } zone[] = {
+	{ "mx.test", "mail.mx.test", NULL, NULL }, { "a.test", NULL, "192.0.2.9", NULL }, { "null.test", "", NULL, NULL },
+	{ "broken.test", "!", NULL, NULL },
+	{ "1.2.0.192.bl.test", NULL, "127.0.0.4", "see\nhttp://bl.test" }, { "1.2.0.192.wide.test", NULL, "192.0.2.80", NULL },
+	{ "1.2.0.192.down.test", NULL, "!", NULL }, { "bad.test.dom.test", NULL, "127.0.1.2", NULL },
+	{ "1.2.0.192.wl.test", NULL, "127.0.5.1", NULL },
+};
+static unsigned dns_asked, dns_cancelled;
+
+static void
+dns_answer(void *ctx)
+{
+	struct dns_query *q = ctx;
+	struct dns_mx mx = { .preference = 10 };
+	struct sockaddr_storage sa = { .ss_family = AF_INET };
+	const char *got = NULL;
+
+	for (size_t i = 0; i < NELEMS(zone); i++)
+		if (strcasecmp(zone[i].name, q->name) == 0)
+			got = q->mx ? zone[i].mx : q->addr ? zone[i].a : zone[i].txt;
+	timer_stop(&q->timer);
+	enum dns_status st = !got ? DNS_NONE : strcmp(got, "!") == 0 ? DNS_FAIL : DNS_OK;
+
+	if (q->mx && st == DNS_OK)
+		snprintf(mx.host, sizeof(mx.host), "%s", got);
+	if (q->addr && st == DNS_OK)
+		assert_int_equal(inet_pton(AF_INET, got, &((struct sockaddr_in *)&sa)->sin_addr), 1);
+	if (q->mx)
+		q->mx(q->ctx, st, false, &mx, st == DNS_OK);
+	else if (q->addr)
+		q->addr(q->ctx, st, false, &sa, st == DNS_OK);
+	else
+		q->txt(q->ctx, st, span_str(st == DNS_OK ? got : ""));
+	free(q);
+}
+
+static struct dns_query *
+dns_ask(const char *name, void *ctx)
+{
+	struct dns_query *q = x_new(struct dns_query);
+
+	dns_asked++;
+	snprintf(q->name, sizeof(q->name), "%s", name);
+	q->ctx = ctx;
+	timer_init(&q->timer, dns_answer, q);
+	timer_set(&q->timer, 0);
+	return q;
+}
+
+void dns_init(const char *servers) { (void)servers; }
+
+struct dns_query *
+dns_mx(const char *name, uint32_t ms, dns_mx_done *done, void *ctx)
+{
+	struct dns_query *q = dns_ask(name, ctx);
+
+	(void)ms;
+	q->mx = done;
+	return q;
+}
+
+struct dns_query *
+dns_addr(const char *name, int family, uint32_t ms, dns_addr_done *done, void *ctx)
+{
+	struct dns_query *q = dns_ask(name, ctx);
+
+	(void)ms;
+	(void)family;
+	q->addr = done;
+	return q;
+}
+
+struct dns_query *
+dns_txt(const char *name, uint32_t ms, dns_txt_done *done, void *ctx)
+{
+	struct dns_query *q = dns_ask(name, ctx);
+
+	(void)ms;
+	q->txt = done;
+	return q;
+}
+
+void
+dns_cancel(struct dns_query *q)
+{
+	if (!q)
+		return;
+	dns_cancelled++;
+	timer_stop(&q->timer);
+	free(q);
+}
+
+/* ---- a policy service ---- */
+
+static int service_fd = -1, service_link = -1;
+static uint16_t service_port;
+static const char *service_says = "action=DUNNO\n\n";
+static struct buf service_heard;
+static unsigned service_links;
+
+static void
+service_listen(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+
+	service_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(service_fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(service_fd, 5), 0);
+	assert_int_equal(getsockname(service_fd, (struct sockaddr *)&sin, &len), 0);
+	service_port = ntohs(sin.sin_port);
+	buf_init(&service_heard, 1 << 16);
+}
+
+static void
+service_turn(void)
+{
+	char part[4096];
+	ssize_t n;
+	int fd = accept4(service_fd, NULL, NULL, SOCK_NONBLOCK);
+
+	if (fd >= 0) {
+		close_fd(&service_link);
+		service_link = fd;
+		service_links++;
+	}
+	if (service_link < 0 || (n = recv(service_link, part, sizeof(part), 0)) <= 0)
+		return;
+	buf_add(&service_heard, part, (size_t)n);
+	if (service_heard.len < 2 || !strstr(service_heard.p, "\n\n"))
+		return;
+	if (*service_says)
+		assert_true(write_all(service_link, service_says, strlen(service_says)));
+	else
+		close_fd(&service_link);
+}
+
+/* ---- running commands ---- */
+
+static struct session s;
+static unsigned steps;
+
+static void
+run(const char *line)
+{
+	struct reply r = command_run(&s, span_str(line), false);
+
+	answers = 0;
+	answer = r;
+	for (steps = 0; answer.code <= 0 && steps < 2000; steps++) {
+		event_base_loop(loop_base(), EVLOOP_NONBLOCK);
+		service_turn();
+		if (steps > 100)
+			usleep(1000);
+	}
+	assert_true(answer.code > 0);
+	assert_int_equal(answers, r.code > 0 ? 0 : 1);
+}
+
+struct rule {
+	const char *list;		/* smtpd_recipient_restrictions, with the relay closed behind it */
+	const char *helo, *from, *to;
+	const char *want;		/* the beginning of "code dsn text" */
+};
+
+static void
+check(const struct rule *r, const char *got_from)
+{
+	char line[600], got[1200];
+
+	s = (struct session){ .state = ST_START, .addr = "192.0.2.1", .login = s.login, .id = "id" };
+	buf_init(&s.sender, 1000);
+	buf_init(&s.rcpts, 10000);
+	buf_init(&s.prepend, 1000);
+	snprintf(line, sizeof(line), "EHLO %s", r->helo ? r->helo : "c.test");
+	run(line);
+	if (strcmp(got_from, "EHLO") == 0)
+		goto out;
+	snprintf(line, sizeof(line), "MAIL FROM:<%s>", r->from ? r->from : "f@a.test");
+	run(line);
+	if (strcmp(got_from, "MAIL") == 0)
+		goto out;
+	snprintf(line, sizeof(line), "RCPT TO:<%s>", r->to ? r->to : "bob@h.example");
+	run(line);
+	if (strcmp(got_from, "RCPT") == 0)
+		goto out;
+	run("DATA");
+out:
+	snprintf(got, sizeof(got), "%d %s %s", answer.code, answer.dsn, answer.text);
+	if (strncmp(got, r->want, strlen(r->want)) != 0)
+		fail_msg("%s: %s, not %s", r->list, got, r->want);
+	assert_null(s.policy);
+}
+
+static void
+open_lists(const char *list)
+{
+	par.smtpd_recipient_restrictions = list;
+	policy_open();
+}
+
+static void
+over(void)
+{
+	session_reset(&s);
+	buf_fini(&s.sender);
+}
+
+#define OK "250 2.1.5 Ok"
+
+static const struct rule rules[] = {
+	{ "", NULL, NULL, NULL, OK },
+	{ "", NULL, NULL, "x@far.test", "554 5.7.1 <x@far.test>: Relay access denied" },
+	{ "permit", NULL, NULL, "x@far.test", "554 5.7.1 <x@far.test>: Relay access denied" },
+	{ "reject", NULL, NULL, NULL, "554 5.7.1 <bob@h.example>: Recipient address rejected: Access denied" },
+	{ "defer", NULL, NULL, NULL, "450 4.7.1 <bob@h.example>: Recipient address rejected: Access denied" },
+	{ "warn_if_reject reject", NULL, NULL, NULL, OK },
+	{ "warn_if_reject reject, reject", NULL, NULL, NULL, "554 " },
+	{ "defer_if_permit", NULL, NULL, NULL, "450 4.7.1 " },
+	{ "defer_if_permit, permit", NULL, NULL, NULL, "450 4.7.1 " },
+	{ "defer_if_permit, reject", NULL, NULL, NULL, "554 5.7.1 " },
+	{ "defer_if_reject, reject", NULL, NULL, NULL, "450 4.7.1 " },
+	{ "defer_if_reject", NULL, NULL, NULL, OK },
+	{ "permit_auth_destination, reject", NULL, NULL, NULL, OK },
+	{ "reject_plaintext_session", NULL, NULL, NULL, "450 4.7.1 Session encryption is required" },
+	{ "reject_non_fqdn_helo_hostname", "c", NULL, NULL, "504 5.5.2 <c>: Helo command rejected: need fully-qualified hostname" },
+	{ "reject_non_fqdn_hostname", "[192.0.2.1]", NULL, NULL, OK },
+	{ "reject_invalid_helo_hostname", "a_.-b", NULL, NULL, "501 5.5.2 <a_.-b>: Helo command rejected: Invalid name" },
+	{ "reject_non_fqdn_sender", NULL, "a@b", NULL, "504 5.5.2 <a@b>: Sender address rejected" },
+	{ "reject_unlisted_sender", NULL, "no@h.example", NULL,
+	    "550 5.1.0 <no@h.example>: Sender address rejected: User unknown in local recipient table" },
+	{ "reject_unlisted_sender", NULL, "bob@h.example", NULL, OK },
+	{ "reject_unlisted_sender", NULL, "", NULL, OK },
+	/* DNS */
+	{ "reject_unknown_sender_domain", NULL, "x@mx.test", NULL, OK },
+	{ "reject_unknown_sender_domain", NULL, "x@a.test", NULL, OK },
+	{ "reject_unknown_sender_domain", NULL, "x@[192.0.2.1]", NULL, OK },
+	{ "reject_unknown_sender_domain", NULL, "", NULL, OK },
+	{ "reject_unknown_sender_domain", NULL, "x@none.test", NULL, "450 4.1.8 <x@none.test>: Sender address rejected: Domain not found" },
+	{ "reject_unknown_sender_domain", NULL, "x@null.test", NULL, "550 5.7.27 <x@null.test>: Sender address rejected: Domain does not" },
+	{ "reject_unknown_sender_domain", NULL, "x@broken.test", NULL, "450 4.1.8 <x@broken.test>: Sender address rejected" },
+	{ "reject_unknown_sender_domain, reject", NULL, "x@broken.test", NULL, "554 5.7.1 " },
+	{ "warn_if_reject reject_unknown_sender_domain", NULL, "x@none.test", NULL, OK },
+	{ "reject_unknown_recipient_domain", NULL, NULL, NULL, OK },
+	{ "reject_unknown_helo_hostname", "a.test", NULL, NULL, OK },
+	{ "reject_unknown_helo_hostname", "none.test", NULL, NULL, "450 4.7.1 <none.test>: Helo command rejected: Host not found" },
+	{ "reject_rbl_client bl.test", NULL, NULL, NULL,
+	    "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.test; see http://bl.test" },
+	{ "reject_rbl_client bl.test=127.0.0.4", NULL, NULL, NULL, "554 " },
+	{ "reject_rbl_client bl.test=127.0.0.[2..4;9]", NULL, NULL, NULL, "554 " },
+	{ "reject_rbl_client bl.test=127.0.0.[5;6..9]", NULL, NULL, NULL, OK },
+	{ "reject_rbl_client bl.test=127.0.0.2", NULL, NULL, NULL, OK },
+	{ "reject_rbl_client wide.test", NULL, NULL, NULL, OK },
+	{ "reject_rbl_client down.test, reject_rbl_client none.test", NULL, NULL, NULL, OK },
+	{ "permit_dnswl_client wl.test=127.0.[0..255].[1..3], reject", NULL, NULL, NULL, OK },
+	{ "reject_rhsbl_sender dom.test", NULL, "x@bad.test", NULL,
+	    "554 5.7.1 Service unavailable; Sender address [x@bad.test] blocked using dom.test" },
+	{ "reject_rhsbl_helo dom.test", "bad.test", NULL, NULL, "554 5.7.1 Service unavailable; Helo command [bad.test] blocked" },
+	{ "reject_rhsbl_recipient dom.test, reject_rhsbl_client dom.test", NULL, NULL, NULL, OK },
+	/* access tables */
+	{ "check_client_access inline:{192.0.2=REJECT}", NULL, NULL, NULL, "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied" },
+	{ "check_client_access inline:{192.0.2.1=OK, 192.0=REJECT}, reject", NULL, NULL, NULL, OK },
+	{ "check_client_access inline:{192.0.3=REJECT}", NULL, NULL, NULL, OK },
+	{ "check_helo_access inline:{c.test=REJECT 5.7.9 go away}", "a.b.c.test", NULL, NULL, "554 5.7.9 <a.b.c.test>: Helo command rejected: go away" },
+	{ "check_sender_access inline:{a.test=450 4.2.1 later}", NULL, NULL, NULL, "450 4.2.1 <f@a.test>: Sender address rejected: later" },
+	{ "check_sender_access inline:{f@=DEFER}", NULL, NULL, NULL, "450 4.7.1 <f@a.test>: Sender address rejected: Access denied" },
+	{ "check_sender_access inline:{f@a.test=dunno, a.test=REJECT}", NULL, "f+x@a.test", NULL, OK },
+	{ "check_sender_access inline:{<>=REJECT no bounces}", NULL, "", NULL, "554 5.7.1 <>: Sender address rejected: no bounces" },
+	{ "check_sender_access static:521", NULL, NULL, NULL, "521 5.7.1 " },
+	{ "check_recipient_access inline:{bob@h.example=DEFER_IF_PERMIT 4.9.9 wait}, permit", NULL, NULL, NULL, "450 4.9.9 <bob@h.example>: Recipient address rejected: wait" },
+	{ "check_recipient_access inline:{bob@h.example=1234}, reject", NULL, NULL, NULL, OK },
+	{ "check_recipient_access static:WARN, check_recipient_access static:{INFO x}", NULL, NULL, NULL, OK },
+	{ "check_recipient_access static:HOLD", NULL, NULL, NULL, "451 4.3.5 <bob@h.example>: Recipient address rejected: Server configuration error" },
+	{ "check_recipient_access static:{REDIRECT a@b.c}", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:nonsense", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:{reject_unknown_sender_domain, reject}", NULL, "x@none.test", NULL, "450 4.1.8 " },
+	{ "check_recipient_access static:{check_sender_access static:OK}, reject", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:greylist", NULL, "in@x.y", NULL, "554 5.7.1 <in@x.y>: Sender address rejected: inner" },
+	{ "check_sasl_access static:REJECT", NULL, NULL, NULL, OK },
+	{ "check_recipient_access inline:{bob@h.example=OK}, reject", NULL, NULL, "bob@h.example", OK },
+	{ "check_recipient_access static:OK", NULL, NULL, "x@far.test", "554 5.7.1 <x@far.test>: Relay access denied" },
+	/* classes */
+	{ "greylist, reject", NULL, "in@x.y", NULL, "554 5.7.1 <in@x.y>: Sender address rejected: inner" },
+	{ "greylist", NULL, "a@b", NULL, "504 5.5.2 " },
+	{ "greylist", NULL, "a@b.c", NULL, OK },
+	{ "warn_if_reject greylist", NULL, "in@x.y", NULL, OK },
+	{ "endless", NULL, NULL, NULL, "451 4.3.5 " },
+};
+
+static void
+words(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rules); i++) {
+		open_lists(rules[i].list);
+		check(&rules[i], "RCPT");
+		over();
+	}
+}
+
+static void
+logins(void **state)
+{
+	static const struct { const char *list, *login, *from, *want; } rows[] = {
+		{ "reject_sender_login_mismatch", NULL, "u@x.y", "553 5.7.1 <u@x.y>: Sender address rejected: not logged in" },
+		{ "reject_unauthenticated_sender_login_mismatch", NULL, "u@x.y", "553 5.7.1 " },
+		{ "reject_authenticated_sender_login_mismatch", NULL, "u@x.y", OK },
+		{ "reject_sender_login_mismatch", NULL, "other@x.y", OK },
+	};
+
+	(void)state;
+	par.smtpd_sender_login_maps = "inline:{u@x.y=u}";
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		const struct rule r = { rows[i].list, NULL, rows[i].from, NULL, rows[i].want };
+
+		open_lists(rows[i].list);
+		check(&r, "RCPT");
+		over();
+	}
+	par.smtpd_sender_login_maps = "";
+}
+
+static void
+other_stages(void **state)
+{
+	struct rule r = { "stages", NULL, NULL, NULL, "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected" };
+
+	(void)state;
+	par.smtpd_delay_reject = false;
+	par.smtpd_client_restrictions = "check_client_access static:REJECT";
+	open_lists("");
+	check(&r, "EHLO");
+	assert_int_equal(s.state, ST_START);
+	over();
+	par.smtpd_client_restrictions = "";
+	par.smtpd_helo_restrictions = "reject_unknown_helo_hostname";
+	open_lists("");
+	r.want = "450 4.7.1 <c.test>: Helo command rejected: Host not found";
+	check(&r, "EHLO");
+	over();
+	par.smtpd_helo_restrictions = "";
+	par.smtpd_sender_restrictions = "reject_unknown_sender_domain";
+	open_lists("");
+	r.from = "x@none.test";
+	r.want = "450 4.1.8 <x@none.test>: Sender";
+	check(&r, "MAIL");
+	over();
+	r.from = "x@mx.test";
+	r.want = OK;
+	check(&r, "RCPT");
+	over();
+	par.smtpd_delay_reject = true;
+	par.smtpd_sender_restrictions = "";
+	par.smtpd_data_restrictions = "reject_rbl_client bl.test";
+	open_lists("");
+	r.want = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked";
+	check(&r, "DATA");
+	over();
+	par.smtpd_data_restrictions = "";
+}
+
+static void
+added_headers(void **state)
+{
+	const struct rule r = { "", NULL, NULL, NULL, OK };
+
+	(void)state;
+	open_lists("check_sender_access static:{PREPEND X-One: 1}, check_client_access static:{PREPEND bad header}, "
+	    "check_helo_access static:DISCARD");
+	check(&r, "RCPT");
+	run("RCPT TO:<postmaster@h.example>");
+	assert_string_equal(buf_cstr(&s.prepend), "X-One: 1\r\n");
+	assert_true(s.discard);
+	over();
+}
+
+static void
+policy_service(void **state)
+{
+	static const struct { const char *says, *want; } rows[] = {
+		{ "action=DUNNO\n\n", OK },
+		{ "action=REJECT 5.7.3 not you\n\n", "554 5.7.3 <bob@h.example>: Recipient address rejected: not you" },
+		{ "action=defer_if_permit Greylisted\n\n", "450 4.7.1 <bob@h.example>: Recipient address rejected: Greylisted" },
+		{ "x=y\naction=PREPEND X-P: 1\n\n", OK },
+		{ "action=FILTER x\n\n", "451 4.3.5 " },
+		{ "nothing\n\n", "451 4.3.5 " },
+		{ "action=OK\n\naction=OK\n\n", "451 4.3.5 " },
+		{ "action=reject_unknown_sender_domain\n\n", OK },
+		{ "", "451 4.3.5 <bob@h.example>: Recipient address rejected: Server configuration problem" },
+	};
+	char list[80];
+
+	(void)state;
+	service_listen();
+	snprintf(list, sizeof(list), "check_policy_service inet:127.0.0.1:%u", service_port);
+	open_lists(list);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		const struct rule r = { list, NULL, NULL, NULL, rows[i].want };
+
+		buf_reset(&service_heard);
+		service_says = rows[i].says;
+		check(&r, "RCPT");
+		assert_non_null(strstr(service_heard.p, "request=smtpd_access_policy\nprotocol_state=RCPT\n"));
+		assert_non_null(strstr(service_heard.p, "\nrecipient=bob@h.example\nclient_address=192.0.2.1\n"));
+		over();
+		if (i == 1)
+			assert_int_equal(service_links, 1);	/* asked twice over one link */
+	}
+	/* a link that the service has closed is opened again; a service that is gone does not answer */
+	service_says = "action=DUNNO\n\n";
+	buf_reset(&service_heard);
+	check(&(struct rule){ list, NULL, NULL, NULL, OK }, "RCPT");
+	close_fd(&service_link);
+	buf_reset(&service_heard);
+	over();
+	check(&(struct rule){ list, NULL, NULL, NULL, OK }, "RCPT");
+	over();
+	close_fd(&service_link);
+	close_fd(&service_fd);
+	check(&(struct rule){ list, NULL, NULL, NULL, "451 4.3.5 " }, "RCPT");
+	over();
+}
+
+/* The client goes while DNS is asked: nothing is left behind. */
+static void
+gone_while_waiting(void **state)
+{
+	struct reply r;
+
+	(void)state;
+	open_lists("reject_rbl_client bl.test");
+	check(&(struct rule){ "", NULL, NULL, "postmaster@h.example", "554 " }, "RCPT");
+	dns_cancelled = 0;
+	r = command_run(&s, SPAN("RCPT TO:<bob@h.example>"), false);
+	assert_int_equal(r.code, REPLY_WAIT);
+	policy_abandon(&s);
+	assert_int_equal(dns_cancelled, 1);
+	x_free(&s.again);
+	event_base_loop(loop_base(), EVLOOP_NONBLOCK);
+	over();
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	loop_init();
+	regex_init();
+	log_setup("test", LOG_TEXT, LOG_ERROR_);
+	par = (struct params){ .myhostname = "h.example", .myorigin = "h.example", .mydestination = "h.example",
+		.virtual_mailbox_domains = "", .virtual_alias_domains = "", .relay_domains = "",
+		.virtual_mailbox_maps = "", .virtual_alias_maps = "", .alias_maps = "inline:{bob=x, postmaster=bob}",
+		.relay_recipient_maps = "", .transport_maps = "", .relayhost = "", .recipient_delimiter = "+",
+		.users_file = "/nonexistent/users", .config_directory = "/nonexistent", .message_size_limit = 1000000,
+		.smtpd_recipient_limit = 10, .smtpd_client_restrictions = "", .smtpd_helo_restrictions = "",
+		.smtpd_sender_restrictions = "", .smtpd_data_restrictions = "", .smtpd_end_of_data_restrictions = "",
+		.smtpd_restriction_classes = "greylist, inner endless closed", .smtpd_delay_reject = true,
+		.smtpd_relay_restrictions = "permit_sasl_authenticated, closed",
+		.smtpd_reject_unlisted_recipient = true, .unknown_local_recipient_reject_code = 550,
+		.smtpd_null_access_lookup_key = "<>", .access_map_reject_code = 554, .maps_rbl_reject_code = 554,
+		.unknown_address_reject_code = 450, .unknown_hostname_reject_code = 450, .smtpd_policy_service_timeout = 5,
+		.smtpd_policy_service_default_action = "451 4.3.5 Server configuration problem",
+		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "" };
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words),
+		cmocka_unit_test(logins),
+		cmocka_unit_test(other_stages),
+		cmocka_unit_test(added_headers),
+		cmocka_unit_test(policy_service),
+		cmocka_unit_test(gone_while_waiting),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
