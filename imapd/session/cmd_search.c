@@ -2,13 +2,13 @@
 #include "message.h"
 #include "search.h"
 
-#include "fold.h"
+#include "find.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "base/log.h"
 #include "base/banned.h"
 
-#define TEXT_MAX (64u << 20)		/* of decoded text that is looked through, per part */
+#define TEXT_MAX (IMAP_COMMAND_MAX + FIND_FOLDED_MAX)	/* of folded text at a time */
 
 struct searching {
 	struct session *s;
@@ -169,26 +169,14 @@ static bool
 find_in_part(struct searching *q, const struct mime_part *p, struct span what)
 {
 	struct span body = span_sub(q->msg.text.text, p->body.at, p->body.at + p->body.len);
-	struct span encoding = span_trim(p->encoding);
 	enum charset cs = CHARSET_UTF8;
-	struct buf raw, name;
+	struct buf name;
 
 	buf_init(&name, 256);
 	if (mime_param(p->params, "charset", &name))
 		cs = charset_by_name(buf_span(&name));
 	buf_fini(&name);
-	buf_init(&raw, TEXT_MAX);
-	if (span_is_nocase(encoding, "base64")) {
-		decode_base64(&raw, body);
-		body = buf_span(&raw);
-	} else if (span_is_nocase(encoding, "quoted-printable")) {
-		decode_quoted_printable(&raw, body, false);
-		body = buf_span(&raw);
-	}
-	buf_reset(&q->text);
-	fold_charset(&q->text, body, cs);
-	buf_fini(&raw);
-	return contains(&q->text, what);
+	return find_in_body(&q->text, body, p->encoding, cs, what);
 }
 
 /* BODY looks into texts and the headers of parts, TEXT into the message's own header too (RFC 9051 6.4.4). */
@@ -287,7 +275,7 @@ cmd_search(struct session *s, struct command *c)
 		return reply_bad(c);
 	resolve_sets(s, &q.prog);
 	message_init(&q.msg, s);
-	buf_init(&q.text, 3 * (size_t)TEXT_MAX);
+	buf_init(&q.text, TEXT_MAX);
 	stream_puts(&s->io, "* SEARCH");
 	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
 		if (session_message(s, i)->flags & MFLAG_GONE || !matches(&q, i))

@@ -129,8 +129,14 @@ base64_value(char c)
 void
 decode_base64(struct buf *out, struct span in)
 {
-	uint32_t bits = 0;
-	unsigned have = 0;
+	decode_base64_more(out, in, &(struct base64_state){ 0 });
+}
+
+void
+decode_base64_more(struct buf *out, struct span in, struct base64_state *state)
+{
+	uint32_t bits = state->bits;
+	unsigned have = state->have;
 
 	for (size_t i = 0; i < in.n; i++) {
 		int v = base64_value(in.p[i]);
@@ -146,6 +152,7 @@ decode_base64(struct buf *out, struct span in)
 			buf_addc(out, (char)(bits >> have & 0xff));
 		}
 	}
+	*state = (struct base64_state){ bits, have };
 }
 
 static int

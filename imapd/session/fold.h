@@ -19,6 +19,11 @@ void fold_header(struct buf *out, struct span value);
 
 /* Appended; tolerant: what is no base64 or "=XX" is skipped or kept. `q`: RFC 2047's, '_' is a blank. */
 void decode_base64(struct buf *out, struct span in);
+struct base64_state {
+	uint32_t bits;
+	unsigned have;
+};
+void decode_base64_more(struct buf *out, struct span in, struct base64_state *state);	/* in pieces, cut anywhere; {0} at first */
 void decode_quoted_printable(struct buf *out, struct span in, bool q);
 
 #endif

@@ -1,11 +1,12 @@
-/* Tokens, sets, names, patterns, search programs and literals of IMAP commands. links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/fold.c imapd/session/input.c */
+/* Tokens, sets, names, patterns, search programs and literals of IMAP commands. links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c */
 #include "tests/unit/unit.h"
 
-#include "fold.h"
+#include "find.h"
 #include "input.h"
 #include "match.h"
 #include "search.h"
 #include "utf7.h"
+#include "base/b64.h"
 #include "base/banned.h"
 
 static struct arena arena;
@@ -431,6 +432,44 @@ folding(void **state UNUSED)
 	buf_fini(&out);
 }
 
+/* a text that lies across the edge of a window is found wherever it is cut: in a character, in "=XX", in base64 */
+static void
+windows(void **state UNUSED)
+{
+	static const struct { const char *encoding, *needle; } cases[] = {
+		{ "7bit", "\xc3\x84pfel" }, { "quoted-printable", "=C3=84p=66=\nel" }, { " Base64 ", "\xc3\x84pfel" },
+	};
+	struct buf body, coded, text;
+	struct span in;
+
+	buf_init(&body, 1 << 20);
+	buf_init(&coded, 1 << 20);
+	buf_init(&text, FIND_FOLDED_MAX + 100);
+	for (size_t i = 0; i < NELEMS(cases); i++)
+		for (size_t shift = 0; shift < 20; shift++) {
+			struct span encoding = span_str(cases[i].encoding);
+
+			buf_reset(&body);
+			buf_reset(&coded);
+			while (body.len < (i == 2 ? FIND_WINDOW / 4 * 3 : FIND_WINDOW) - shift)
+				buf_addc(&body, ' ');
+			buf_adds(&body, cases[i].needle);
+			for (int k = 0; k < 200000; k++)
+				buf_addc(&body, 'x');
+			in = buf_span(&body);
+			if (i == 2) {
+				b64_encode(&coded, in);
+				in = buf_span(&coded);
+			}
+			assert_true(find_in_body(&text, in, encoding, CHARSET_UTF8, SPAN("\xc3\xa4pfelxx")));
+			assert_false(find_in_body(&text, in, encoding, CHARSET_UTF8, SPAN("birne")));
+			assert_false(text.over);
+		}
+	buf_fini(&body);
+	buf_fini(&coded);
+	buf_fini(&text);
+}
+
 int
 main(void)
 {
@@ -451,6 +490,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(search_depth, setup, teardown),
 		cmocka_unit_test_setup_teardown(search_values, setup, teardown),
 		cmocka_unit_test(folding),
+		cmocka_unit_test(windows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""IMAP beyond the base: what is announced is there, through the running suite."""
+import base64
+from rawmail import *
+
+I = None
+
+
+@test
+def searching_a_large_body_takes_little_memory():
+    c = Imap(I, timeout=120)
+    pid = max(sessions(I), key=lambda p: int(open(f'/proc/{p}/stat').read().rsplit(')', 1)[1].split()[19]))
+    line = 'Grüße aus dem Büro und noch viele weitere Worte\r\n'.encode() * 200
+    size = 0
+    for encoding in '8bit', 'base64':
+        body = line * 1000 + 'das Gesuchte: Äpfel\r\n'.encode() + line * 200
+        body = base64.encodebytes(body).replace(b'\n', b'\r\n') if encoding == 'base64' else body
+        message = b'Subject: big\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n' % encoding.encode() + body
+        c.append('INBOX', message)
+        size = max(size, len(message) >> 10)
+    c.ok('SELECT INBOX')
+    check(c.ok('SEARCH BODY', 'gesuchte: ÄPFEL'.encode()).of('SEARCH') == [b'1 2'], 'not found')
+    check(c.ok('SEARCH TEXT nowhere').lines[0] == b'* SEARCH', 'found')
+    # the file is mapped: its pages are the kernel's to take back
+    check(SANITIZED or rss(pid, peak=True) - size < 16 << 10, f'{rss(pid, peak=True)} KiB for {size} KiB')
+    c.ok('LOGOUT')
+
+
+if __name__ == '__main__':
+    with Instance(users=('alice', 'bob', 'carol')) as I:
+        main()
