@@ -1,6 +1,5 @@
 /* cmd_list.c: LIST and LSUB. Folders are sorted as a tree: children and missing parents show beside each other. */
-#include "match.h"
-#include "session.h"
+#include "list.h"
 
 #include <stdlib.h>
 
@@ -8,8 +7,11 @@
 
 struct entry {
 	struct span name;
-	bool missing;			/* only a prefix of others */
-	bool has_children;
+	bool exists;			/* otherwise only a prefix of others, or subscribed */
+	bool subscribed;
+	bool matched, selected;		/* by a pattern; by the selection options */
+	bool has_children;		/* that exist */
+	bool below, hidden;		/* selected ones are below it; one of them does not match */
 };
 
 struct folders {
@@ -17,10 +19,11 @@ struct folders {
 	struct entry *e;
 	size_t n, cap;
 	bool full;
+	bool subscriptions;		/* what on_name is told about */
 };
 
 static void
-add(struct folders *f, struct span name, bool missing)
+add(struct folders *f, const struct entry *e)
 {
 	if (f->n == f->cap) {
 		size_t cap = f->cap ? f->cap * 2 : 64;
@@ -35,17 +38,17 @@ add(struct folders *f, struct span name, bool missing)
 		f->e = more;
 		f->cap = cap;
 	}
-	f->e[f->n++] = (struct entry){ .name = name, .missing = missing };
+	f->e[f->n++] = *e;
 }
 
 static void
 on_name(void *ctx, struct span name)
 {
 	struct folders *f = ctx;
-	struct span copy = arena_span(&f->s->arena, name);
+	struct entry e = { .name = arena_span(&f->s->arena, name), .exists = !f->subscriptions, .subscribed = f->subscriptions };
 
-	if (copy.p)
-		add(f, copy, false);
+	if (e.name.p)
+		add(f, &e);
 	else
 		f->full = true;
 }
@@ -77,24 +80,41 @@ is_above(struct span parent, struct span name)
 	    (parent.n == name.n || name.p[parent.n] == MAILSTORE_SEPARATOR);
 }
 
+/* A folder that was listed and is subscribed stands there twice. */
+static void
+merge(struct folders *f)
+{
+	size_t n = 0;
+
+	qsort(f->e, f->n, sizeof(*f->e), tree_order);
+	for (size_t i = 0; i < f->n; i++) {
+		if (n && span_eq(f->e[n - 1].name, f->e[i].name)) {
+			f->e[n - 1].exists |= f->e[i].exists;
+			f->e[n - 1].subscribed |= f->e[i].subscribed;
+		} else {
+			f->e[n++] = f->e[i];
+		}
+	}
+	f->n = n;
+}
+
 static void
 build_tree(struct folders *f)
 {
-	size_t real = f->n;
+	size_t real;
 
-	qsort(f->e, f->n, sizeof(*f->e), tree_order);
+	merge(f);
+	real = f->n;
 	for (size_t i = 0; i < real; i++) {
 		struct span name = f->e[i].name;
 
 		for (size_t k = 0; k < name.n; k++)
 			if (name.p[k] == MAILSTORE_SEPARATOR &&
 			    (i == 0 || !is_above(span_sub(name, 0, k), f->e[i - 1].name)))
-				add(f, span_sub(name, 0, k), true);
+				add(f, &(struct entry){ .name = span_sub(name, 0, k) });
 	}
 	if (f->n > real)
 		qsort(f->e, f->n, sizeof(*f->e), tree_order);
-	for (size_t i = 0; i + 1 < f->n; i++)
-		f->e[i].has_children = is_above(f->e[i].name, f->e[i + 1].name);
 }
 
 static const struct {
@@ -107,89 +127,134 @@ static const struct {
 	{ "Trash", "\\Trash" },
 };
 
+static const char *
+special_use(const struct entry *e)
+{
+	for (size_t i = 0; i < NELEMS(special) && e->exists; i++)
+		if (span_is(e->name, special[i].name))
+			return special[i].attribute;
+	return NULL;
+}
+
+/* What each is, and what those above it must know of it. The ones above come first. */
 static void
-print_entry(struct session *s, const char *verb, const struct entry *e, bool subscribed)
+judge(struct folders *f, const struct list_how *how)
+{
+	size_t above[MAILSTORE_NAME_MAX], depth = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct entry *e = &f->e[i];
+
+		for (uint32_t k = 0; k < how->npatterns && !e->matched; k++)
+			e->matched = match_name(&how->patterns[k], e->name);
+		e->selected = (!(how->select & LIST_SUBSCRIBED) || e->subscribed) &&
+		    (!(how->select & LIST_SPECIAL) || special_use(e));
+		while (depth && !is_above(f->e[above[depth - 1]].name, e->name))
+			depth--;
+		for (size_t k = 0; k < depth; k++) {
+			struct entry *up = &f->e[above[k]];
+
+			up->has_children |= e->exists;
+			up->below |= e->selected;
+			up->hidden |= e->selected && !e->matched;
+		}
+		if (depth < NELEMS(above))
+			above[depth++] = i;
+	}
+}
+
+static void
+add_attribute(struct buf *out, const char *word)
+{
+	if (out->p[out->len - 1] != '(')
+		buf_addc(out, ' ');
+	buf_adds(out, word);
+}
+
+static void
+print_entry(struct session *s, const char *verb, const struct entry *e, const struct list_how *how)
 {
 	struct buf out;
 
 	buf_init(&out, 8192);
 	buf_addf(&out, "* %s (", verb);
-	if (e->missing)
-		buf_adds(&out, "\\Noselect");
-	if (!subscribed) {
-		buf_addf(&out, "%s%s", e->missing ? " " : "", e->has_children ? "\\HasChildren" : "\\HasNoChildren");
-		for (size_t i = 0; i < NELEMS(special) && !e->missing; i++)
-			if (span_is(e->name, special[i].name))
-				buf_addf(&out, " %s", special[i].attribute);
+	if (!e->exists && !(how->lsub && e->subscribed))
+		add_attribute(&out, how->extended ? "\\NonExistent" : "\\Noselect");
+	if (!how->lsub) {
+		add_attribute(&out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
+		if (special_use(e))
+			add_attribute(&out, special_use(e));
+		if (e->subscribed && (how->tell_subscribed || how->select & LIST_SUBSCRIBED))
+			add_attribute(&out, "\\Subscribed");
 	}
 	buf_addf(&out, ") \"%c\" ", MAILSTORE_SEPARATOR);
 	print_mailbox(&out, e->name);
+	if (how->select & LIST_RECURSIVE && e->below)
+		buf_addf(&out, " (\"CHILDINFO\" (%s%s%s))", how->select & LIST_SUBSCRIBED ? "\"SUBSCRIBED\"" : "",
+		    (how->select & (LIST_SUBSCRIBED | LIST_SPECIAL)) == (LIST_SUBSCRIBED | LIST_SPECIAL) ? " " : "",
+		    how->select & LIST_SPECIAL ? "\"SPECIAL-USE\"" : "");
 	buf_adds(&out, "\r\n");
 	stream_putspan(&s->io, buf_span(&out));
 	buf_fini(&out);
 }
 
-/* Reference and pattern are one string (RFC 9051 6.3.9), matched as UTF-8. */
+/* A parent that is not subscribed shows in LSUB only for a pattern with '%' at its end (RFC 3501 6.3.9). */
 static bool
-parse_arguments(struct command *c, struct match *m, bool *ok, bool *only_separator)
+is_shown(const struct entry *e, const struct list_how *how)
 {
-	struct parser *p = &c->args;
-	struct span reference, pattern;
-	struct buf joined;
-	struct parser decode;
-	bool valid = true;
-
-	if (!parse_space(p) || !parse_astring(p, &reference) || !parse_space(p) || !parse_list_pattern(p, &pattern) ||
-	    !parse_end(p))
+	if (!e->matched)
 		return false;
-	*only_separator = pattern.n == 0;
-	buf_init(&joined, MATCH_PATTERN_MAX * 2);
-	buf_addspan(&joined, reference);
-	buf_addspan(&joined, pattern);
-	decode = *p;
-	*ok = !joined.over && parse_decode_name(&decode, buf_span(&joined), &pattern, &valid) && valid &&
-	    match_compile(m, pattern, MAILSTORE_SEPARATOR);
-	buf_fini(&joined);
-	return true;
+	if (how->lsub)
+		return e->subscribed || !match_name_ends_star(&how->patterns[0]);
+	if (!e->exists && !e->has_children && !(how->select & LIST_SUBSCRIBED))
+		return false;		/* a subscription is all that there is */
+	/* RFC 5258 3.1: one that is not selected itself tells of those below that are not told themselves */
+	return e->selected || (how->select & LIST_RECURSIVE && e->hidden);
 }
 
 static struct reply
-list(struct session *s, struct command *c, bool subscribed)
+list(struct session *s, struct command *c, struct list_how *how)
 {
 	struct folders f = { .s = s };
-	enum store_result r;
-	struct match *m = arena_get(&s->arena, sizeof(*m));
-	bool ok, only_separator;
+	enum store_result r = STORE_OK;
 
-	if (!parse_arguments(c, m, &ok, &only_separator))
+	if (!list_parse(&c->args, how))
 		return reply_bad(c);
-	if (only_separator) {
+	if (how->only_separator) {
 		stream_putf(&s->io, "* %s (\\Noselect) \"%c\" \"\"\r\n", c->row->name, MAILSTORE_SEPARATOR);
 		return reply_ok("List completed");
 	}
-	if (!ok)
+	if (how->npatterns == 0)
 		return reply_ok("Nothing can match");
-	r = subscribed ? mailstore_list_subscribed(s->ms, on_name, &f) : mailstore_list(s->ms, on_name, &f);
+	if (!how->lsub)
+		r = mailstore_list(s->ms, on_name, &f);
+	f.subscriptions = true;
+	if (r == STORE_OK && (how->lsub || how->tell_subscribed || how->select & LIST_SUBSCRIBED))
+		r = mailstore_list_subscribed(s->ms, on_name, &f);
 	if (r != STORE_OK)
 		return reply_store(r);
 	build_tree(&f);
 	if (f.full)
 		return reply_no("LIMIT", "Too many mailboxes");
-	for (size_t i = 0; i < f.n; i++)
-		if (match_name(m, f.e[i].name) && (!subscribed || !f.e[i].missing || !match_name_ends_star(m)))
-			print_entry(s, c->row->name, &f.e[i], subscribed);
+	judge(&f, how);
+	for (size_t i = 0; i < f.n && s->io.end == STREAM_OPEN; i++) {
+		if (!is_shown(&f.e[i], how))
+			continue;
+		print_entry(s, c->row->name, &f.e[i], how);
+		if (how->status && f.e[i].exists && f.e[i].selected)
+			status_tell(s, f.e[i].name, how->status);	/* one that fails is left out (RFC 5819 2) */
+	}
 	return reply_ok("List completed");
 }
 
 struct reply
 cmd_list(struct session *s, struct command *c)
 {
-	return list(s, c, false);
+	return list(s, c, &(struct list_how){ 0 });
 }
 
-/* A parent that is not subscribed shows only for a pattern with '%' at its end (RFC 3501 6.3.9). */
 struct reply
 cmd_lsub(struct session *s, struct command *c)
 {
-	return list(s, c, true);
+	return list(s, c, &(struct list_how){ .lsub = true });
 }

@@ -1,5 +1,5 @@
 /* cmd_select.c: SELECT, EXAMINE, CLOSE, UNSELECT, STATUS. */
-#include "session.h"
+#include "list.h"
 
 #include "base/banned.h"
 
@@ -104,12 +104,13 @@ static const struct {
 	{ "SIZE", st_size },
 };
 
-static bool
-parse_status_items(struct parser *p, bool asked[NELEMS(status_items)])
+bool
+status_parse(struct parser *p, uint32_t *items)
 {
 	struct span word;
 	size_t i;
 
+	*items = 0;
 	if (!parse_char(p, '('))
 		return false;
 	do {
@@ -120,33 +121,27 @@ parse_status_items(struct parser *p, bool asked[NELEMS(status_items)])
 				break;
 		if (i == NELEMS(status_items))
 			return parse_fail(p, "Unknown STATUS item");
-		asked[i] = true;
+		*items |= 1u << i;
 	} while (parse_try(p, ' '));
-	return parse_char(p, ')') && parse_end(p);
+	return parse_char(p, ')');
 }
 
-struct reply
-cmd_status(struct session *s, struct command *c)
+enum store_result
+status_tell(struct session *s, struct span name, uint32_t items)
 {
-	bool ok, asked[NELEMS(status_items)] = { false };
 	struct mailstore_status st;
-	enum store_result r;
-	struct span name;
-	struct buf out;
+	enum store_result r = mailstore_status(s->ms, name, &st);
 	const char *gap = "";
+	struct buf out;
 
-	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_space(&c->args) ||
-	    !parse_status_items(&c->args, asked))
-		return reply_bad(c);
-	r = ok ? mailstore_status(s->ms, name, &st) : STORE_BADNAME;
 	if (r != STORE_OK)
-		return reply_store(r);
+		return r;
 	buf_init(&out, 8192);
 	buf_adds(&out, "* STATUS ");
 	print_mailbox(&out, name);
 	buf_adds(&out, " (");
 	for (size_t i = 0; i < NELEMS(status_items); i++) {
-		if (!asked[i])
+		if (!(items & 1u << i))
 			continue;
 		buf_addf(&out, "%s%s %llu", gap, status_items[i].name, (unsigned long long)status_items[i].get(&st));
 		gap = " ";
@@ -154,5 +149,20 @@ cmd_status(struct session *s, struct command *c)
 	buf_adds(&out, ")\r\n");
 	stream_putspan(&s->io, buf_span(&out));
 	buf_fini(&out);
-	return reply_ok("Status completed");
+	return STORE_OK;
+}
+
+struct reply
+cmd_status(struct session *s, struct command *c)
+{
+	enum store_result r;
+	struct span name;
+	uint32_t items;
+	bool ok;
+
+	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_space(&c->args) ||
+	    !status_parse(&c->args, &items) || !parse_end(&c->args))
+		return reply_bad(c);
+	r = ok ? status_tell(s, name, items) : STORE_BADNAME;
+	return r == STORE_OK ? reply_ok("Status completed") : reply_store(r);
 }

@@ -26,6 +26,25 @@ def searching_a_large_body_takes_little_memory():
     c.ok('LOGOUT')
 
 
+def announced(c, word):
+    check(word.encode() in c.ok('CAPABILITY').of('CAPABILITY')[0].split(), f'{word} is not announced')
+
+
+@test
+def lists_with_options():
+    c = Imap(I, 'bob')
+    announced(c, 'LIST-EXTENDED'), announced(c, 'LIST-STATUS')
+    for name in 'Work.2026', 'Work.2027', 'Trash':
+        c.ok(f'CREATE {name}')
+    c.ok('SUBSCRIBE Work.2026')
+    c.append('Work.2026', b'Subject: x\r\n\r\nx\r\n')
+    a = c.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" (% Tr*) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))').lines
+    check(a == [b'* LIST (\\NonExistent \\HasChildren) "." Work ("CHILDINFO" ("SUBSCRIBED"))'], str(a))
+    a = c.ok('LIST "" Work.% RETURN (STATUS (MESSAGES UNSEEN) SUBSCRIBED)').lines
+    check(a[:2] == [b'* LIST (\\HasNoChildren \\Subscribed) "." Work.2026', b'* STATUS Work.2026 (MESSAGES 1 UNSEEN 1)'], str(a))
+    c.ok('LOGOUT')
+
+
 if __name__ == '__main__':
     with Instance(users=('alice', 'bob', 'carol')) as I:
         main()

@@ -1,4 +1,4 @@
-/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/print.c imapd/session/search.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
+/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -196,6 +196,45 @@ folders(void **state UNUSED)
 	stop(&c);
 }
 
+/* LIST with options, as in the examples of RFC 5258 5, and STATUS with it (RFC 5819) */
+static void
+extended_lists(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a CREATE Fruit.Apple\r\n", "a OK", NULL, NULL);
+	say(&c, "a CREATE Fruit.Pear\r\n", "a OK", NULL, NULL);
+	say(&c, "a CREATE Sent\r\n", "a OK", NULL, NULL);
+	say(&c, "a SUBSCRIBE Fruit.Apple\r\n", "a OK", NULL, NULL);
+	say(&c, "a SUBSCRIBE Gone.Far\r\n", "a OK", NULL, NULL);
+	say(&c, "a SUBSCRIBE INBOX\r\n", "a OK", NULL, NULL);
+	say(&c, "b LIST (SUBSCRIBED) \"\" *\r\n", "b OK", "* LIST (\\HasNoChildren \\Subscribed) \".\" INBOX\r\n"
+	    "* LIST (\\HasNoChildren \\Subscribed) \".\" Fruit.Apple\r\n* LIST (\\NonExistent \\HasNoChildren \\Subscribed) \".\" Gone.Far\r\n",
+	    "Pear");
+	say(&c, "c LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %\r\n", "c OK",
+	    "\".\" Fruit (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n* LIST (\\NonExistent \\HasNoChildren) \".\" Gone (\"CHILDINFO\"", "Apple");
+	/* the child is told itself: its parent need not be (RFC 5258 4) */
+	say(&c, "d LIST (RECURSIVEMATCH SUBSCRIBED) \"\" *\r\n", "d OK", "Apple", "CHILDINFO");
+	say(&c, "e LIST () \"\" (Fruit.% Sent) RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)\r\n", "e OK",
+	    "* LIST (\\HasNoChildren \\Subscribed) \".\" Fruit.Apple\r\n* LIST (\\HasNoChildren) \".\" Fruit.Pear\r\n"
+	    "* LIST (\\HasNoChildren \\Sent) \".\" Sent\r\n", "INBOX");
+	say(&c, "f LIST (SPECIAL-USE REMOTE) \"\" *\r\n", "f OK", "\\Sent", "Fruit");
+	say(&c, "g LIST \"\" * RETURN (SUBSCRIBED)\r\n", "g OK", "* LIST (\\NonExistent \\HasChildren) \".\" Fruit\r\n", "Gone");
+	say(&c, "h LIST \"\" (INBOX Fruit) RETURN (STATUS (MESSAGES UNSEEN))\r\n", "h OK", "* STATUS INBOX (MESSAGES 0 UNSEEN 0)\r\n",
+	    "STATUS Fruit");
+	say(&c, "i LIST \"\" (\"\")\r\n", "i OK", NULL, "* LIST");
+	say(&c, "j LIST (RECURSIVEMATCH REMOTE) \"\" *\r\n", "j BAD", NULL, NULL);
+	say(&c, "k LIST (FOO) \"\" *\r\n", "k BAD", NULL, NULL);
+	say(&c, "l LIST \"\" * RETURN (FOO)\r\n", "l BAD", NULL, NULL);
+	say(&c, "m LIST \"\" ()\r\n", "m BAD", NULL, NULL);
+	say(&c, "n LIST \"\" * RETURN (STATUS (FOO))\r\n", "n BAD", NULL, NULL);
+	say(&c, "o LIST (SUBSCRIBED\r\n", "o BAD", NULL, NULL);
+	say(&c, "p LSUB (SUBSCRIBED) \"\" *\r\n", "p BAD", NULL, NULL);
+	say(&c, "q LSUB \"\" *\r\n", "q OK", "* LSUB () \".\" Gone.Far\r\n", NULL);
+	stop(&c);
+}
+
 /* names that lead out of the mailbox, or into its own files: refused, and nothing is there afterwards */
 static void
 hostile_names(void **state UNUSED)
@@ -375,7 +414,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(first_session), TEST(changes), TEST(folders), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(hostile_names), TEST(bad_commands), TEST(ends),
 		TEST(two_sessions), TEST(lost_folder), TEST(searches),
 	};
 
