@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "status", command_status, "", "processes, listeners, size of the queue", false },
 	{ "check", command_check, "", "all mistakes of the configuration", false },
 	{ "user", command_user, "add|del|passwd ADDRESS | list | import FILE", "the users of conf/users", false },
+	{ "alias", command_alias, "add ADDRESS TARGET... | del ADDRESS | list", "the table of virtual_alias_maps", false },
 	{ "index", command_index, "drop|rebuild ADDRESS", "the index of a mailbox", false },
 	{ "queue", command_queue, "list|why|hold|... [SITE] [--where EXPR]", "the queued mail: see it, change it", false },
 	{ "trace", command_trace, "ID|ADDRESS", "the story of a message, from the log", false },

@@ -20,6 +20,7 @@ int command_reload(const char *confdir, int argc, char **argv);
 int command_status(const char *confdir, int argc, char **argv);
 int command_check(const char *confdir, int argc, char **argv);
 int command_user(const char *confdir, int argc, char **argv);
+int command_alias(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);
 int command_trace(const char *confdir, int argc, char **argv);

@@ -1,6 +1,7 @@
 /* user.c: merpati user: the users of conf/users. Passwords come from the terminal or standard input, never from the command line. */
 #include "user.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,23 @@ user_del(const char *confdir, struct span address)
 	return 0;
 }
 
+/* One JSON object a line; never a verifier. */
+static void
+show_json(const struct user_record *u)
+{
+	json_t *o = json_object();
+	const struct { const char *key; struct span value; } fields[] = {
+		{ "address", u->address }, { "uid", u->uid }, { "gid", u->gid }, { "home", u->home } };
+
+	for (size_t i = 0; i < NELEMS(fields); i++)
+		if (fields[i].value.n)
+			json_object_set_new(o, fields[i].key, json_stringn(fields[i].value.p, fields[i].value.n));
+	json_object_set_new(o, "login", json_boolean(u->verifier.p[0] != '!'));
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
 static int
 user_list(const char *confdir)
 {
@@ -161,7 +179,9 @@ user_list(const char *confdir)
 	for (size_t i = 0; i < t.n; i++) {
 		const struct user_record *u = &t.lines[i].rec;
 
-		if (u->address.n)
+		if (u->address.n && want_json)
+			show_json(u);
+		else if (u->address.n)
 			printf("%.*s%s\n", SPAN_FMT(u->address), u->verifier.p[0] == '!' ? " (login disabled)" : "");
 	}
 	user_table_close(&t);

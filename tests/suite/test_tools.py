@@ -169,6 +169,8 @@ def users():
     i = Instance()
     try:
         check(i.run('user', 'list').stdout.split() == [ALICE, BOB], 'list')
+        rows = [json.loads(l) for l in i.run('user', 'list', '--json').stdout.splitlines()]
+        check(rows == [{'address': a, 'login': True} for a in (ALICE, BOB)], f'list --json: {rows}')
         check(i.run('user', 'add', BOB, input='x\n', ok=False).returncode == EX_CANTCREAT, 'add twice')
         for bad in ('bob', '@x', 'a b@x', '../x@y', 'a:b@x', '"q q"@x', '.x@y', 'x@' + 'y' * 300):
             check(i.run('user', 'add', bad, input='x\n', ok=False).returncode == EX_DATAERR, f'add {bad}')
