@@ -77,6 +77,8 @@ def opens(user):
     p = Pop(I, None)
     p.want('+OK', f'USER {user}@{DOMAIN}')
     got = p.cmd(f'PASS pw-{user}')
+    if got.startswith(b'+OK'):
+        p.want('+OK', 'QUIT')           # so that the maildrop is free for whoever comes next
     p.close()
     return got.startswith(b'+OK')
 
