@@ -50,6 +50,9 @@ struct intake {
 	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;
 	struct buf out;			/* waiting to be written */
+	size_t header_at;		/* in out: where the header of the message begins */
+	bool discarded;			/* by header_checks: taken and thrown away */
+	char check_dsn[10], check_text[INTAKE_TEXT_MAX];	/* of header_checks, for failure */
 	struct reply failure;		/* the first thing that went wrong; the rest is only read past */
 };
 
@@ -65,6 +68,7 @@ struct reply intake_end(struct intake *in);
 /* When that has been answered: what need not be waited for. */
 void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);
+void intake_fail(struct intake *in, struct reply r);	/* the first failure counts */
 
 /* A whole link: messages until its end. recv and links are given, for tests. */
 struct intake_links {

@@ -13,7 +13,9 @@
 #include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "headercheck.h"
 #include "intake.h"
+#include "regex/regex.h"
 #include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
@@ -72,6 +74,8 @@ open_intake(void)
 {
 	struct buf dir;
 
+	regex_init();
+	headercheck_open();
 	signal(SIGXFSZ, SIG_IGN);	/* a file size limit is an error like any other */
 	umask(07);
 	buf_init(&dir, 4096);

@@ -6,6 +6,7 @@
  * What goes wrong in the middle is kept as `failure` and told at once; the rest
  * of the message is read past, so that a link carries exactly one answer to each.
  */
+#include "headercheck.h"
 #include "intake.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ static const struct reply accepted = { 250, "2.0.0", "Ok" };
 static const struct reply no_storage = { 452, "4.3.1", "Insufficient system storage" };
 static const struct reply write_error = { 451, "4.3.0", "Error: queue file write error" };
 static const struct reply too_large = { 552, "5.3.4", "Message size exceeds fixed limit" };
+static const struct reply header_too_long = { 552, "5.3.4", "Message header is too long" };
 static const struct reply too_many_hops = { 554, "5.4.6", "Error: too many hops" };
 static const struct reply too_many_rcpts = { 452, "4.5.3", "Error: too many recipients" };
 static const struct reply no_rcpts = { 554, "5.5.1", "Error: no valid recipients" };
@@ -57,8 +59,8 @@ intake_fini(struct intake *in)
 	seen_fini(&in->seen);
 }
 
-static void
-fail(struct intake *in, struct reply r)
+void
+intake_fail(struct intake *in, struct reply r)
 {
 	if (!in->failure.code)
 		in->failure = r;
@@ -66,6 +68,12 @@ fail(struct intake *in, struct reply r)
 		in->dest->ops->abort(in->dest);
 	in->created = false;
 	buf_reset(&in->out);
+}
+
+static void
+fail(struct intake *in, struct reply r)
+{
+	intake_fail(in, r);
 }
 
 static void
@@ -167,7 +175,7 @@ static void
 reset(struct intake *in)
 {
 	in->active = in->created = in->in_body = in->utf8 = false;
-	in->notify = in->delivered = false;
+	in->notify = in->delivered = in->discarded = false;
 	in->env = (struct queue_envelope){ 0 };
 	in->received = in->written = 0;
 	in->failure = (struct reply){ 0 };
@@ -185,6 +193,7 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	if (in->active)
 		return false;
 	reset(in);
+	headercheck_refresh();
 	in->active = true;
 	queue_id_make(in->id, in->instance);
 	in->env.arrival_us = clock_wall_us();
@@ -268,15 +277,43 @@ flush(struct intake *in)
 	buf_reset(&in->out);
 }
 
+/* header_checks: the fields in in->out, from the sender's first to the blank line, as they shall be. */
+static void
+check_header(struct intake *in)
+{
+	struct span header = span_sub(buf_span(&in->out), in->header_at, in->law.header_end), rest;
+	struct buf fresh;
+
+	if (!headercheck_wanted(in))
+		return;
+	rest = span_skip(buf_span(&in->out), in->law.header_end);
+	buf_init(&fresh, in->out.max);
+	buf_addspan(&fresh, span_sub(buf_span(&in->out), 0, in->header_at));
+	headercheck_run(in, header, &fresh);
+	if (in->failure.code)
+		goto out;
+	in->law.header_end = fresh.len;
+	buf_addspan(&fresh, rest);
+	buf_reset(&in->out);
+	buf_addspan(&in->out, buf_span(&fresh));
+	if (fresh.over || in->out.over)
+		fail(in, header_too_long);
+out:
+	buf_fini(&fresh);
+}
+
 /* The header has just ended in in->out: what is missing goes in front of the blank line. */
 static void
 complete_header(struct intake *in)
 {
 	struct buf add;
-	size_t at = in->law.header_end, tail = in->out.len - at;
+	size_t at, tail;
 
-	if (!(in->env.flags & MAIL_SUBMISSION))
+	check_header(in);
+	if (!(in->env.flags & MAIL_SUBMISSION) || in->failure.code)
 		return;
+	at = in->law.header_end;
+	tail = in->out.len - at;
 	buf_init(&add, 2048);
 	trace_missing(in, &add);
 	if (add.len && buf_room(&in->out, add.len)) {
@@ -322,6 +359,7 @@ begin_body(struct intake *in)
 	add_copies(in);
 	if (!in->failure.code)
 		trace_received(in, &in->out);
+	in->header_at = in->out.len;
 }
 
 static void
@@ -354,6 +392,9 @@ intake_body(struct intake *in, struct span body)
 	if (before == LINELAW_HEADER && in->law.where == LINELAW_BODY)
 		complete_header(in);
 	check_body(in);
+	/* A header is checked as a whole: one that does not fit in here is longer than any mail needs. */
+	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && headercheck_wanted(in))
+		fail(in, header_too_long);
 	if (in->out.len >= INTAKE_FLUSH)
 		flush(in);
 }
@@ -434,6 +475,13 @@ intake_end(struct intake *in)
 	end_body(in);
 	in->size = in->written + in->out.len;
 	in->active = false;
+	if (in->discarded && !in->failure.code) {
+		if (in->created)
+			in->dest->ops->abort(in->dest);
+		in->created = false;
+		buf_reset(&in->out);
+		return accepted;
+	}
 	in->delivered = !in->failure.code && in->direct && direct_deliver(in->direct, in);
 	if (in->delivered)
 		return accepted;
@@ -451,6 +499,8 @@ intake_after(struct intake *in, const struct reply *r)
 		log_info(in->id, "refused: %u %s %s", (unsigned)r->code, r->dsn, r->text);
 		return;
 	}
+	if (in->discarded)
+		return;
 	if (!in->delivered)
 		in->dest->ops->release(in->dest);
 	log_message(in);

@@ -30,7 +30,7 @@ finish(struct intake *in, struct intake_links *l, int fd)
 		done.id = span_str(in->id);
 	}
 	answered = msg_send(fd, MSG_MAIL_DONE, &done);
-	if (r.code == 250 && !in->delivered)
+	if (r.code == 250 && !in->delivered && !in->discarded)
 		told = msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) });
 	intake_after(in, &r);
 	if (!told) {

@@ -224,6 +224,35 @@ def discarded_mail_is_taken_and_gone():
 
 
 @test
+def header_checks_look_at_each_field():
+    i = Instance()
+    try:
+        with open(i.dir + '/checks', 'w') as f:
+            f.write('/^Subject: .*viagra/ REJECT 5.7.9 no pills\n/^Subject: gone/ DISCARD\n/^X-Secret:/ IGNORE\n'
+                    '/^X-Old: (.*)/ REPLACE X-New: $1\n/^X-Mark:/ PREPEND X-Marked: yes\n/^X-Hold:/ HOLD\n')
+        i.configure(f'header_checks = pcre:{i.dir}/checks\n')
+        i.start()
+
+        def mail(header):
+            with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
+                s.sendmail('x@good.test', ['alice@example.test'], f'From: x@good.test\r\n{header}\r\n\r\nSubject: viagra\r\nend\r\n')
+        for header, code, text in [('Subject: cheap\r\n viagra', 550, '5.7.9 no pills'), ('X-Hold: x', 451, '4.3.5 ')]:
+            try:
+                mail(header)
+                check(False, f'{header}: taken')
+            except smtplib.SMTPDataError as e:
+                check(e.smtp_code == code and text in e.smtp_error.decode(), e)
+        mail('Subject: gone')
+        mail('X-Secret: a\r\n b\r\nX-Old: old\r\nX-Mark: m\r\nSubject: last')
+        text = open(i.wait_mails('alice', 1)[0]).read()
+        check('\nX-New: old\nX-Marked: yes\nX-Mark: m\nSubject: last\n\nSubject: viagra\nend\n' in text, text)
+        check('Secret' not in text and '\n b\n' not in text and 'X-Old' not in text, text)
+        check(len(i.mails('alice')) == 1 and not i.queue(), 'a discarded message was delivered')
+    finally:
+        i.close()
+
+
+@test
 def mistakes_are_told():
     rows = [
         ('smtpd_sender_restrictions = reject_unknown_sender_domian\n', 'did you mean reject_unknown_sender_domain?'),
