@@ -17,7 +17,7 @@ struct result {
 	bool known;
 	enum outcome_kind kind;
 	int code;
-	struct span dsn, text, mta;
+	struct span dsn, text, mta, tls;
 	bool promised;			/* the server there sends the reports that are wanted */
 };
 

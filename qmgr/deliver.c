@@ -307,6 +307,8 @@ log_dest(struct active *a, const struct dest *d, const struct delivery *by)
 	logline_fmt(&l, "delay", "%.2f", seconds(arrival, now));
 	logline_fmt(&l, "delays", "%.2f/%.2f/0/%.2f", seconds(arrival, a->begun_us),
 	    seconds(a->begun_us, started), seconds(started, now));
+	if (d->result.tls.n)
+		logline_str(&l, "tls", d->result.tls);
 	logline_str(&l, "dsn", d->result.dsn);
 	logline_fmt(&l, "status", "%s (%.*s)", outcome_word(d->result.kind), SPAN_FMT(d->result.text));
 	logline_end(&l);
@@ -331,6 +333,9 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 		snprintf(o.dsn, sizeof(o.dsn), "%.*s", (int)m->dsn.n, m->dsn.p);
 	active_result(d->a, dest, kind, (int)(m->code % 1000), span_str(o.dsn), span_str(o.text),
 	    span_printable(m->mta) ? span_sub(m->mta, 0, 255) : SPAN_NONE);
+	if (m->tls.n && span_printable(m->tls))
+		for (uint32_t i = dest; i < d->a->ndests && d->a->dests[i].twin == dest; i++)
+			d->a->dests[i].result.tls = arena_span(&d->a->arena, span_sub(m->tls, 0, 79));
 	if (m->promised && d->ready.site->pool == POOL_SMTP)
 		active_promised(d->a, dest);
 	for (uint32_t i = dest; i < d->a->ndests && d->a->dests[i].twin == dest; i++)

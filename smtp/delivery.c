@@ -131,12 +131,15 @@ bool
 delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *o)
 {
 	struct recipient *r = &d->rcpts[index];
+	struct outcome with = *o;
 
 	if (r->known)
 		return false;
+	if (d->session)
+		session_protection(d->session, with.tls, sizeof(with.tls));
 	r->known = true;
 	d->unknown--;
-	link_outcome(d->job, index, o, d->unknown == 0);
+	link_outcome(d->job, index, &with, d->unknown == 0);
 	if (d->unknown)
 		return false;
 	if (d->session)
@@ -155,6 +158,23 @@ delivery_end(struct delivery *d, const struct outcome *o)
 			return;
 }
 
+bool
+delivery_fallback(struct delivery *d)
+{
+	struct span list = span_str(par.smtp_fallback_relay), word;
+
+	for (uint32_t i = 0; span_word(&list, ", \t\r\n", &word); i++) {
+		if (i < d->fallbacks)
+			continue;
+		d->fallbacks++;
+		d->nexthop = word;
+		if (!session_reuse(d))
+			route_start(d);
+		return true;
+	}
+	return false;
+}
+
 void
 delivery_next(struct delivery *d)
 {
@@ -169,6 +189,8 @@ delivery_next(struct delivery *d)
 		session_open(d, &d->targets[d->at++], false);
 		return;
 	}
+	if (delivery_fallback(d))
+		return;
 	last = d->trouble;
 	delivery_end(d, &last);
 }

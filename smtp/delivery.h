@@ -45,6 +45,7 @@ struct delivery {
 	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
 	struct dns_query *query;
 	void *route;
+	uint32_t fallbacks;		/* of smtp_fallback_relay that were used */
 	bool plain;			/* the last target failed in its TLS handshake: once more without */
 	struct session *session;
 };
@@ -57,6 +58,8 @@ bool delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *
 /* All recipients that have none yet: the delivery is gone. */
 void delivery_end(struct delivery *d, const struct outcome *o);
 
+/* Its destination cannot be found or reached: try the next of smtp_fallback_relay; false: there is none. */
+bool delivery_fallback(struct delivery *d);
 /* Go on with the next target, or end with the last trouble. */
 void delivery_next(struct delivery *d);
 uint32_t delivery_count(void);

@@ -7,18 +7,16 @@
 
 #include <stdio.h>
 
+#include "base/b64.h"
+#include "login.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "base/banned.h"
 
-static const struct row row_greeting, row_ehlo, row_helo, row_starttls, row_mail, row_rcpt, row_data;
+#define AUTH_ROUNDS 5		/* lines of one login */
 
-static bool
-level_is(const char *level)
-{
-	return strcmp(par.smtp_tls_security_level, level) == 0;
-}
+static const struct row row_greeting, row_ehlo, row_helo, row_starttls, row_auth, row_auth_line, row_mail, row_rcpt, row_data;
 
 /* ---- outcomes ---- */
 
@@ -77,7 +75,7 @@ static const struct extension {
 } extensions[] = {
 	{ "PIPELINING", EXT_PIPELINING }, { "SIZE", EXT_SIZE }, { "8BITMIME", EXT_8BITMIME },
 	{ "STARTTLS", EXT_STARTTLS }, { "SMTPUTF8", EXT_SMTPUTF8 },
-	{ "DSN", EXT_DSN },
+	{ "DSN", EXT_DSN }, { "AUTH", EXT_AUTH },
 };
 
 void
@@ -91,6 +89,8 @@ dialog_line(void *ctx, unsigned line, struct span text)
 	for (size_t i = 0; i < NELEMS(extensions); i++)
 		if (span_is_nocase(word, extensions[i].word))
 			s->ext |= extensions[i].bit;
+	if (span_is_nocase(word, "AUTH"))
+		snprintf(s->mechs, sizeof(s->mechs), "%.*s", SPAN_FMT(rest));
 	if (span_is_nocase(word, "SIZE") && span_word(&rest, " ", &word) &&
 	    !span_u64(word, 0, UINT64_MAX, &s->size_limit))
 		s->size_limit = 0;
@@ -131,13 +131,114 @@ build_helo(struct session *s, uint32_t arg, struct buf *out)
 	return true;
 }
 
+/* ---- login (RFC 4954) ---- */
+
+static void
+log_in(struct session *s)
+{
+	struct span offered = span_str(s->ext & EXT_AUTH ? s->mechs : "");
+	struct outcome o;
+	struct buf err;
+
+	buf_init(&err, 400);
+	login_refresh();
+	switch (login_begin(span_str(s->site), s->target.host, s->d ? s->d->sender : SPAN_NONE, offered, s->secured,
+	    &s->sasl, &err)) {
+	case LOGIN_NONE:
+		s->greeted = true;
+		break;
+	case LOGIN_READY:
+		session_command(s, &row_auth, 0);
+		break;
+	case LOGIN_IMPOSSIBLE:
+		o = outcome_make(OUTCOME_DEFERRED, "4.7.0", "SASL authentication with %s is not possible: %s", s->mta,
+		    buf_cstr(&err));
+		session_trouble(s, &o);
+		break;
+	}
+	buf_fini(&err);
+}
+
+static bool
+build_auth(struct session *s, uint32_t arg, struct buf *out)
+{
+	struct buf text;
+
+	(void)arg;
+	buf_init(&text, SASL_TEXT_MAX);
+	buf_addf(out, "AUTH %s", sasl_name(s->sasl));
+	if (sasl_initial(s->sasl, &text)) {
+		buf_addc(out, ' ');
+		b64_encode(out, buf_span(&text));
+	}
+	buf_fini(&text);
+	return true;
+}
+
+/* The next line of the mechanism; "*" gives up. */
+static bool
+build_auth_line(struct session *s, uint32_t arg, struct buf *out)
+{
+	struct buf challenge, answer;
+
+	(void)arg;
+	buf_init(&challenge, SASL_TEXT_MAX);
+	buf_init(&answer, SASL_TEXT_MAX);
+	if (b64_decode(&challenge, span_trim(buf_span(&s->reply.text))) &&
+	    sasl_step(s->sasl, buf_span(&challenge), &answer))
+		b64_encode(out, buf_span(&answer));
+	else
+		buf_addc(out, '*');
+	buf_fini(&challenge);
+	buf_fini(&answer);
+	return true;
+}
+
+static bool
+took_us(struct session *s, struct span text)
+{
+	struct buf final;
+	bool ok;
+
+	buf_init(&final, SASL_TEXT_MAX);
+	ok = sasl_accepted(s->sasl, b64_decode(&final, text) ? buf_span(&final) : SPAN_NONE);
+	buf_fini(&final);
+	return ok;
+}
+
+static void
+on_auth(struct session *s, uint32_t arg, const struct reply *r)
+{
+	struct outcome o = dialog_outcome(s, r, "AUTH");
+	struct span rest = buf_span(&r->text), last = SPAN_NONE, word;
+
+	if (r->code == 334 && arg < AUTH_ROUNDS) {
+		session_command(s, &row_auth_line, arg + 1);
+		return;
+	}
+	while (span_word(&rest, " ", &word))
+		last = word;
+	if (r->code == 235 && took_us(s, last)) {
+		sasl_free(s->sasl);
+		s->sasl = NULL;
+		s->logged_in = s->greeted = true;
+		return;
+	}
+	if (r->code == 235)
+		o = outcome_make(OUTCOME_DEFERRED, "4.7.0", "host %s does not prove that it knows the password", s->mta);
+	o.kind = OUTCOME_DEFERRED;	/* an account is mended sooner than mail is written anew */
+	if (o.dsn[0] != '4')
+		snprintf(o.dsn, sizeof(o.dsn), "4.7.8");
+	session_trouble(s, &o);
+}
+
 static void
 greeted(struct session *s)
 {
 	struct outcome o;
 
-	if (s->secured || !level_is("encrypt")) {
-		s->greeted = true;
+	if (s->secured || s->policy.level < POLICY_ENCRYPT) {
+		log_in(s);
 		return;
 	}
 	o = outcome_make(OUTCOME_DEFERRED, "4.7.4", "TLS is required, but was not offered by host %s", s->mta);
@@ -152,7 +253,7 @@ on_ehlo(struct session *s, uint32_t arg, const struct reply *r)
 		session_command(s, &row_helo, 0);
 	else if (r->code / 100 != 2)
 		unwilling(s, r, "EHLO");
-	else if (s->ext & EXT_STARTTLS && !s->secured && !s->no_tls && !level_is("none"))
+	else if (s->ext & EXT_STARTTLS && !s->secured && !s->no_tls && s->policy.level > POLICY_NONE)
 		session_command(s, &row_starttls, 0);
 	else
 		greeted(s);
@@ -190,6 +291,20 @@ on_starttls(struct session *s, uint32_t arg, const struct reply *r)
 void
 dialog_secure(struct session *s)
 {
+	struct buf why;
+	bool ok;
+
+	buf_init(&why, 300);
+	ok = session_proved(s, &why);
+	if (!ok) {
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.7.5", "Server certificate of %s not verified: %s", s->mta,
+		    buf_cstr(&why));
+
+		session_trouble(s, &o);
+	}
+	buf_fini(&why);
+	if (!ok)
+		return;
 	session_command(s, &row_ehlo, 0);
 }
 
@@ -422,6 +537,8 @@ static const struct row row_greeting = { "the greeting", NULL, on_greeting, &par
 static const struct row row_ehlo = { "EHLO", build_ehlo, on_ehlo, &par.smtp_helo_timeout, true };
 static const struct row row_helo = { "HELO", build_helo, on_helo, &par.smtp_helo_timeout, true };
 static const struct row row_starttls = { "STARTTLS", build_starttls, on_starttls, &par.smtp_helo_timeout, true };
+static const struct row row_auth = { "AUTH", build_auth, on_auth, &par.smtp_helo_timeout, true };
+static const struct row row_auth_line = { "AUTH", build_auth_line, on_auth, &par.smtp_helo_timeout, true };
 static const struct row row_mail = { "MAIL FROM", build_mail, on_mail, &par.smtp_mail_timeout, false };
 static const struct row row_rcpt = { "RCPT TO", build_rcpt, on_rcpt, &par.smtp_mail_timeout, false };
 static const struct row row_data = { "DATA", build_data, on_data, &par.smtp_mail_timeout, true };

@@ -26,7 +26,8 @@ static bool
 send_one(uint32_t job, uint32_t index, const struct outcome *o, bool last)
 {
 	struct msg_OUTCOME m = { .job = job, .index = index, .kind = o->kind, .code = (uint32_t)o->code,
-		.dsn = span_str(o->dsn), .text = span_str(o->text), .mta = span_str(o->mta), .promised = o->promised,
+		.dsn = span_str(o->dsn), .text = span_str(o->text), .mta = span_str(o->mta), .tls = span_str(o->tls),
+		.promised = o->promised,
 		.last = last };
 
 	if (msg_send(link_fd, MSG_OUTCOME, &m))

@@ -6,9 +6,12 @@
 #include "main.h"
 
 #include "base/fdio.h"
+#include "base/die.h"
 #include "link.h"
+#include "login.h"
 #include "net/dns/dns.h"
 #include "net/tls.h"
+#include "policy.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -21,10 +24,24 @@ smtp_tls(void)
 }
 
 static void
+trust_authorities(void)
+{
+	struct buf err;
+
+	buf_init(&err, 1000);
+	if (par.smtp_tls_CAfile[0] && !tls_client_trust(tls, par.smtp_tls_CAfile, &err))
+		die_config("smtp_tls_CAfile: %s", buf_cstr(&err));
+	buf_fini(&err);
+}
+
+static void
 smtp_open(void)
 {
 	tls_init();
 	tls = tls_client_new();
+	trust_authorities();
+	policy_open();
+	login_open();
 	dns_init(par.dns_servers);
 }
 

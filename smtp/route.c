@@ -137,6 +137,8 @@ give_up(struct route *r, struct outcome o)
 	struct delivery *d = r->d;
 
 	route_cancel(d);
+	if ((strcmp(o.dsn, "4.4.3") == 0 || strcmp(o.dsn, "5.4.4") == 0) && delivery_fallback(d))
+		return;
 	delivery_end(d, &o);
 }
 

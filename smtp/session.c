@@ -44,6 +44,9 @@ static void
 session_free(struct session *s)
 {
 	conn_free(s->conn);
+	race_free(s->race);
+	sasl_free(s->sasl);
+	free(s->sender);
 	timer_stop(&s->idle_timer);
 	reply_fini(&s->reply);
 	free(s->queue);
@@ -161,7 +164,7 @@ on_end(void *ctx, enum conn_end why)
 	enter(s);
 	if (!s->d) {
 		session_close(s);
-	} else if (s->tls_started && !s->secured && strcmp(par.smtp_tls_security_level, "may") == 0) {
+	} else if (s->tls_started && !s->secured && s->policy.level == POLICY_MAY) {
 		without_tls(s);
 	} else {
 		o = outcome_of_end(s, why);
@@ -360,8 +363,30 @@ on_connect(void *ctx)
 
 	enter(s);
 	s->connected = true;
+	race_free(s->race);
+	s->race = NULL;
 	dialog_greeting(s);
 	leave(s);
+}
+
+bool
+session_proved(struct session *s, struct buf *why)
+{
+	struct tls_demand d = { .fingerprints = s->policy.level == POLICY_FINGERPRINT, .match = span_str(s->policy.match) };
+	bool ok = s->policy.level < POLICY_FINGERPRINT || conn_tls_proves(s->conn, &d, why);
+
+	snprintf(s->proved, sizeof(s->proved), "%s", s->policy.level >= POLICY_FINGERPRINT && ok ? "verified" :
+	    conn_tls_trusted(s->conn) ? "trusted" : "untrusted");
+	return ok;
+}
+
+void
+session_protection(const struct session *s, char *out, size_t size)
+{
+	struct span info = s->conn && s->secured ? conn_tls_info(s->conn) : SPAN_NONE;
+
+	if (info.n)
+		snprintf(out, size, "%.*s %s", SPAN_FMT(info), s->proved);
 }
 
 static void
@@ -386,7 +411,7 @@ session_tls(struct session *s)
 	conn_tls_connect(s->conn, smtp_tls(), s->target.host);
 }
 
-static socklen_t
+static void
 name_target(struct session *s)
 {
 	const struct sockaddr_storage *sa = &s->target.sa;
@@ -405,7 +430,6 @@ name_target(struct session *s)
 		port = ntohs(sin6->sin6_port);
 	}
 	snprintf(s->mta, sizeof(s->mta), "%s[%s]:%u", s->target.host, address, port);
-	return sa->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
 static void
@@ -414,11 +438,48 @@ on_idle(void *ctx)
 	dialog_quit(ctx);
 }
 
+/* The next address, when the first is slow: it belongs to the same destination. */
+static void
+on_won(void *ctx, int fd, const struct target *t)
+{
+	struct session *s = ctx;
+
+	if (s->connected || s->dead || !s->d) {
+		close(fd);
+		return;
+	}
+	s->d->at++;
+	conn_free(s->conn);
+	s->target = *t;
+	name_target(s);
+	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
+	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+}
+
+static void
+begin_race(struct session *s)
+{
+	const struct delivery *d = s->d;
+
+	if (d->at >= d->ntargets || d->targets[d->at].sa.ss_family == s->target.sa.ss_family || s->no_tls)
+		return;
+	s->race = race_new(on_won, s);
+	race_begin(s->race, &d->targets[d->at], false);
+}
+
+static void
+refuse_to_open(struct session *s, const char *dsn, const char *text)
+{
+	struct outcome o = outcome_make(OUTCOME_DEFERRED, dsn, "%s", text);
+
+	session_trouble(s, &o);
+}
+
 void
 session_open(struct delivery *d, const struct target *t, bool no_tls)
 {
 	struct session *s = x_new(struct session);
-	socklen_t len;
+	struct buf why;
 	int fd;
 
 	s->d = d;
@@ -426,23 +487,26 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 	s->target = *t;
 	s->no_tls = no_tls;
 	s->site = x_spandup(d->nexthop);
+	if (par.smtp_sasl_auth_enable && par.smtp_sender_dependent_authentication)
+		s->sender = x_spandup(d->sender);
 	timer_init(&s->idle_timer, on_idle, s);
 	reply_init(&s->reply);
 	s->reply.on_line = dialog_line;
 	s->reply.ctx = s;
-	len = name_target(s);
-	fd = socket(t->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || (connect(fd, (const struct sockaddr *)&s->target.sa, len) < 0 && errno != EINPROGRESS)) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.4.1",
-		    "connect to %s: %s", s->mta, strerror(errno));
-
-		if (fd >= 0)
-			close(fd);
-		session_trouble(s, &o);
-		return;
+	name_target(s);
+	buf_init(&why, 400);
+	policy_refresh();
+	if (!policy_find(d->nexthop, t->host, &s->policy, &why)) {
+		refuse_to_open(s, "4.7.5", buf_cstr(&why));
+	} else if ((fd = race_connect(t)) < 0) {
+		buf_addf(&why, "connect to %s: %s", s->mta, strerror(errno));
+		refuse_to_open(s, "4.4.1", buf_cstr(&why));
+	} else {
+		s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
+		conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+		begin_race(s);
 	}
-	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+	buf_fini(&why);
 }
 
 /* ---- once more ---- */
@@ -470,7 +534,7 @@ session_reuse(struct delivery *d)
 {
 	struct session *s = idle;
 
-	while (s && !span_eq_nocase(span_str(s->site), d->nexthop))
+	while (s && !(span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender))))
 		s = s->next;
 	if (!s || s->in_callback)
 		return false;

@@ -9,7 +9,10 @@
 #include "base/loop.h"
 #include "delivery.h"
 #include "net/conn.h"
+#include "policy.h"
+#include "race.h"
 #include "reply.h"
+#include "sasl.h"
 
 struct session;
 struct row {
@@ -27,7 +30,8 @@ struct sent {
 };
 
 enum { EXT_PIPELINING = 1 << 0, EXT_SIZE = 1 << 1, EXT_8BITMIME = 1 << 2, EXT_STARTTLS = 1 << 3, EXT_SMTPUTF8 = 1 << 4,
-	EXT_DSN = 1 << 5 };
+	EXT_DSN = 1 << 5,
+	EXT_AUTH = 1 << 6 };
 
 struct session {
 	struct session *next, *prev;	/* idle ones */
@@ -50,7 +54,14 @@ struct session {
 	bool streaming;			/* the message is on its way */
 	bool dead;			/* freed when the callback is over */
 	bool in_callback;
+	struct policy policy;
+	char proved[16];		/* verified, trusted, untrusted */
+	char mechs[200];		/* that the server offers */
+	struct sasl *sasl;		/* a login under way */
+	bool logged_in;
+	char *sender;			/* of a login that depends on it, else NULL */
 	struct timer idle_timer;
+	struct race *race;		/* to the next address */
 	struct body body;
 };
 
@@ -63,6 +74,8 @@ void session_expect(struct session *s, const struct row *row, uint32_t arg);	/* 
 bool session_command(struct session *s, const struct row *row, uint32_t arg);	/* false: build has ended the delivery */
 void session_stream(struct session *s);		/* send the message; then the reply to the dot is expected */
 void session_tls(struct session *s);
+bool session_proved(struct session *s, struct buf *why);	/* TLS is on: does the server prove what the policy wants? */
+void session_protection(const struct session *s, char *out, size_t size);	/* for the log; "" when plain */
 void session_idle(struct session *s);		/* the delivery is over: keep for the next one */
 void session_close(struct session *s);		/* at once */
 /* The server cannot take the delivery now: try the next target; closes. */

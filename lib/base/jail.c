@@ -85,9 +85,9 @@ allow_below(int ruleset, const char *dir, uint64_t access)
 }
 
 static bool
-allow_port(int ruleset, uint16_t port)
+allow_port(int ruleset, uint64_t access, uint16_t port)
 {
-	const struct net_port_attr p = { NET_CONNECT_TCP, port };
+	const struct net_port_attr p = { access, port };
 
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &p, 0) == 0;
 }
@@ -112,7 +112,9 @@ landlock_restrict(const char *dir, uint64_t access, bool inet, const uint16_t po
 		return false;
 	ok = !dir || allow_below(ruleset, dir, access & a.handled_access_fs);
 	for (int i = 0; ok && inet && abi >= 4 && i < 4 && ports[i]; i++)
-		ok = allow_port(ruleset, ports[i]);
+		ok = allow_port(ruleset, NET_CONNECT_TCP, ports[i]);
+	if (inet && abi >= 4)		/* port 0 only: to choose the address that connections come from */
+		ok = ok && allow_port(ruleset, NET_BIND_TCP, 0);
 	ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	err = errno;
 	close(ruleset);

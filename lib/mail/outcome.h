@@ -19,6 +19,7 @@ struct outcome {
 	char dsn[12];			/* "5.1.1" */
 	char text[OUTCOME_TEXT_MAX];	/* printable, one line */
 	char mta[256];			/* remote server, "" for us */
+	char tls[80];			/* how the connection was protected; "": it was not */
 	bool promised;			/* that server has DSN and was told what reports are wanted */
 };
 

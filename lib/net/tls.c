@@ -399,6 +399,12 @@ tls_client_new(void)
 	return t;
 }
 
+SSL_CTX *
+tls_client_ctx(struct tls_client *t)
+{
+	return t->ctx;
+}
+
 /* RFC 6066 3: a name goes into SNI, an address does not. */
 static bool
 is_host_name(struct span s)

@@ -31,7 +31,15 @@ bool tls_server_ready(const struct tls_server *t);	/* has at least one certifica
 /* ALPN names accepted ("smtp", "imap", "pop3"); a client that offers only others gets no_application_protocol */
 void tls_server_alpn(struct tls_server *t, const char *name);
 
-/* Opportunistic: no certificate check (verification comes with DANE and MTA-STS). */
+/* The handshake accepts any certificate; what it proves is asked afterwards: conn_tls_proves. */
 struct tls_client *tls_client_new(void);
+/* Certificates of authorities, before the jail. False and a sentence: none can be read. */
+bool tls_client_trust(struct tls_client *t, const char *ca_file, struct buf *err) CHECKED;
+
+/* What a server must prove. */
+struct tls_demand {
+	bool fingerprints;	/* match: SHA-256 of certificate or public key, in hex; no authority is asked */
+	struct span match;	/* blank separated; else names, ".name" for everything below it */
+};
 
 #endif

@@ -7,6 +7,7 @@
 #include "net/tls.h"
 
 SSL *tls_server_ssl(struct tls_server *t);	/* the caller's; ready for SSL_do_handshake */
+SSL_CTX *tls_client_ctx(struct tls_client *t);
 SSL *tls_client_ssl(struct tls_client *t, const char *server_name);
 
 void tlskey_init(void);				/* registers the provider; dies when it cannot */

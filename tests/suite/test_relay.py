@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mail to other hosts: relay to a second instance, TLS, refusals, deferral, dead destinations, hostile servers, MX."""
-import re, socket, struct, time
+import hashlib, re, socket, ssl, struct, threading, time
 from harness import *
 from fakedns import dns_server
 from sink import FAST, Sink, idle, submit
@@ -157,6 +157,138 @@ def mail_hosts_are_looked_up():
         said('broken.test', r'dsn=4\.4\.3, status=deferred')
         said('dead.test', r'status=deferred \(connect to mx\.dead\.test\[127\.0\.0\.1\]:25')
         said('implicit.test', r'status=deferred \(connect to implicit\.test\[127\.0\.0\.9\]:25')
+
+
+def tls_line(a, what):
+    """a delivery line of instance a with this"""
+    return wait(lambda: re.search(rf'to=<.*{what}', a.log()), 15)
+
+
+@test
+def a_certificate_that_must_prove_something():
+    with Instance(domain='two.test') as b:
+        hop, ca = f'[127.0.0.1]:{b.port("smtp")}', b.conf + '/tls/cert.pem'
+        der = ssl.PEM_cert_to_DER_cert(open(ca).read())
+        finger = hashlib.sha256(der).hexdigest()
+        colons = ':'.join(finger[k:k + 2] for k in range(0, 64, 2)).upper()
+        wrong = 'ab' * 32
+        for settings, want in [
+                ('', r'tls=TLSv1.3 \S+ untrusted, dsn=2.0.0, status=sent'),
+                (f'smtp_tls_CAfile = {ca}\n', 'trusted, dsn=2.0.0, status=sent'),
+                ('smtp_tls_security_level = verify\n', 'dsn=4.7.5, status=deferred .*self.signed certificate'),
+                (f'smtp_tls_security_level = verify\nsmtp_tls_CAfile = {ca}\n', 'verified, dsn=2.0.0, status=sent'),
+                (f'smtp_tls_security_level = secure\nsmtp_tls_secure_cert_match = .two.test\nsmtp_tls_CAfile = {ca}\n', 'verified, dsn=2.0.0'),
+                (f'smtp_tls_policy_maps = inline:{{ {{ {hop} = secure match=mail.one.test }} }}\nsmtp_tls_CAfile = {ca}\n', 'dsn=4.7.5, status=deferred .*no name of mail.one.test'),
+                (f'smtp_tls_policy_maps = inline:{{ {{ {hop} = fingerprint match={colons} }} }}\n', 'verified, dsn=2.0.0'),
+                (f'smtp_tls_security_level = fingerprint\nsmtp_tls_fingerprint_cert_match = {wrong}, {finger}\n', 'verified, dsn=2.0.0'),
+                (f'smtp_tls_security_level = fingerprint\nsmtp_tls_fingerprint_cert_match = {wrong}\n', 'dsn=4.7.5, status=deferred'),
+                (f'smtp_tls_policy_maps = inline:{{ {{ {hop} = nonsense }} }}\n', 'dsn=4.7.5, status=deferred .*unknown level')]:
+            with Instance(main=f'relayhost = {hop}\nminimal_backoff_time = 1h\n{settings}') as a:
+                submit(a, 'alice@example.test', ['bob@two.test'])
+                check(tls_line(a, want), f'{settings!r}: not {want}')
+
+
+@test
+def a_server_without_tls_gets_nothing_that_must_be_verified():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nminimal_backoff_time = 1h\nsmtp_tls_security_level = verify\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test'])
+        check(tls_line(i, 'dsn=4.7.4, status=deferred'), 'not deferred')
+        check(not any(v == 'MAIL' for v, _ in sink.commands), 'the sender was told')
+
+
+@test
+def a_tls_connection_is_used_again():
+    with Instance(domain='two.test') as b, Instance(main=f'relayhost = [127.0.0.1]:{b.port("smtp")}\nsmtp_tls_security_level = encrypt\n') as a:
+        for _ in range(4):
+            submit(a, 'alice@example.test', ['bob@two.test'])
+            time.sleep(0.3)
+        b.wait_mails('bob', 4)
+        check(wait(lambda: 'starttls=1' in b.log(), 5) and b.log().count('starttls=1') == 1, 'more than one connection')
+
+
+@test
+def the_relay_logs_in():
+    with Instance(domain='two.test') as b:
+        hop = f'[127.0.0.1]:{b.port("submission")}'
+        for extra, password, want in [
+                ('', 'pw-alice', 'SCRAM-SHA-256'), ('smtp_sasl_mechanism_filter = plain\n', 'pw-alice', 'PLAIN'),
+                ('smtp_sasl_mechanism_filter = login\n', 'pw-alice', 'LOGIN'),
+                ('', 'wrong', r'dsn=4.7.\d, status=deferred .*AUTH'),
+                ('smtp_sasl_mechanism_filter = plain\nsmtp_sasl_tls_security_options = noplaintext\n', 'pw-alice', 'is not possible')]:
+            with Instance(main=f'relayhost = {hop}\nminimal_backoff_time = 1h\nsmtp_sasl_auth_enable = yes\n'
+                               f'smtp_sasl_password_maps = inline:{{ {{ {hop} = alice@two.test:{password} }} }}\n{extra}') as a:
+                n = len(b.mails('bob'))
+                submit(a, 'alice@two.test', ['bob@two.test'])
+                if password == 'wrong' or 'noplain' in extra:
+                    check(tls_line(a, want), f'{extra!r}: not {want}')
+                else:
+                    b.wait_mails('bob', n + 1)
+                    check('sasl_username=alice@two.test' in b.log() and f'sasl_method={want}' in b.log(), f'{want} is not in the log')
+                check(password not in a.log() + b.log(), 'the password is in a log')
+
+
+@test
+def the_sender_chooses_the_login():
+    with Instance(domain='two.test') as b:
+        hop = f'[127.0.0.1]:{b.port("submission")}'
+        with Instance(main=f'relayhost = {hop}\nsmtp_sasl_auth_enable = yes\nsmtp_sender_dependent_authentication = yes\n'
+                           'smtp_sasl_password_maps = inline:{ { alice@two.test = alice@two.test:pw-alice }, { @two.test = bob@two.test:pw-bob } }\n') as a:
+            submit(a, 'alice@two.test', ['bob@two.test'])
+            submit(a, 'bob@two.test', ['alice@two.test'])
+            b.wait_mails('bob', 1)
+            b.wait_mails('alice', 1)
+            check('sasl_username=alice@two.test' in b.log() and 'sasl_username=bob@two.test' in b.log(), 'not both')
+
+
+@test
+def connections_come_from_the_address_that_is_set():
+    with Instance(domain='two.test') as b, Instance(main=f'relayhost = [127.0.0.1]:{b.port("smtp")}\nsmtp_bind_address = 127.0.0.7\n') as a:
+        submit(a, 'alice@example.test', ['bob@two.test'])
+        b.wait_mails('bob', 1)
+        check('[127.0.0.7]' in b.log(), 'another address')
+
+
+@test
+def the_fallback_relay_takes_what_cannot_be_reached():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))
+    sink = Sink()
+    port, wire = dns_server({('no.test', 16): []})
+    with Instance(main=f'dns_servers = 127.0.0.1@{port}\ntransport_maps = inline:{{ {{ dead.test = smtp:[127.0.0.1]:{s.getsockname()[1]} }} }}\n'
+                       f'smtp_fallback_relay = [127.0.0.1]:{s.getsockname()[1]}, [127.0.0.1]:{sink.port}\n') as i:
+        submit(i, 'alice@example.test', ['x@dead.test'])
+        submit(i, 'alice@example.test', ['x@nowhere.test'])
+        idle(i)
+        check(len(sink.mails) == 2, f'{len(sink.mails)}')
+
+
+@test
+def a_dead_ipv6_path_costs_less_than_a_second():
+    sink = Sink()
+    full = socket.socket(socket.AF_INET6)
+    try:
+        full.bind(('::1', sink.port))
+    except OSError as e:
+        raise Skip(f'no IPv6 here: {e}')
+    full.listen(0)
+    fill = []
+    for _ in range(4):              # a full backlog: further connections get no answer
+        c = socket.socket(socket.AF_INET6)
+        c.setblocking(False)
+        c.connect_ex(('::1', sink.port))
+        fill.append(c)
+    time.sleep(0.2)
+    zone = {}
+    port, wire = dns_server(zone)
+    zone.update({('both.test', 15): [struct.pack('>H', 10) + wire('mx.both.test')], ('mx.both.test', 1): [bytes([127, 0, 0, 1])],
+                 ('mx.both.test', 28): [bytes(15) + b'\1']})
+    with Instance(main=f'dns_servers = 127.0.0.1@{port}\ntransport_maps = inline:{{ {{ both.test = smtp:both.test:{sink.port} }} }}\n') as i:
+        submit(i, 'alice@example.test', ['x@both.test'])
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+        delay = float(wait(lambda: re.search(r'to=<x@both.test>.* delay=([\d.]+)', i.log()))[1])
+        check(delay < 1, f'{delay} s')
+        check(delay > 0.2 or len(fill) < 4, f'{delay} s: the IPv6 address was not tried')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,149 @@
+/* policy.c: the policy of a destination. Tables and parameters are the operator's; what is not understood stops delivery. */
+#include "policy.h"
+
+#include "base/map.h"
+#include "service/service.h"
+#include "base/banned.h"
+
+#define VALUE_MAX 4096
+#define PARENTS_MAX 128
+
+static struct maps *maps;
+
+static const char *const levels[] = {
+	[POLICY_NONE] = "none", [POLICY_MAY] = "may", [POLICY_ENCRYPT] = "encrypt",
+	[POLICY_FINGERPRINT] = "fingerprint", [POLICY_VERIFY] = "verify", [POLICY_SECURE] = "secure",
+};
+
+void
+policy_open(void)
+{
+	maps = service_maps(par.smtp_tls_policy_maps);
+}
+
+void
+policy_refresh(void)
+{
+	(void)maps_refresh(maps);
+}
+
+static bool
+parse_level(struct span word, enum policy_level *out)
+{
+	for (size_t i = 0; i < NELEMS(levels); i++)
+		if (span_is_nocase(word, levels[i])) {
+			*out = (enum policy_level)i;
+			return true;
+		}
+	return false;
+}
+
+/* "[host]:port" and "host:port": the host */
+static struct span
+host_of(struct span nexthop)
+{
+	ssize_t end;
+
+	if (nexthop.n && nexthop.p[0] == '[') {
+		end = span_find(nexthop, ']');
+		return span_sub(nexthop, 1, end > 0 ? (size_t)end : nexthop.n);
+	}
+	end = span_rfind(nexthop, ':');
+	return end > 0 ? span_sub(nexthop, 0, (size_t)end) : nexthop;
+}
+
+/* As Postfix: the next hop as it is; for a domain also .parent. */
+static enum map_answer
+look_up(struct span nexthop, struct buf *value)
+{
+	enum map_answer ans = maps_find(maps, nexthop, value);
+	struct span domain = host_of(nexthop);
+
+	for (int i = 0; ans == MAP_NONE && nexthop.p[0] != '[' && i < PARENTS_MAX; i++) {
+		ssize_t dot = span_find(span_skip(domain, 1), '.');
+
+		if (dot < 0)
+			break;
+		domain = span_skip(domain, (size_t)dot + 1);
+		ans = maps_find(maps, domain, value);
+	}
+	return ans;
+}
+
+/* The words of a match list, with what they stand for. */
+static void
+add_matches(struct buf *out, struct span list, struct span nexthop, const char *host, bool fingerprints)
+{
+	struct span word, hop = host_of(nexthop);
+
+	while (span_word(&list, fingerprints ? ", \t|" : ", \t:", &word)) {
+		if (out->len)
+			buf_addc(out, ' ');
+		if (span_is_nocase(word, "nexthop"))
+			buf_addspan(out, hop);
+		else if (span_is_nocase(word, "dot-nexthop"))
+			buf_addf(out, ".%.*s", SPAN_FMT(hop));
+		else if (span_is_nocase(word, "hostname"))
+			buf_adds(out, host);
+		else
+			buf_addspan(out, word);
+	}
+}
+
+static bool
+take_value(struct span value, struct policy *out, struct span nexthop, const char *host, struct buf *match, struct buf *err)
+{
+	struct span word;
+
+	if (!span_word(&value, " \t,", &word) || !parse_level(word, &out->level)) {
+		buf_addf(err, "smtp_tls_policy_maps: unknown level for %.*s", SPAN_FMT(nexthop));
+		return false;
+	}
+	while (span_word(&value, " \t,", &word)) {
+		if (!span_starts_nocase(word, "match=")) {
+			buf_addf(err, "smtp_tls_policy_maps: unknown word \"%.*s\" for %.*s", SPAN_FMT(word), SPAN_FMT(nexthop));
+			return false;
+		}
+		add_matches(match, span_skip(word, 6), nexthop, host, out->level == POLICY_FINGERPRINT);
+	}
+	return true;
+}
+
+static const char *
+default_match(enum policy_level level)
+{
+	if (level == POLICY_FINGERPRINT)
+		return par.smtp_tls_fingerprint_cert_match;
+	return level == POLICY_VERIFY ? par.smtp_tls_verify_cert_match : par.smtp_tls_secure_cert_match;
+}
+
+bool
+policy_find(struct span nexthop, const char *host, struct policy *out, struct buf *err)
+{
+	enum map_answer ans;
+	struct buf value, match;
+	bool ok = true;
+
+	*out = (struct policy){ 0 };
+	if (!parse_level(span_str(par.smtp_tls_security_level), &out->level))
+		out->level = POLICY_SECURE;
+	buf_init(&value, VALUE_MAX);
+	buf_init(&match, sizeof(out->match) - 1);
+	ans = nexthop.n ? look_up(nexthop, &value) : MAP_NONE;
+	if (ans == MAP_FAILED) {
+		buf_adds(err, "smtp_tls_policy_maps cannot be read");
+		ok = false;
+	} else if (ans == MAP_FOUND) {
+		ok = take_value(buf_span(&value), out, nexthop, host, &match, err);
+	}
+	if (ok && out->level >= POLICY_FINGERPRINT && match.len == 0)
+		add_matches(&match, span_str(default_match(out->level)), nexthop, host, out->level == POLICY_FINGERPRINT);
+	if (ok && match.over) {
+		buf_adds(err, "smtp_tls_policy_maps: the match list is too long");
+		ok = false;
+	}
+	memcpy(out->match, buf_cstr(&match), match.len + 1);
+	buf_fini(&value);
+	buf_fini(&match);
+	return ok;
+}
