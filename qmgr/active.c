@@ -221,6 +221,7 @@ static const struct transport {
 	{ "virtual", POOL_VIRTUAL },
 	{ "local", POOL_LOCAL },
 	{ "smtp", POOL_SMTP },
+	{ "lmtp", POOL_SMTP },
 	{ "error", POOLS },
 	{ "discard", POOLS },
 };
@@ -361,7 +362,7 @@ resolve_one(struct active *a, uint32_t rcpt, struct buf *text)
 }
 
 void
-active_site_of(struct span address, struct buf *out)
+active_site_of(struct span sender, struct span address, struct buf *out)
 {
 	struct arena arena;
 	struct resolved *to = NULL;
@@ -371,6 +372,7 @@ active_site_of(struct span address, struct buf *out)
 	arena_init(&arena, 4u << 20);
 	buf_init(&text, OUTCOME_TEXT_MAX);
 	(void)refresh_tables(false);
+	resolver_sender(resolver, sender);
 	if (resolve_expand(resolver, &arena, address, &to, &n, &text) == RESOLVE_OK && n > 0)
 		buf_addspan(out, to[0].nexthop.n && to[0].transport[0] != 'e' ? to[0].nexthop : span_str(to[0].transport));
 	buf_fini(&text);
@@ -418,6 +420,7 @@ active_resolve(struct active *a)
 
 	buf_init(&text, OUTCOME_TEXT_MAX);
 	(void)refresh_tables(false);
+	resolver_sender(resolver, a->file.env.sender);
 	for (uint32_t i = 0; i < a->nrcpts; i++)
 		resolve_one(a, i, &text);
 	buf_fini(&text);

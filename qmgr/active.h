@@ -76,7 +76,7 @@ void active_free(struct active *a);		/* NULL is fine */
 void active_resolve(struct active *a);
 
 /* For lists: where mail for this address goes now: a next hop, or the name of its transport; "" when it is not known. */
-void active_site_of(struct span address, struct buf *out);
+void active_site_of(struct span sender, struct span address, struct buf *out);
 
 int active_fd(struct active *a);		/* opens again when closed; -1 with errno */
 uint32_t active_count(void);

@@ -89,12 +89,12 @@ open_file(const struct message *m, struct queue_file *q)
 }
 
 static void
-add_site(struct span address, struct buf *sites)
+add_site(struct span sender, struct span address, struct buf *sites)
 {
 	struct buf name;
 
 	buf_init(&name, 512);
-	active_site_of(address, &name);
+	active_site_of(sender, address, &name);
 	msg_list_add(sites, buf_span(&name));
 	buf_fini(&name);
 }
@@ -111,7 +111,7 @@ list_rcpts(const struct message *m, const struct queue_file *q, size_t *at, stru
 		msg_list_add(list, r.addr);
 		msg_list_add(list, reason);
 		if (sites)
-			add_site(r.addr, sites);
+			add_site(q->env.sender, r.addr, sites);
 	}
 }
 
@@ -266,7 +266,7 @@ goes_to(const struct message *m, struct span site)
 		found = span_eq_nocase(span_skip(r.addr, (size_t)sign + 1), site);
 		if (!found) {
 			buf_reset(&hop);
-			active_site_of(r.addr, &hop);
+			active_site_of(q.env.sender, r.addr, &hop);
 			found = span_eq_nocase(buf_span(&hop), site);
 		}
 	}

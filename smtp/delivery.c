@@ -110,6 +110,7 @@ delivery_start(struct msg_DELIVER *m)
 	d->sender = arena_span(&d->arena, m->sender);
 	d->nexthop = arena_span(&d->arena, m->nexthop);
 	d->envid = arena_span(&d->arena, m->envid);
+	d->lmtp = span_starts(d->nexthop, "lmtp:");
 	d->flags = m->flags;
 	d->body_off = m->body_off;
 	d->body_len = m->body_len;
@@ -163,7 +164,7 @@ delivery_fallback(struct delivery *d)
 {
 	struct span list = span_str(par.smtp_fallback_relay), word;
 
-	for (uint32_t i = 0; span_word(&list, ", \t\r\n", &word); i++) {
+	for (uint32_t i = 0; !d->lmtp && span_word(&list, ", \t\r\n", &word); i++) {
 		if (i < d->fallbacks)
 			continue;
 		d->fallbacks++;

@@ -45,6 +45,7 @@ struct delivery {
 	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
 	struct dns_query *query;
 	void *route;
+	bool lmtp;			/* RFC 2033: the next hop begins with "lmtp:" */
 	uint32_t fallbacks;		/* of smtp_fallback_relay that were used */
 	bool plain;			/* the last target failed in its TLS handshake: once more without */
 	struct session *session;

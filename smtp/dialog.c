@@ -118,7 +118,7 @@ build_ehlo(struct session *s, uint32_t arg, struct buf *out)
 	(void)arg;
 	s->ext = 0;
 	s->size_limit = 0;
-	buf_addf(out, "EHLO %s", par.smtp_helo_name);
+	buf_addf(out, "%s %s", s->lmtp ? "LHLO" : "EHLO", par.smtp_helo_name);
 	return true;
 }
 
@@ -249,7 +249,7 @@ static void
 on_ehlo(struct session *s, uint32_t arg, const struct reply *r)
 {
 	(void)arg;
-	if (r->code / 100 == 5 && !s->secured)
+	if (r->code / 100 == 5 && !s->secured && !s->lmtp)
 		session_command(s, &row_helo, 0);
 	else if (r->code / 100 != 2)
 		unwilling(s, r, "EHLO");
@@ -465,19 +465,31 @@ on_data(struct session *s, uint32_t arg, const struct reply *r)
 	session_stream(s);
 }
 
+void
+dialog_expect_dot(struct session *s)
+{
+	if (!s->lmtp)
+		session_expect(s, &dialog_dot, 0);
+	for (uint32_t i = 0; s->lmtp && i < s->d->n; i++)	/* RFC 2033 4.2 */
+		if (s->d->rcpts[i].accepted && !s->d->rcpts[i].known)
+			session_expect(s, &dialog_dot, i);
+}
+
 static void
 on_dot(struct session *s, uint32_t arg, const struct reply *r)
 {
 	struct outcome o = dialog_outcome(s, r, "end of DATA");
 
-	(void)arg;
 	if (r->code / 100 == 3) {
 		o.kind = OUTCOME_DEFERRED;
 		snprintf(o.dsn, sizeof(o.dsn), "4.5.0");
 	}
 	o.promised = o.kind == OUTCOME_DELIVERED && s->ext & EXT_DSN;
-	conclude(s, &o);
-	if (r->code / 100 == 2)
+	if (s->lmtp && s->d)
+		(void)delivery_outcome(s->d, arg, &o);
+	else
+		conclude(s, &o);
+	if ((s->lmtp ? r->code != 421 : r->code / 100 == 2) && !s->d && !s->queued)
 		session_idle(s);
 }
 

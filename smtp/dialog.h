@@ -10,6 +10,7 @@ void dialog_envelope(struct session *s);	/* send as much of the envelope as may 
 void dialog_quit(struct session *s);
 void dialog_line(void *session, unsigned line, struct span text);	/* a line of a reply: extensions */
 struct outcome dialog_outcome(const struct session *s, const struct reply *r, const char *command);
+void dialog_expect_dot(struct session *s);	/* the message is sent: one reply, with LMTP one a recipient */
 extern const struct row dialog_dot;		/* the reply to the end of the message */
 
 #endif

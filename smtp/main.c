@@ -60,7 +60,7 @@ static const struct service smtp = {
 	.model = SERVICE_EVENT,
 	.scope = SCOPE_SMTP,
 	.root = ROOT_RUN,
-	.sys = JAIL_SOCKET | JAIL_INET,
+	.sys = JAIL_SOCKET | JAIL_INET | JAIL_UNIX,	/* UNIX: LMTP sockets in run/smtp */
 	.open = smtp_open,
 	.accept = smtp_accept,
 };

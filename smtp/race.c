@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -28,7 +29,7 @@ bind_ours(int fd, sa_family_t family)
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	const char *text = family == AF_INET ? par.smtp_bind_address : par.smtp_bind_address6;
 
-	if (!text[0])
+	if (family == AF_UNIX || !text[0])
 		return true;
 	if (inet_pton(family, text, family == AF_INET ? (void *)&sin.sin_addr : &sin6.sin6_addr) != 1) {
 		errno = EADDRNOTAVAIL;
@@ -41,7 +42,8 @@ bind_ours(int fd, sa_family_t family)
 int
 race_connect(const struct target *t)
 {
-	socklen_t len = t->sa.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	socklen_t len = t->sa.ss_family == AF_INET ? sizeof(struct sockaddr_in) :
+	    t->sa.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_un);
 	int fd = socket(t->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
 
 	if (fd >= 0 && bind_ours(fd, t->sa.ss_family) &&

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 #include "base/log.h"
 #include "net/dns/idn.h"
@@ -18,6 +19,7 @@
 
 #define LOOKUP_MS 30000
 #define SMTP_PORT 25
+#define LMTP_PORT 24
 
 struct route {
 	struct delivery *d;
@@ -302,17 +304,56 @@ on_mx(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_
 	look_up_hosts(r);
 }
 
+/* lmtp:unix:NAME is a socket in our chroot, run/smtp */
+static void
+to_socket(struct route *r, struct span name)
+{
+	struct target *t = &r->d->targets[0];
+	struct sockaddr_un *un = (struct sockaddr_un *)&t->sa;
+
+	*t = (struct target){ .sa.ss_family = AF_UNIX };
+	if (name.n == 0 || name.n + 2 > sizeof(un->sun_path) || name.n >= sizeof(t->host)) {
+		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4", "bad socket name %.*s", SPAN_FMT(name)));
+		return;
+	}
+	memcpy(t->host, name.p, name.n);
+	snprintf(un->sun_path, sizeof(un->sun_path), "%s%.*s", name.p[0] == '/' ? "" : "/", SPAN_FMT(name));
+	r->d->ntargets = 1;
+	ready(r);
+}
+
+/* The part of the next hop that names a host. */
+static bool
+parse_hop(struct route *r, struct span hop)
+{
+	if (!r->d->lmtp)
+		return nexthop_parse(hop, &r->hop);
+	if (span_starts_nocase(hop, "inet:"))
+		hop = span_skip(hop, 5);
+	if (!nexthop_parse(hop, &r->hop))
+		return false;
+	r->hop.direct = true;		/* RFC 2033: a mail host's own business, no MX */
+	if (!r->hop.has_port)
+		r->hop.port = LMTP_PORT;
+	return true;
+}
+
 void
 route_start(struct delivery *d)
 {
 	struct route *r = x_new(struct route);
+	struct span hop = d->lmtp ? span_skip(d->nexthop, 5) : d->nexthop;
 	struct sockaddr_storage sa;
 
 	r->d = d;
 	d->route = r;
 	d->at = d->ntargets = 0;
 	d->targets = arena_try(&d->arena, par.smtp_mx_address_limit * sizeof(*d->targets));
-	if (!d->targets || !nexthop_parse(d->nexthop, &r->hop)) {
+	if (d->targets && d->lmtp && span_starts_nocase(hop, "unix:")) {
+		to_socket(r, span_skip(hop, 5));
+		return;
+	}
+	if (!d->targets || !parse_hop(r, hop)) {
 		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4", "bad next hop %.*s", SPAN_FMT(d->nexthop)));
 		return;
 	}

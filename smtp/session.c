@@ -322,7 +322,7 @@ stream_more(struct session *s)
 		body_finish(&s->body, &out);
 		conn_writespan(s->conn, buf_span(&out));
 		s->streaming = false;
-		session_expect(s, &dialog_dot, 0);
+		dialog_expect_dot(s);
 	} else {
 		conn_timeout(s->conn, par.smtp_data_xfer_timeout * 1000, false);
 	}
@@ -418,6 +418,10 @@ name_target(struct session *s)
 	char address[INET6_ADDRSTRLEN] = "";
 	uint16_t port;
 
+	if (sa->ss_family == AF_UNIX) {
+		snprintf(s->mta, sizeof(s->mta), "%s[%s]", par.myhostname, s->target.host);
+		return;
+	}
 	if (sa->ss_family == AF_INET) {
 		const struct sockaddr_in *sin = (const struct sockaddr_in *)sa;
 
@@ -486,6 +490,7 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 	d->session = s;
 	s->target = *t;
 	s->no_tls = no_tls;
+	s->lmtp = d->lmtp;
 	s->site = x_spandup(d->nexthop);
 	if (par.smtp_sasl_auth_enable && par.smtp_sender_dependent_authentication)
 		s->sender = x_spandup(d->sender);

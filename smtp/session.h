@@ -59,6 +59,7 @@ struct session {
 	char mechs[200];		/* that the server offers */
 	struct sasl *sasl;		/* a login under way */
 	bool logged_in;
+	bool lmtp;
 	char *sender;			/* of a login that depends on it, else NULL */
 	struct timer idle_timer;
 	struct race *race;		/* to the next address */

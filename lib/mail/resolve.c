@@ -99,6 +99,8 @@ resolver_free(struct resolver *r)
 	maps_free(r->alias_maps);
 	maps_free(r->relay_recipient_maps);
 	maps_free(r->transport_maps);
+	maps_free(r->sender_relayhost);
+	maps_free(r->sender_transport);
 	maps_free(r->users);
 	maps_free(r->system_users);
 	free(r->mydestination.v);
@@ -129,6 +131,9 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    open_maps(&r->alias_maps, "alias_maps", spec->alias_maps, err) &&
 	    open_maps(&r->relay_recipient_maps, "relay_recipient_maps", spec->relay_recipient_maps, err) &&
 	    open_maps(&r->transport_maps, "transport_maps", spec->transport_maps, err) &&
+	    open_maps(&r->sender_relayhost, "sender_dependent_relayhost_maps", spec->sender_dependent_relayhost_maps, err) &&
+	    open_maps(&r->sender_transport, "sender_dependent_default_transport_maps",
+		spec->sender_dependent_default_transport_maps, err) &&
 	    open_maps(&r->users, "users", spec->users, err) &&
 	    open_maps(&r->system_users, "system users", spec->system_users, err))
 		return r;
@@ -144,8 +149,16 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->alias_maps);
 	maps_refresh(r->relay_recipient_maps);
 	maps_refresh(r->transport_maps);
+	maps_refresh(r->sender_relayhost);
+	maps_refresh(r->sender_transport);
 	maps_refresh(r->users);
 	maps_refresh(r->system_users);
+}
+
+void
+resolver_sender(struct resolver *r, struct span sender)
+{
+	r->sender = sender;
 }
 
 enum address_class

@@ -28,8 +28,8 @@ enum resolve_status {
 struct resolved {
 	enum address_class cls;
 	struct span address;	/* after alias expansion */
-	const char *transport;	/* "local" (system user), "virtual", "smtp", "error", "discard" */
-	struct span nexthop;	/* smtp: host, [host], [host]:port; error: text */
+	const char *transport;	/* "local" (system user), "virtual", "smtp", "lmtp", "error", "discard" */
+	struct span nexthop;	/* smtp: host, [host], [host]:port; lmtp: "lmtp:" and the place; error: text */
 	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
 	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
 };
@@ -46,6 +46,7 @@ struct resolve_spec {
 	const char *users;		/* spec of the compiled users table: "cdb:/.../users" */
 	const char *system_users;	/* spec of the compiled table of system users */
 	const char *relayhost, *recipient_delimiter, *myorigin;
+	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;
 };
 
 /* In open(). NULL and a sentence in err on a mistake. Keeps the spec's strings. */
@@ -55,6 +56,9 @@ void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at
 
 /* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */
 enum resolve_status resolve_check(struct resolver *r, struct span address, enum address_class *cls);
+
+/* The sender of the mail that is resolved from now on (borrowed); empty: the null sender. */
+void resolver_sender(struct resolver *r, struct span sender);
 
 /*
  * For qmgr: expand aliases and choose transports. out (from the arena) has *n

@@ -271,7 +271,7 @@ add_targets(struct expansion *e, const struct alias *al)
 static const char *
 transport_name(struct expansion *e, struct span name)
 {
-	static const char *const known[] = { "local", "virtual", "smtp", "error", "discard" };
+	static const char *const known[] = { "local", "virtual", "smtp", "lmtp", "error", "discard" };
 
 	for (size_t i = 0; i < NELEMS(known); i++)
 		if (span_is_nocase(name, known[i]))
@@ -281,19 +281,12 @@ transport_name(struct expansion *e, struct span name)
 	return arena_strdup(e->a, name);
 }
 
-/* What transport_maps say: false when the address is then finished (or given up). */
+/* "transport:nexthop" in r->value. False: given up. */
 static bool
-ask_transport(struct expansion *e, const struct address_parts *p, struct resolved *res, bool *decided)
+take_transport(struct expansion *e, struct resolved *res, bool *decided)
 {
-	enum map_answer ans = resolve_find(e->r, e->r->transport_maps, p, KEY_ADDRESS | KEY_DOMAIN);
-	struct span hop, name;
+	struct span hop = span_trim(buf_span(&e->r->value)), name;
 
-	*decided = false;
-	if (ans == MAP_FAILED)
-		return give_up(e, RESOLVE_RETRY, NULL);
-	if (ans == MAP_NONE)
-		return true;
-	hop = span_trim(buf_span(&e->r->value));
 	if (!span_cut(&hop, ':', &name))
 		return true;
 	hop = hop.p ? span_trim(hop) : SPAN_NONE;
@@ -305,6 +298,65 @@ ask_transport(struct expansion *e, const struct address_parts *p, struct resolve
 	*decided = strcmp(res->transport, "local") != 0 && strcmp(res->transport, "virtual") != 0 &&
 	    (name.n > 0 || hop.n > 0);
 	return true;
+}
+
+/* A table of senders: user@domain, @domain; "<>" for the null sender. DUNNO is as good as no entry. */
+static enum map_answer
+find_sender(struct expansion *e, struct maps *m)
+{
+	struct address_parts p = { .local = SPAN("<>"), .base = SPAN("<>"), .domain = SPAN_NONE };
+	enum map_answer ans;
+
+	if (maps_empty(m) || (e->r->sender.n && !resolve_split(e->r, e->r->sender, &p)))
+		return MAP_NONE;
+	ans = resolve_find(e->r, m, &p, e->r->sender.n ? KEY_ADDRESS | KEY_CATCHALL : KEY_USER);
+	return ans == MAP_FOUND && span_is_nocase(span_trim(buf_span(&e->r->value)), "dunno") ? MAP_NONE : ans;
+}
+
+/* Where mail for others goes by its sender, unless transport_maps know better. */
+static bool
+ask_sender(struct expansion *e, struct resolved *res, bool *decided)
+{
+	enum map_answer ans = find_sender(e, e->r->sender_relayhost);
+
+	if (ans == MAP_FOUND)
+		res->nexthop = arena_span(e->a, span_trim(buf_span(&e->r->value)));
+	if (ans != MAP_FAILED && res->cls == CLASS_REMOTE)
+		ans = find_sender(e, e->r->sender_transport);
+	else if (ans == MAP_FOUND)
+		ans = MAP_NONE;
+	if (ans == MAP_FAILED)
+		return give_up(e, RESOLVE_RETRY, NULL);
+	return ans == MAP_NONE || take_transport(e, res, decided);
+}
+
+/* LMTP and SMTP share agents: what is different stands in the next hop, which so is another site. */
+static bool
+name_lmtp(struct expansion *e, struct resolved *res)
+{
+	struct buf hop;
+	bool ok;
+
+	if (strcmp(res->transport, "lmtp") != 0)
+		return true;
+	buf_init(&hop, TARGET_MAX);
+	buf_adds(&hop, "lmtp:");
+	buf_addspan(&hop, res->nexthop);
+	ok = !hop.over;
+	res->nexthop = ok ? arena_span(e->a, buf_span(&hop)) : SPAN_NONE;
+	buf_fini(&hop);
+	return ok || give_up(e, RESOLVE_BAD, "the next hop is too long");
+}
+
+/* What transport_maps say: false when the address is then finished (or given up). */
+static bool
+ask_transport(struct expansion *e, const struct address_parts *p, struct resolved *res, bool *decided)
+{
+	enum map_answer ans = resolve_find(e->r, e->r->transport_maps, p, KEY_ADDRESS | KEY_DOMAIN);
+
+	if (ans == MAP_FAILED)
+		return give_up(e, RESOLVE_RETRY, NULL);
+	return ans == MAP_NONE || take_transport(e, res, decided);
 }
 
 /* Nobody there: the recipient itself is unknown, or an alias points into nowhere. */
@@ -366,7 +418,7 @@ expand_item(struct expansion *e, const struct item *it)
 	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE };
 	struct address_parts p;
 	enum map_answer ans = MAP_NONE;
-	bool decided;
+	bool decided = false, remote;
 
 	if (!resolve_split(e->r, it->address, &p)) {
 		if (it->depth == 0)
@@ -382,14 +434,17 @@ expand_item(struct expansion *e, const struct item *it)
 		return give_up(e, RESOLVE_RETRY, NULL);
 
 	res.transport = transports[res.cls];
-	if (res.cls == CLASS_RELAY || res.cls == CLASS_REMOTE)
+	remote = res.cls == CLASS_RELAY || res.cls == CLASS_REMOTE;
+	if (remote)
 		res.nexthop = e->r->relayhost.n > 0 ? e->r->relayhost : p.domain;
+	if (remote && !ask_sender(e, &res, &decided))
+		return false;
 	if (!ask_transport(e, &p, &res, &decided))
 		return false;
-	if (decided && strcmp(res.transport, "smtp") == 0 && res.nexthop.n == 0)
-		res.nexthop = p.domain;
-	if (decided || res.cls == CLASS_RELAY || res.cls == CLASS_REMOTE)
-		return add_result(e, &res);
+	if (decided && strcmp(res.transport + 1, "mtp") == 0 && res.nexthop.n == 0)
+		res.nexthop = p.domain;		/* smtp, lmtp */
+	if (decided || remote)
+		return name_lmtp(e, &res) && add_result(e, &res);
 	if (res.cls == CLASS_LOCAL && !(it->flags & SKIP_ALIAS)) {
 		ans = resolve_find(e->r, e->r->alias_maps, &p, KEY_USER);
 		if (ans == MAP_FOUND)

@@ -21,7 +21,8 @@ struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	struct maps *users, *system_users;
-	struct span relayhost, delimiters, myorigin;
+	struct maps *sender_relayhost, *sender_transport;
+	struct span relayhost, delimiters, myorigin, sender;
 	struct buf key, value;		/* the last look-up: key that was found, and its value */
 };
 

@@ -60,6 +60,8 @@ resolver_open(void)
 		.relay_recipient_maps = par.relay_recipient_maps,
 		.transport_maps = par.transport_maps,
 		.relayhost = par.relayhost,
+		.sender_dependent_relayhost_maps = par.sender_dependent_relayhost_maps,
+		.sender_dependent_default_transport_maps = par.sender_dependent_default_transport_maps,
 		.recipient_delimiter = par.recipient_delimiter,
 		.myorigin = par.myorigin,
 		.users = "",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mail to other hosts: relay to a second instance, TLS, refusals, deferral, dead destinations, hostile servers, MX."""
-import hashlib, re, socket, ssl, struct, threading, time
+import glob, hashlib, os, re, shutil, socket, ssl, struct, subprocess, tempfile, threading, time
 from harness import *
 from fakedns import dns_server
 from sink import FAST, Sink, idle, submit
@@ -289,6 +289,126 @@ def a_dead_ipv6_path_costs_less_than_a_second():
         delay = float(wait(lambda: re.search(r'to=<x@both.test>.* delay=([\d.]+)', i.log()))[1])
         check(delay < 1, f'{delay} s')
         check(delay > 0.2 or len(fill) < 4, f'{delay} s: the IPv6 address was not tried')
+
+
+class LmtpSink(Sink):
+    """answers the end of a message once for each recipient that it has taken (RFC 2033)"""
+    def __init__(self, reply=None, family=socket.AF_INET, path=None):
+        self.rcpts, self.path = [], path
+        super().__init__(reply)
+        if path:
+            self.l.close()
+            self.l = socket.socket(socket.AF_UNIX)
+            self.l.bind(path)
+            os.chmod(path, 0o666)
+            self.l.listen(5)
+            threading.Thread(target=self.run, daemon=True).start()
+
+    def answer(self, verb, arg):
+        if verb == 'LHLO':
+            return b'250-sink\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n'
+        if verb in ('EHLO', 'HELO'):
+            return b'500 5.5.1 this is LMTP\r\n'
+        if verb == 'MAIL':
+            self.rcpts = []
+        if verb == 'DOT':
+            return b''.join(self.reply('DOT', r) or b'250 2.0.0 kept\r\n' for r in self.rcpts)
+        out = super().answer(verb, arg)
+        if verb == 'RCPT' and out.startswith(b'250'):
+            self.rcpts.append(arg)
+        return out
+
+
+@test
+def lmtp_has_an_answer_for_each_recipient():
+    def reply(v, a):
+        if v == 'RCPT' and 'unknown' in a:
+            return b'550 5.1.1 unknown\r\n'
+        if v == 'DOT' and 'full' in a:
+            return b'452 4.2.2 over quota\r\n'
+        if v == 'DOT' and 'never' in a:
+            return b'552 5.2.2 much too full\r\n'
+    sink = LmtpSink(reply)
+    with Instance(main=f'transport_maps = inline:{{ {{ far.test = lmtp:inet:[127.0.0.1]:{sink.port} }} }}\nminimal_backoff_time = 1h\n') as i:
+        names = ['good', 'unknown', 'full', 'never', 'better']
+        submit(i, 'alice@example.test', [f'{n}@far.test' for n in names])
+        for n, dsn in zip(names, ['2.0.0, status=sent', '5.1.1, status=bounced', '4.2.2, status=deferred', '5.2.2, status=bounced', '2.0.0, status=sent']):
+            check(wait(lambda: re.search(f'to=<{n}@far.test>.*dsn={dsn}', i.log())), f'{n}: not {dsn}')
+        submit(i, 'alice@example.test', ['again@far.test'])
+        check(wait(lambda: len(sink.mails) == 2) and sink.connections == 1, 'the connection was not used again')
+
+
+@test
+def lmtp_over_a_socket_in_the_room_of_smtp():
+    i = Instance(main='transport_maps = inline:{ { far.test = lmtp:unix:store } }\n')
+    try:
+        i.start()
+        sink = LmtpSink(path=i.root + '/run/smtp/store')
+        submit(i, 'alice@example.test', ['x@far.test'])
+        idle(i)
+        check(len(sink.mails) == 1 and 'relay=' in i.log(), 'not there')
+    finally:
+        i.close()
+
+
+@test
+def dovecot_takes_mail_by_lmtp():
+    if not os.path.exists('/usr/lib/dovecot/lmtp') or os.getuid():
+        raise Skip('needs root and dovecot-lmtpd')
+    d = tempfile.mkdtemp(prefix='merpati-dovecot-', dir='/tmp')
+    os.chmod(d, 0o755)
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    os.makedirs(d + '/mail')
+    shutil.chown(d + '/mail', 'mail', 'mail')
+    open(d + '/conf', 'w').write(f"""base_dir = {d}/run
+state_dir = {d}/state
+log_path = {d}/log
+protocols = lmtp
+ssl = no
+mail_location = maildir:{d}/mail/%n
+first_valid_uid = 1
+postmaster_address = postmaster@far.test
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={d}/mail/%n allow_all_users=yes
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+""")
+    p = subprocess.Popen(['dovecot', '-F', '-c', d + '/conf'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with Instance(main=f'transport_maps = inline:{{ {{ far.test = lmtp:inet:127.0.0.1:{port} }} }}\n{FAST}') as i:
+            submit(i, 'alice@example.test', ['carol@far.test', 'dave@far.test'], 'Subject: t\r\n\r\n.dot\r\n')
+            idle(i, 30)
+            for n in ('carol', 'dave'):
+                got = glob.glob(f'{d}/mail/{n}/new/*')
+                check(len(got) == 1 and '\n.dot\n' in open(got[0]).read(), f'{n}: {got}')
+    finally:
+        p.terminate()
+        p.wait(10)
+        shutil.rmtree(d, ignore_errors=True)
+
+
+@test
+def the_sender_chooses_the_way():
+    one, two, three = Sink(), Sink(), Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{one.port}\n'
+                       f'sender_dependent_relayhost_maps = inline:{{ {{ alice@example.test = [127.0.0.1]:{two.port} }}, {{ @other.test = DUNNO }} }}\n'
+                       f'sender_dependent_default_transport_maps = inline:{{ {{ bob@example.test = smtp:[127.0.0.1]:{three.port} }} }}\n') as i:
+        for frm in ('alice@example.test', 'bob@example.test', 'x@other.test'):
+            submit(i, frm, ['x@far.test'])
+        idle(i)
+        check([len(s.mails) for s in (one, two, three)] == [1, 1, 1], f'{[len(s.mails) for s in (one, two, three)]}')
 
 
 if __name__ == '__main__':
