@@ -105,7 +105,7 @@ cmd_expunge(struct session *s, struct command *c)
 		static struct seqrange all[1];
 
 		all[0] = (struct seqrange){ 1, 0 };
-		set = (struct seqset){ all, 1, true };
+		set = (struct seqset){ .r = all, .n = 1, .star = true };
 	}
 	if (!parse_end(p) || !session_resolve(s, c, &set, &index, &n))
 		return reply_bad(c);

@@ -2,6 +2,8 @@
 #include "message.h"
 #include "search.h"
 
+#include "base/clock.h"
+#include "esearch.h"
 #include "find.h"
 #include "mail/date.h"
 #include "mail/header.h"
@@ -16,6 +18,7 @@ struct searching {
 	struct message msg;
 	struct buf text;		/* folded */
 	enum message_depth depth;	/* what may be looked at in this pass */
+	int64_t now;			/* for OLDER and YOUNGER */
 	time_t sent;			/* day of the Date header */
 	bool sent_known, sent_valid;
 };
@@ -104,6 +107,10 @@ ask_index(struct searching *q, struct search_node *node)
 		return yes_no(m->crlf_size > node->number);
 	case SK_SMALLER:
 		return yes_no(m->crlf_size < node->number);
+	case SK_OLDER:
+		return yes_no(mailfolder_date(q->s->folder, q->msg.index) <= q->now - (int64_t)node->number);
+	case SK_YOUNGER:
+		return yes_no(mailfolder_date(q->s->folder, q->msg.index) >= q->now - (int64_t)node->number);
 	default:
 		return compare_day(node->op, mailfolder_date(q->s->folder, q->msg.index) / 86400, node->number);
 	}
@@ -239,6 +246,10 @@ resolve_sets(struct session *s, struct search_program *prog)
 	uint32_t last = count ? session_message(s, count - 1)->uid : 0;
 
 	for (uint32_t i = 0; i < prog->n; i++) {
+		if (prog->nodes[i].set.saved) {
+			prog->nodes[i].op = SK_UID;
+			session_recall(s, &prog->nodes[i].set);
+		}
 		if (prog->nodes[i].op == SK_SEQ)
 			seqset_resolve(&prog->nodes[i].set, (uint32_t)count);
 		if (prog->nodes[i].op == SK_UID)
@@ -260,30 +271,67 @@ parse_charset(struct parser *p, bool *known)
 	return true;
 }
 
+static struct reply
+plain_answer(struct searching *q, const struct command *c)
+{
+	struct session *s = q->s;
+	size_t count = mailfolder_count(s->folder);
+
+	stream_puts(&s->io, "* SEARCH");
+	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
+		if (session_message(s, i)->flags & MFLAG_GONE || !matches(q, i))
+			continue;
+		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
+	}
+	stream_puts(&s->io, "\r\n");
+	return reply_ok("Search completed");
+}
+
+static struct reply
+extended_answer(struct searching *q, const struct command *c, unsigned what)
+{
+	struct session *s = q->s;
+	size_t count = mailfolder_count(s->folder), n = 0;
+	uint32_t *found = arena_try(&s->arena, (count + 1) * sizeof(*found));
+
+	if (!found) {
+		if (what & RETURN_SAVE)
+			esearch_save(s, NULL, 0);
+		return reply_no("LIMIT", "Mailbox is too large for this command");
+	}
+	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
+		if (session_message(s, i)->flags & MFLAG_GONE || !matches(q, i))
+			continue;
+		found[n++] = (uint32_t)i;
+		if ((what & ~(unsigned)RETURN_SAVE) == RETURN_MIN)
+			break;
+	}
+	esearch_answer(s, c, what, found, n);
+	return reply_ok("Search completed");
+}
+
 struct reply
 cmd_search(struct session *s, struct command *c)
 {
-	struct searching q = { .s = s };
-	size_t count = mailfolder_count(s->folder);
+	struct searching q = { .s = s, .now = clock_wall() };
+	struct reply r;
+	unsigned what;
 	bool known;
 
-	if (!parse_space(&c->args) || !parse_charset(&c->args, &known))
+	if (!parse_space(&c->args) || !esearch_parse(&c->args, &what) || !parse_charset(&c->args, &known))
 		return reply_bad(c);
-	if (!known)
+	if (!known) {
+		if (what & RETURN_SAVE)
+			esearch_save(s, NULL, 0);	/* RFC 5182 2.1: NO empties it */
 		return reply_no("BADCHARSET (US-ASCII UTF-8)", "Charset is not supported");
+	}
 	if (!search_parse(&c->args, &q.prog) || !parse_end(&c->args))
 		return reply_bad(c);
 	resolve_sets(s, &q.prog);
 	message_init(&q.msg, s);
 	buf_init(&q.text, TEXT_MAX);
-	stream_puts(&s->io, "* SEARCH");
-	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
-		if (session_message(s, i)->flags & MFLAG_GONE || !matches(&q, i))
-			continue;
-		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
-	}
-	stream_puts(&s->io, "\r\n");
+	r = what ? extended_answer(&q, c, what) : plain_answer(&q, c);
 	buf_fini(&q.text);
 	message_fini(&q.msg);
-	return reply_ok("Search completed");
+	return r;
 }

@@ -200,6 +200,10 @@ parse_seqset(struct parser *p, struct seqset *set)
 {
 	size_t start = p->at;
 
+	if (parse_try(p, '$')) {
+		*set = (struct seqset){ .saved = true };
+		return true;
+	}
 	while (parse_peek(p) && strchr("0123456789:*,", parse_peek(p)))
 		p->at++;
 	return seqset_parse(set, p->arena, span_sub(p->in, start, p->at)) || parse_fail(p, "Bad sequence set");

@@ -4,7 +4,7 @@
 #include "fold.h"
 #include "base/banned.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_ATOM, ARG_SET };
+enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_INTERVAL, ARG_ATOM, ARG_SET };
 
 static const struct key {
 	const char *name;
@@ -28,6 +28,7 @@ static const struct key {
 	{ "LARGER", SK_LARGER, ARG_NUMBER, 0, NULL },
 	{ "NEW", SK_NEW, ARG_NONE, 0, NULL },
 	{ "OLD", SK_OLD, ARG_NONE, 0, NULL },
+	{ "OLDER", SK_OLDER, ARG_INTERVAL, 0, NULL },
 	{ "ON", SK_ON, ARG_DATE, 0, NULL },
 	{ "RECENT", SK_RECENT, ARG_NONE, 0, NULL },
 	{ "SEEN", SK_FLAG, ARG_NONE, FLAG_SEEN, NULL },
@@ -46,6 +47,7 @@ static const struct key {
 	{ "UNFLAGGED", SK_UNFLAG, ARG_NONE, FLAG_FLAGGED, NULL },
 	{ "UNKEYWORD", SK_UNKEYWORD, ARG_ATOM, 0, NULL },
 	{ "UNSEEN", SK_UNFLAG, ARG_NONE, FLAG_SEEN, NULL },
+	{ "YOUNGER", SK_YOUNGER, ARG_INTERVAL, 0, NULL },
 };
 
 /* What is being read: a parenthesised list, or the operands of NOT and OR. */
@@ -137,6 +139,11 @@ read_args(struct parser *p, const struct key *k, struct search_node *node)
 			return false;
 		node->number = v;
 		return true;
+	case ARG_INTERVAL:		/* RFC 5032 3: seconds, not 0 */
+		if (!parse_space(p) || !parse_u32(p, &v))
+			return false;
+		node->number = v;
+		return v || parse_fail(p, "Interval must not be 0");
 	case ARG_ATOM:
 		return parse_space(p) && parse_atom(p, &node->name);
 	case ARG_SET:
@@ -154,7 +161,7 @@ parse_leaf(struct compiler *c)
 	struct span word;
 	char first = parse_peek(p);
 
-	if (first == '*' || (first >= '0' && first <= '9')) {
+	if (first == '*' || first == '$' || (first >= '0' && first <= '9')) {
 		node.op = SK_SEQ;
 		return parse_seqset(p, &node.set) && emit(c, &node);
 	}

@@ -16,7 +16,7 @@
 enum search_op {
 	/* known from the index */
 	SK_ALL, SK_SEQ, SK_UID, SK_FLAG, SK_UNFLAG, SK_KEYWORD, SK_UNKEYWORD, SK_NEW, SK_OLD, SK_RECENT,
-	SK_BEFORE, SK_ON, SK_SINCE, SK_LARGER, SK_SMALLER,
+	SK_BEFORE, SK_ON, SK_SINCE, SK_LARGER, SK_SMALLER, SK_OLDER, SK_YOUNGER,
 	/* from the header */
 	SK_SENTBEFORE, SK_SENTON, SK_SENTSINCE, SK_HEADER,
 	/* from the whole message */
@@ -28,7 +28,7 @@ enum search_op {
 struct search_node {
 	enum search_op op;
 	unsigned flag;
-	uint64_t number;	/* sizes, days */
+	uint64_t number;	/* sizes, days, seconds */
 	struct span name, text;	/* header name; keyword; text to find, folded */
 	struct seqset set;
 	uint32_t cursor;

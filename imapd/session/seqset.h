@@ -12,6 +12,7 @@ struct seqset {
 	struct seqrange *r;
 	uint32_t n;
 	bool star;		/* it named '*' */
+	bool saved;		/* "$": the result that a SEARCH has kept (RFC 5182); r is empty */
 };
 
 /* Linear in s. false: malformed, or the arena is full. */

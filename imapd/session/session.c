@@ -1,6 +1,8 @@
 /* session.c: the loop of a session: read a command, find its row, run it, tell what changed, answer. */
 #include "session.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "input.h"
 #include "../capability.h"
@@ -48,6 +50,8 @@ session_close_folder(struct session *s)
 {
 	if (s->folder)
 		mailfolder_close(s->folder);
+	free(s->saved.r);
+	s->saved = (struct seqset){ 0 };
 	s->folder = NULL;
 	s->state = IN_AUTH;
 }
@@ -64,15 +68,24 @@ in_use(const struct mail_message *m)
 	return (m->flags & MFLAG_GONE) == 0;
 }
 
+void
+session_recall(const struct session *s, struct seqset *set)
+{
+	if (set->saved)
+		*set = (struct seqset){ .r = s->saved.r, .n = s->saved.n, .saved = true };
+}
+
 bool
 session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n)
 {
 	const struct mail_message *m = mailfolder_messages(s->folder);
 	size_t count = mailfolder_count(s->folder), i = 0;
+	bool by_uid = c->uid || set->saved;
 
 	*n = 0;
-	seqset_resolve(set, c->uid ? count ? m[count - 1].uid : 0 : (uint32_t)count);
-	if (!c->uid && !set->star && set->n && set->r[0].lo > count)
+	session_recall(s, set);
+	seqset_resolve(set, by_uid ? count ? m[count - 1].uid : 0 : (uint32_t)count);
+	if (!by_uid && !set->star && set->n && set->r[0].lo > count)
 		return parse_fail(&c->args, "No such message");
 	*index = arena_try(&s->arena, (count + 1) * sizeof(**index));
 	if (!*index)
@@ -80,11 +93,11 @@ session_resolve(struct session *s, struct command *c, struct seqset *set, uint32
 	for (uint32_t k = 0; k < set->n; k++) {
 		const struct seqrange *r = &set->r[k];
 
-		if (!c->uid)
+		if (!by_uid)
 			i = r->lo - (r->lo != 0);
 		else if (i < count && m[i].uid < r->lo)
 			i = mailfolder_find(s->folder, r->lo);
-		for (; i < count && (c->uid ? m[i].uid : i + 1) <= r->hi; i++)
+		for (; i < count && (by_uid ? m[i].uid : i + 1) <= r->hi; i++)
 			if (in_use(&m[i]))
 				(*index)[(*n)++] = (uint32_t)i;
 	}

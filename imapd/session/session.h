@@ -31,6 +31,7 @@ struct session {
 	struct mailstore *ms;
 	struct mailfolder *folder;	/* NULL: none is selected */
 	bool readonly;
+	struct seqset saved;		/* "$" as ranges of UIDs; r is malloced */
 	enum session_state state;
 	const char *id;			/* for the log */
 	size_t line_max;
@@ -95,6 +96,8 @@ void session_sync(struct session *s, bool expunge);
 void session_close_folder(struct session *s);
 const struct mail_message *session_message(const struct session *s, size_t index);
 
+/* "$" becomes the UIDs that are kept, borrowed. */
+void session_recall(const struct session *s, struct seqset *set);
 /* Sorted indexes of the messages that are in the set, without the gone ones; from the arena. false: BAD. */
 bool session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n);
 

@@ -45,6 +45,24 @@ def lists_with_options():
     c.ok('LOGOUT')
 
 
+@test
+def searches_with_options():
+    c = Imap(I, 'carol')
+    for word in 'ESEARCH', 'SEARCHRES', 'WITHIN':
+        announced(c, word)
+    for n in range(4):
+        c.append('INBOX', b'Subject: s%d\r\n\r\nx\r\n' % n, date='01-Jan-2020 00:00:00 +0000' if n == 0 else '')
+    c.ok('SELECT INBOX')
+    a = c.ok('UID SEARCH RETURN (SAVE MIN MAX ALL COUNT) YOUNGER 864000')
+    check(b'UID MIN 2 MAX 4 ALL 2:4 COUNT 3' in a.of('ESEARCH')[0], str(a.lines))
+    a = c.ok('FETCH $ (UID)').of('4')
+    check(a == [b'FETCH (UID 4)'], str(a))
+    c.ok('CREATE Trash')
+    c.ok('MOVE $ Trash')
+    check(c.ok('SEARCH RETURN (COUNT) $').lines[0].endswith(b'COUNT 0'), 'what has moved is still there')
+    c.ok('LOGOUT')
+
+
 if __name__ == '__main__':
     with Instance(users=('alice', 'bob', 'carol')) as I:
         main()

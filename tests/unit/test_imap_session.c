@@ -1,4 +1,4 @@
-/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
+/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/esearch.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -408,6 +408,51 @@ searches(void **state UNUSED)
 	stop(&c);
 }
 
+/* SEARCH RETURN (RFC 4731), "$" (RFC 5182), OLDER and YOUNGER (RFC 5032) */
+static void
+extended_searches(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a APPEND INBOX \"01-Feb-2020 00:00:00 +0000\" {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	for (int i = 0; i < 5; i++)
+		say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", NULL, NULL);
+	say(&c, "c SEARCH OLDER 1000000\r\n", "c OK", "* SEARCH 1\r\n", NULL);
+	say(&c, "c SEARCH YOUNGER 1000000 2:3\r\n", "c OK", "* SEARCH 2 3\r\n", NULL);
+	say(&c, "c SEARCH OLDER 0\r\n", "c BAD", NULL, NULL);
+	say(&c, "d STORE 1,4 +FLAGS.SILENT \\Deleted\r\n", "d OK", NULL, NULL);
+	say(&c, "d EXPUNGE\r\n", "d OK", "* 4 EXPUNGE\r\n* 1 EXPUNGE", NULL);		/* UIDs 2 3 5 6 */
+	say(&c, "e UID SEARCH RETURN (MIN MAX COUNT ALL) ALL\r\n", "e OK", "* ESEARCH (TAG \"e\") UID MIN 2 MAX 6 ALL 2:3,5:6 COUNT 4\r\n", "* SEARCH");
+	say(&c, "f SEARCH RETURN () 2:3\r\n", "f OK", "* ESEARCH (TAG \"f\") ALL 2:3\r\n", NULL);
+	say(&c, "g SEARCH RETURN (MIN) UNSEEN\r\n", "g OK", "* ESEARCH (TAG \"g\") MIN 1\r\n", NULL);
+	say(&c, "h SEARCH RETURN (MIN ALL COUNT) SEEN\r\n", "h OK", "* ESEARCH (TAG \"h\") COUNT 0\r\n", NULL);
+	say(&c, "i SEARCH RETURN (FOO) ALL\r\n", "i BAD", NULL, NULL);
+	say(&c, "i SEARCH RETURN (MIN ALL\r\n", "i BAD", NULL, NULL);
+	say(&c, "j FETCH $ UID\r\n", "j OK", NULL, "FETCH");
+	say(&c, "k SEARCH RETURN (SAVE) 2:4\r\n", "k OK", NULL, "SEARCH (");
+	say(&c, "l UID FETCH $ FLAGS\r\n", "l OK", "* 2 FETCH (UID 3 ", "* 1 FETCH");
+	say(&c, "m STORE $ +FLAGS (\\Flagged)\r\n", "m OK", "* 4 FETCH (FLAGS (\\Flagged", "* 1 FETCH");
+	say(&c, "n SEARCH RETURN (SAVE COUNT) $ NOT UID 6\r\n", "n OK", "* ESEARCH (TAG \"n\") COUNT 2\r\n", NULL);
+	say(&c, "o SEARCH UID $\r\n", "o OK", "* SEARCH 2 3\r\n", NULL);
+	say(&c, "p SEARCH OR $ 1\r\n", "p OK", "* SEARCH 1 2 3\r\n", NULL);
+	/* BAD leaves it alone, what is expunged leaves it, numbers move, NO empties it (RFC 5182 2.1) */
+	say(&c, "q SEARCH RETURN (SAVE) FOO\r\n", "q BAD", NULL, NULL);
+	say(&c, "r STORE 2 +FLAGS.SILENT \\Deleted\r\n", "r OK", NULL, NULL);
+	say(&c, "r EXPUNGE\r\n", "r OK", "* 2 EXPUNGE", NULL);
+	say(&c, "s FETCH $ UID\r\n", "s OK", "* 2 FETCH (UID 5)\r\n", "* 1 FETCH");
+	say(&c, "t SEARCH RETURN (SAVE MAX) ALL\r\n", "t OK", "MAX 3\r\n", NULL);
+	say(&c, "u SEARCH RETURN (ALL) $\r\n", "u OK", "ALL 3\r\n", NULL);
+	say(&c, "v SEARCH RETURN (SAVE) CHARSET KOI8-R ALL\r\n", "v NO [BADCHARSET", NULL, NULL);
+	say(&c, "w COPY $ INBOX\r\n", "w OK", NULL, "EXISTS");
+	say(&c, "x SEARCH RETURN (SAVE) ALL\r\n", "x OK", NULL, NULL);
+	say(&c, "y SELECT INBOX\r\n", "y OK", NULL, NULL);
+	say(&c, "z SEARCH $\r\n", "z OK", "* SEARCH\r\n", NULL);
+	say(&c, "z FETCH $,1 UID\r\n", "z BAD", NULL, NULL);
+	stop(&c);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -415,7 +460,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(hostile_names), TEST(bad_commands), TEST(ends),
-		TEST(two_sessions), TEST(lost_folder), TEST(searches),
+		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
