@@ -4,6 +4,7 @@
  */
 #include "smtpd.h"
 
+#include "base/log.h"
 #include "mail/address.h"
 #include "mail/dsn.h"
 #include "policy.h"
@@ -234,6 +235,14 @@ bare_flag(const struct session *s)
 	return s->trusted || s->login ? ADDRESS_BARE : 0;
 }
 
+/* smtpd_client_message_rate_limit, smtpd_client_recipient_rate_limit */
+static struct reply
+too_much(const struct session *s, const char *what)
+{
+	log_warn(s->id, "too much %s from %s%s[%s]", what, s->login ? s->login : "", s->login ? " " : "unknown", s->addr);
+	return reply_make(450, "4.7.1", "Error: too much %s from %s", what, s->login ? s->login : s->addr);
+}
+
 struct reply
 cmd_mail(struct session *s, struct span arg)
 {
@@ -245,6 +254,8 @@ cmd_mail(struct session *s, struct span arg)
 	if (!cut_keyword(&arg, "FROM:"))
 		return reply_make(501, "5.5.4", "Syntax: MAIL FROM:<address>");
 	session_reset(s);
+	if (!limits_mail(s))
+		return too_much(s, "mail");
 	/* whether UTF-8 is allowed, stands behind the address */
 	st = address_parse_path(arg, ADDRESS_NULL | ADDRESS_UTF8 | bare_flag(s), &s->sender, &rest);
 	if (st != ADDRESS_OK) {
@@ -261,6 +272,7 @@ cmd_mail(struct session *s, struct span arg)
 		session_reset(s);
 		return r;
 	}
+	limits_count_mail(s);
 	s->state = ST_MAIL;
 	return reply_make(250, "2.1.0", "Ok");
 }
@@ -286,6 +298,8 @@ cmd_rcpt(struct session *s, struct span arg)
 		return reply_make(501, "5.5.4", "Syntax: RCPT TO:<address>");
 	if (s->nrcpt >= par.smtpd_recipient_limit)
 		return too_many_recipients(s);
+	if (!limits_rcpt(s))
+		return too_much(s, "recipients");
 	buf_init(&addr, ADDRESS_MAX + 256);
 	buf_init(&notify, DSN_NOTIFY_MAX);
 	st = address_parse_path(arg, bare_flag(s) | (s->flags & MAIL_SMTPUTF8 ? ADDRESS_UTF8 : 0), &addr, &rest);
@@ -306,6 +320,7 @@ cmd_rcpt(struct session *s, struct span arg)
 		r = reply_close(421, "4.3.0", "%s Error: too many recipients", par.myhostname);
 		goto out;
 	}
+	limits_count_rcpt(s);
 	s->nrcpt++;
 	s->state = ST_RCPT;
 	r = reply_make(250, "2.1.5", "Ok");

@@ -12,6 +12,7 @@
 #include "base/banned.h"
 
 #define AUTH_DELAY_MAX_MS 15000
+#define LOGIN_KEY_MAX 128		/* of a login, as key of its counters; logins that agree so far share them */
 
 static struct counters *counters;
 
@@ -67,4 +68,61 @@ limits_auth_failure(struct session *s)
 	if (failures > 3)
 		ms += (failures - 3) * 1000;
 	return ms > AUTH_DELAY_MAX_MS ? AUTH_DELAY_MAX_MS : ms;
+}
+
+/* ---- messages and recipients ---- */
+
+/*
+ * Whose: the login's, wherever it comes from; else the client network's, when
+ * it is not one of mynetworks. Nobody's: no limit.
+ */
+static struct span
+sender_key(const struct session *s, char room[LOGIN_KEY_MAX])
+{
+	size_t n;
+
+	if (!s->login)
+		return s->trusted ? SPAN_NONE : netlist_key(&s->peer, (unsigned char *)room);
+	n = strlen(s->login);
+	n = n < LOGIN_KEY_MAX - 6 ? n : LOGIN_KEY_MAX - 6;
+	memcpy(room, "login:", 6);
+	memcpy(room + 6, s->login, n);
+	return span_of(room, n + 6);
+}
+
+static uint32_t
+sender_rate(const struct session *s, enum counter what, bool count_one)
+{
+	char room[LOGIN_KEY_MAX];
+	struct span key = sender_key(s, room);
+
+	return key.n > 0 ? counters_rate(counters, key, what, par.anvil_rate_time_unit, count_one) : 0;
+}
+
+bool
+limits_mail(const struct session *s)
+{
+	return !par.smtpd_client_message_rate_limit ||
+	    sender_rate(s, COUNT_MESSAGE_RATE, false) < par.smtpd_client_message_rate_limit;
+}
+
+bool
+limits_rcpt(const struct session *s)
+{
+	return !par.smtpd_client_recipient_rate_limit ||
+	    sender_rate(s, COUNT_RCPT_RATE, false) < par.smtpd_client_recipient_rate_limit;
+}
+
+void
+limits_count_mail(const struct session *s)
+{
+	if (par.smtpd_client_message_rate_limit)
+		(void)sender_rate(s, COUNT_MESSAGE_RATE, true);
+}
+
+void
+limits_count_rcpt(const struct session *s)
+{
+	if (par.smtpd_client_recipient_rate_limit)
+		(void)sender_rate(s, COUNT_RCPT_RATE, true);
 }

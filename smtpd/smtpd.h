@@ -153,6 +153,10 @@ void tls_begin(struct session *s);
 void limits_open(void);
 const char *limits_enter(struct session *s);	/* NULL, or why this client may not come in */
 void limits_leave(struct session *s);
+bool limits_mail(const struct session *s);	/* may this login or client send another message, */
+bool limits_rcpt(const struct session *s);	/* and to another recipient? */
+void limits_count_mail(const struct session *s);
+void limits_count_rcpt(const struct session *s);
 uint32_t limits_auth_failure(struct session *s);	/* how long the answer waits, in ms */
 
 #endif

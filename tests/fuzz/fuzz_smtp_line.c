@@ -40,6 +40,10 @@ void auth_list(struct buf *out) { buf_adds(out, " PLAIN"); }
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(354, "", "Go"); }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
+bool limits_mail(const struct session *s) { return s != NULL; }
+bool limits_rcpt(const struct session *s) { return s != NULL; }
+void limits_count_mail(const struct session *s) { (void)s; }
+void limits_count_rcpt(const struct session *s) { (void)s; }
 const char *session_protocol(const struct session *s) { return s->esmtp ? "ESMTP" : "SMTP"; }
 
 void

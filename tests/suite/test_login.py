@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
-import base64, hashlib, hmac, imaplib, os, poplib, signal, time
+import base64, hashlib, hmac, imaplib, os, poplib, signal, smtplib, time
 from harness import *
 
 A = 'alice@' + DOMAIN
@@ -143,6 +143,28 @@ def no_password_is_logged():
     check('method=SCRAM-SHA-256' in log and 'result=failed' in log, 'logins are not logged')
     for secret in ('pw-alice', 'pw-bob', 'first', 'second'):
         check(secret not in log, f'{secret} is in the log')
+
+
+@test
+def a_login_has_its_rates():
+    i = Instance(users=('carl', 'dora'), main='smtpd_client_message_rate_limit = 2\nsmtpd_client_recipient_rate_limit = 3\n')
+    with i:
+        def session(user):
+            s = smtplib.SMTP_SSL('127.0.0.1', i.port('submissions'), context=i.tls())
+            s.login(f'{user}@{DOMAIN}', 'pw-' + user)
+            return s
+        def say(s, rcpts):
+            out = [s.mail(f'dora@{DOMAIN}')[0]] + [s.rcpt(f'dora@{DOMAIN}')[0] for _ in range(rcpts)]
+            s.rset()
+            return out
+        with session('carl') as s:
+            check(say(s, 1) == [250, 250], 'the first')
+        with session('carl') as s:
+            check(say(s, 3) == [250, 250, 250, 450], 'a fourth recipient')
+            check(s.mail(f'carl@{DOMAIN}')[0] == 450, 'a third message')
+        with session('dora') as s:
+            check(say(s, 1) == [250, 250], 'another login from the same address')
+        check(f'too much mail from carl@{DOMAIN}' in i.log(), i.log()[-500:])
 
 
 with Instance(users=('alice', 'bob')) as I:

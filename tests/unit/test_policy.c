@@ -35,6 +35,10 @@ void session_leave(struct session *s) { (void)s; }
 void data_judged(struct session *s) { struct reply r = policy_end_of_data(s); session_answer(s, &r); }
 bool tls_offered(void) { return false; }
 struct reply cmd_starttls(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(220, "", "Go"); }
+bool limits_mail(const struct session *s) { return s != NULL; }
+bool limits_rcpt(const struct session *s) { return s != NULL; }
+void limits_count_mail(const struct session *s) { (void)s; }
+void limits_count_rcpt(const struct session *s) { (void)s; }
 bool auth_offered(const struct session *s) { (void)s; return false; }
 void auth_list(struct buf *out) { (void)out; }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }
