@@ -393,6 +393,8 @@ chunk_end(struct session *s)
 		r = *s->chunk_error;
 	else if (s->refused)
 		r = *s->refusal;
+	if (s->chunk_error && s->state == ST_RCPT)	/* what is sent behind it would be a message with a hole */
+		session_reset(s);
 	free(s->chunk_error);
 	s->chunk_error = NULL;
 	timer_clear(&s->timer);
