@@ -102,6 +102,7 @@ static const struct {
 	{ "UNSEEN", st_unseen },
 	{ "DELETED", st_deleted },
 	{ "SIZE", st_size },
+	{ "APPENDLIMIT", NULL },	/* RFC 7889: the same of all folders */
 };
 
 bool
@@ -141,9 +142,12 @@ status_tell(struct session *s, struct span name, uint32_t items)
 	print_mailbox(&out, name);
 	buf_adds(&out, " (");
 	for (size_t i = 0; i < NELEMS(status_items); i++) {
+		uint64_t limit = s->message_max < UINT32_MAX ? s->message_max : UINT32_MAX;
+
 		if (!(items & 1u << i))
 			continue;
-		buf_addf(&out, "%s%s %llu", gap, status_items[i].name, (unsigned long long)status_items[i].get(&st));
+		buf_addf(&out, "%s%s %llu", gap, status_items[i].name,
+		    (unsigned long long)(status_items[i].get ? status_items[i].get(&st) : limit));
 		gap = " ";
 	}
 	buf_adds(&out, ")\r\n");

@@ -63,6 +63,16 @@ def searches_with_options():
     c.ok('LOGOUT')
 
 
+@test
+def status_tells_what_append_takes():
+    c = Imap(I, 'carol')
+    announced(c, 'APPENDLIMIT')
+    limit = int(c.ok('STATUS INBOX (APPENDLIMIT)').of('STATUS INBOX (APPENDLIMIT')[0].strip(b')'))
+    check(limit == 50 << 20, str(limit))
+    c.want('NO [TOOBIG]', 'APPEND INBOX {%d}' % (limit + 1))
+    c.ok('LOGOUT')
+
+
 if __name__ == '__main__':
     with Instance(users=('alice', 'bob', 'carol')) as I:
         main()

@@ -223,6 +223,7 @@ extended_lists(void **state UNUSED)
 	say(&c, "g LIST \"\" * RETURN (SUBSCRIBED)\r\n", "g OK", "* LIST (\\NonExistent \\HasChildren) \".\" Fruit\r\n", "Gone");
 	say(&c, "h LIST \"\" (INBOX Fruit) RETURN (STATUS (MESSAGES UNSEEN))\r\n", "h OK", "* STATUS INBOX (MESSAGES 0 UNSEEN 0)\r\n",
 	    "STATUS Fruit");
+	say(&c, "h2 STATUS INBOX (APPENDLIMIT MESSAGES)\r\n", "h2 OK", "* STATUS INBOX (MESSAGES 0 APPENDLIMIT 100000)\r\n", NULL);
 	say(&c, "i LIST \"\" (\"\")\r\n", "i OK", NULL, "* LIST");
 	say(&c, "j LIST (RECURSIVEMATCH REMOTE) \"\" *\r\n", "j BAD", NULL, NULL);
 	say(&c, "k LIST (FOO) \"\" *\r\n", "k BAD", NULL, NULL);
