@@ -1,27 +1,33 @@
-/* cmd_append.c: APPEND. The message goes from the stream to the store in pieces, never whole into memory. */
+/* cmd_append.c: APPEND of one or several messages (RFC 3502). They go from the stream to the store in pieces, never whole into memory. */
 #include "input.h"
 #include "keywords.h"
 
 #include "base/log.h"
 #include "base/banned.h"
 
-struct append {
-	struct span mailbox;
+#define APPEND_MESSAGES_MAX 50	/* of one command: each holds a file open */
+
+struct item {
 	struct flag_list flags;
 	time_t date;
+	struct mailappend *m;		/* NULL: committed, or never begun */
 };
 
-/* The literal's size stands at the end of the arguments; input_command has read it. */
-static bool
-parse_arguments(struct command *c, struct append *a, bool *ok)
-{
-	struct parser *p = &c->args;
+struct append {
+	struct span mailbox;
+	struct item *items;
+	uint32_t n;
+	uint32_t uidvalidity;
+	uint32_t *uids;
+};
 
-	if (!parse_space(p) || !parse_mailbox(p, &a->mailbox, ok) || !parse_space(p))
+/* [flags] [date] literal: the literal's size stands at the end; input.c has read it. */
+static bool
+parse_item(struct parser *p, struct item *it)
+{
+	if (parse_peek(p) == '(' && (!parse_flag_list(p, &it->flags) || !parse_space(p)))
 		return false;
-	if (parse_peek(p) == '(' && (!parse_flag_list(p, &a->flags) || !parse_space(p)))
-		return false;
-	if (parse_peek(p) == '"' && (!parse_date_time(p, &a->date) || !parse_space(p)))
+	if (parse_peek(p) == '"' && (!parse_date_time(p, &it->date) || !parse_space(p)))
 		return false;
 	return parse_peek(p) == '{' || parse_fail(p, "Message literal expected");
 }
@@ -48,64 +54,148 @@ receive(struct session *s, struct mailappend *m)
 	return r;
 }
 
+/* The message that has been announced; an OK means: it is in the store's hands, and will be seen by commit. */
 static struct reply
-store(struct session *s, struct command *c, const struct append *a, struct mailappend *m)
+take_item(struct session *s, struct append *a, struct item *it)
 {
-	struct mailappend_how how = {
-		.flags = (uint8_t)(flags_stored(a->flags.system) & MFLAG_ALL), .keywords = a->flags.keywords,
-		.nkeywords = a->flags.n, .date = a->date,
-	};
-	enum store_result r = receive(s, m);
-	uint32_t uidvalidity, uid;
+	enum store_result r;
+
+	if (s->literal_size > s->message_max)
+		return reply_no("TOOBIG", "Message is larger than this server takes");
+	if (s->literal_size == 0)
+		return reply_no("CANNOT", "Message is empty");
+	for (uint32_t i = 0; i < it->flags.n; i++)
+		if (it->flags.keywords[i].n > MAILSTORE_KEYWORD_MAX)
+			return reply_no("LIMIT", "Keyword is too long");
+	it->m = mailappend_begin(s->ms, a->mailbox, &r);
+	if (!it->m)
+		return r == STORE_NOTFOUND ? reply_no("TRYCREATE", store_result_text(r)) : reply_store(r);
+	r = receive(s, it->m);
+	return r == STORE_OK ? reply_ok(NULL) : reply_store(r);
+}
+
+/* After this one, is there another? Its arguments become *p. */
+static bool
+next_item(struct session *s, struct command *c, bool *more)
+{
+	struct buf line;
+	struct span copy;
+	bool ok;
+
+	buf_init(&line, s->line_max);
+	ok = input_more(s, &line);
+	*more = ok && line.len > 0;
+	copy = arena_span(&s->arena, buf_span(&line));
+	buf_fini(&line);
+	if (!copy.p)
+		return parse_fail(&c->args, "Arguments take too much memory");
+	if (!*more)
+		return ok || parse_fail(&c->args, "Command does not end");
+	parse_begin(&c->args, copy, &s->arena);
+	return parse_space(&c->args);
+}
+
+/* All or nothing (RFC 3502 3): what was stored before the failure goes again. */
+static void
+take_back(struct session *s, const struct append *a, uint32_t n)
+{
+	enum store_result r;
+	struct mailfolder *f = n ? mailfolder_open(s->ms, a->mailbox, 0, &r) : NULL;
+
+	for (uint32_t i = 0; f && i < n; i++) {
+		uint32_t index = (uint32_t)mailfolder_find(f, a->uids[i]);
+
+		if (index < mailfolder_count(f) && mailfolder_messages(f)[index].uid == a->uids[i])
+			r = mailfolder_expunge(f, &index, 1);
+	}
+	if (f)
+		mailfolder_close(f);
+}
+
+static struct reply
+commit(struct session *s, struct append *a)
+{
+	struct seqwriter w = { 0 };
 	struct buf code;
 	char *text;
 
-	if (s->io.end != STREAM_OPEN || !input_line_end(s)) {	/* MULTIAPPEND is not announced */
-		mailappend_abort(m);
-		parse_fail(&c->args, "One message at a time");
-		return reply_bad(c);
+	for (uint32_t i = 0; i < a->n; i++) {
+		struct item *it = &a->items[i];
+		struct mailappend_how how = {
+			.flags = (uint8_t)(flags_stored(it->flags.system) & MFLAG_ALL), .keywords = it->flags.keywords,
+			.nkeywords = it->flags.n, .date = it->date,
+		};
+		struct mailappend *m = it->m;
+		enum store_result r;
+
+		it->m = NULL;
+		r = mailappend_commit(m, &how, &a->uidvalidity, &a->uids[i]);
+		if (r != STORE_OK) {
+			log_warn(s->id, "message cannot be appended: %s", mailstore_cause(s->ms));
+			take_back(s, a, i);
+			return reply_store(r);
+		}
 	}
-	if (r != STORE_OK) {
-		mailappend_abort(m);
-		return reply_store(r);
-	}
-	r = mailappend_commit(m, &how, &uidvalidity, &uid);
-	if (r != STORE_OK) {
-		log_warn(s->id, "message cannot be appended: %s", mailstore_cause(s->ms));
-		return reply_store(r);
-	}
-	buf_init(&code, 64);
-	buf_addf(&code, "APPENDUID %u %u", uidvalidity, uid);
+	buf_init(&code, 4096);
+	buf_addf(&code, "APPENDUID %u ", a->uidvalidity);
+	w.out = &code;
+	for (uint32_t i = 0; i < a->n; i++)
+		seqwriter_add(&w, a->uids[i]);
+	seqwriter_end(&w);
 	text = arena_strdup(&s->arena, buf_span(&code));
 	buf_fini(&code);
 	return (struct reply){ REPLY_OK, text, "Append completed" };
 }
 
+static struct reply
+take_all(struct session *s, struct command *c, struct append *a)
+{
+	bool more = true;
+
+	while (more) {
+		struct reply r;
+
+		if (a->n == APPEND_MESSAGES_MAX)
+			return reply_no("LIMIT", "Too many messages in one command");
+		if (!parse_item(&c->args, &a->items[a->n]))
+			return reply_bad(c);
+		if (!s->literal) {
+			parse_fail(&c->args, "Message literal expected");
+			return reply_bad(c);
+		}
+		r = take_item(s, a, &a->items[a->n++]);
+		/* of a refused literal, session.c reads what follows; of one that was read, the rest of the command is here */
+		if (r.kind != REPLY_OK && s->literal)
+			return r;
+		if (!next_item(s, c, &more))
+			return reply_bad(c);
+		if (r.kind != REPLY_OK)
+			return r;
+	}
+	return commit(s, a);
+}
+
 struct reply
 cmd_append(struct session *s, struct command *c)
 {
+	struct parser *p = &c->args;
 	struct append a = { 0 };
-	struct mailappend *m;
-	enum store_result r;
+	struct reply r;
 	bool ok;
 
 	if (!s->literal) {
-		parse_fail(&c->args, "Message literal expected");
+		parse_fail(p, "Message literal expected");
 		return reply_bad(c);
 	}
-	if (!parse_arguments(c, &a, &ok))
+	a.items = arena_get(&s->arena, APPEND_MESSAGES_MAX * sizeof(*a.items));
+	a.uids = arena_get(&s->arena, APPEND_MESSAGES_MAX * sizeof(*a.uids));
+	if (!parse_space(p) || !parse_mailbox(p, &a.mailbox, &ok) || !parse_space(p))
 		return reply_bad(c);
 	if (!ok)
 		return reply_store(STORE_BADNAME);
-	if (s->literal_size > s->message_max)
-		return reply_no("TOOBIG", "Message is larger than this server takes");
-	if (s->literal_size == 0)
-		return reply_no("CANNOT", "Message is empty");
-	for (uint32_t i = 0; i < a.flags.n; i++)
-		if (a.flags.keywords[i].n > MAILSTORE_KEYWORD_MAX)
-			return reply_no("LIMIT", "Keyword is too long");
-	m = mailappend_begin(s->ms, a.mailbox, &r);
-	if (m)
-		return store(s, c, &a, m);
-	return r == STORE_NOTFOUND ? reply_no("TRYCREATE", store_result_text(r)) : reply_store(r);
+	r = take_all(s, c, &a);
+	for (uint32_t i = 0; i < a.n; i++)
+		if (a.items[i].m)
+			mailappend_abort(a.items[i].m);
+	return r;
 }

@@ -101,27 +101,23 @@ input_drop_literal(struct session *s)
 }
 
 bool
-input_line_end(struct session *s)
+input_more(struct session *s, struct buf *line)
 {
-	struct buf rest;
-	bool empty, sync;
-	uint64_t size;
+	bool sync;
 
-	buf_init(&rest, s->line_max);
-	empty = stream_line(&s->io, &rest) && rest.len == 0;
-	switch (empty ? LITERAL_NONE : input_literal(buf_span(&rest), &size, &sync)) {
+	if (!stream_line(&s->io, line))
+		return false;
+	switch (input_literal(buf_span(line), &s->literal_size, &sync)) {
 	case LITERAL_NONE:
-		break;
+		return true;
 	case LITERAL_BAD:
-		if (!sync)
-			too_long(s);
-		break;
+		return sync || too_long(s);
 	case LITERAL_FOLLOWS:
-		skip_literals(s, size, sync);
-		break;
+		s->literal = true;
+		s->literal_sync = sync;
+		return true;
 	}
-	buf_fini(&rest);
-	return empty;
+	return false;
 }
 
 static bool

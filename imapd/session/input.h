@@ -12,8 +12,8 @@ enum input_result {
 enum input_result input_command(struct session *s);
 /* The message literal was not wanted: read past it, when the client sends it without being asked. */
 void input_drop_literal(struct session *s);
-/* Behind the message literal: true when nothing follows it. Otherwise what follows is gone, further literals too. */
-bool input_line_end(struct session *s);
+/* The line behind the message literal, into `line`: empty, or the arguments of another message, whose literal is s->literal. */
+bool input_more(struct session *s, struct buf *line);
 
 /* Does the line end in a literal's size? ("{10}", "{10+}"; sizes past 64 bits are malformed) */
 enum literal_kind { LITERAL_NONE, LITERAL_BAD, LITERAL_FOLLOWS };

@@ -253,8 +253,8 @@ def row_111_append():
     c = Imap(I, 'erin')
     check(b'* 0 EXISTS' in c.ok('SELECT INBOX').lines and not I.mails('erin'), 'a partial message was kept')
     check(not glob.glob(I.maildir('erin') + '/tmp/*'), 'left in tmp/')
-    # MULTIAPPEND is not announced: the second message is refused, and so is the first; its text is never run as a command
-    c.send(b'x APPEND INBOX {%d+}\r\n' % len(SIMPLE) + SIMPLE + b' {16+}\r\nc CREATE hacked\n\r\n')
+    # MULTIAPPEND: the second message is refused, and so is the first; its text is never run as a command
+    c.send(b'x APPEND INBOX {%d+}\r\n' % len(SIMPLE) + SIMPLE + b' (\\Bad) {16+}\r\nc CREATE hacked\n\r\n')
     check(c.collect('x').tagged.startswith(b'BAD'), 'MULTIAPPEND')
     c.ok('NOOP')
     check(b'hacked' not in c.ok('LIST "" "*"').all(), 'the text of a message was run as a command')

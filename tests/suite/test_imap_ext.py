@@ -73,6 +73,20 @@ def status_tells_what_append_takes():
     c.ok('LOGOUT')
 
 
+@test
+def several_messages_in_one_append():
+    c = Imap(I, 'carol')
+    announced(c, 'MULTIAPPEND')
+    c.ok('CREATE Many')
+    text = b'Subject: x\r\n\r\nx\r\n'
+    one = b' {%d+}\r\n%s' % (len(text), text)
+    a = c.ok(b'APPEND Many' + one * 50)
+    check(b' 1:50]' in a.tagged, str(a.tagged))
+    c.want('NO [LIMIT]', b'APPEND Many' + one * 51)
+    check(c.ok('STATUS Many (MESSAGES)').lines == [b'* STATUS Many (MESSAGES 50)'], 'some of too many were kept')
+    c.ok('LOGOUT')
+
+
 if __name__ == '__main__':
     with Instance(users=('alice', 'bob', 'carol')) as I:
         main()

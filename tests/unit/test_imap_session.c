@@ -454,6 +454,29 @@ extended_searches(void **state UNUSED)
 	stop(&c);
 }
 
+/* several messages in one command (RFC 3502): all or none, and the stream stays in step */
+static void
+many_appends(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a APPEND INBOX (\\Seen) {42+}\r\n" MESSAGE " (\\Flagged $x) \"01-Feb-2020 00:00:00 +0000\" {42+}\r\n" MESSAGE " {42+}\r\n" MESSAGE
+	    "\r\n", "a OK [APPENDUID ", " 1:3] ", NULL);
+	say(&c, "b APPEND INBOX {42}\r\n", "+ ", NULL, NULL);
+	say(&c, MESSAGE " {42}\r\n", "+ ", NULL, NULL);
+	say(&c, MESSAGE "\r\n", "b OK [APPENDUID ", " 4:5] ", NULL);
+	say(&c, "c APPEND INBOX {42+}\r\n" MESSAGE " {100001}\r\n", "c NO [TOOBIG]", NULL, NULL);
+	say(&c, "d APPEND INBOX {42+}\r\n" MESSAGE " (\\Foo) {42+}\r\n" MESSAGE " {42+}\r\n" MESSAGE "\r\n", "d BAD", NULL, NULL);
+	say(&c, "e APPEND INBOX {42+}\r\n" MESSAGE "x\r\n", "e BAD", NULL, NULL);
+	say(&c, "f APPEND INBOX {42+}\r\n" MESSAGE " {0+}\r\n\r\n", "f NO [CANNOT]", NULL, NULL);
+	say(&c, "g APPEND nowhere {42+}\r\n" MESSAGE " {42+}\r\n" MESSAGE "\r\n", "g NO [TRYCREATE]", NULL, NULL);
+	say(&c, "h APPEND INBOX {42+}\r\n" MESSAGE " (\\Seen)\r\n", "h BAD", NULL, NULL);
+	say(&c, "i SELECT INBOX\r\n", "i OK", "* 5 EXISTS", NULL);
+	say(&c, "j SEARCH FLAGGED KEYWORD $x BEFORE 2-Feb-2020\r\n", "j OK", "* SEARCH 2\r\n", NULL);
+	stop(&c);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -461,7 +484,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(hostile_names), TEST(bad_commands), TEST(ends),
-		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches),
+		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(many_appends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
