@@ -9,10 +9,10 @@ TEXT = b'Subject: x\r\n\r\n' + b'0123456789abcdef' * 3 + b'\r\n'
 
 class Disk:
     """a suite with its spool on a small file system of its own"""
-    def __init__(self, options, where='spool'):
+    def __init__(self, options, where='spool', main='direct_delivery = no\n'):
         if os.geteuid():
             raise Skip('not root')
-        abuse.I = self.i = Instance(main='queue_minfree = 1\n' + MAIN)
+        abuse.I = self.i = Instance(main='queue_minfree = 1\n' + MAIN + main)
         self.at = f'{self.i.root}/{where}'
         os.rename(self.at, self.at + '.was')
         os.mkdir(self.at)
@@ -46,6 +46,18 @@ def send(text=TEXT, to='bob'):
         c.envelope(to)
         c.send(text)
         return c.cmd(b'.')
+
+
+@test
+def row_182_a_full_mailbox_disk_falls_back_to_the_queue():
+    with Disk('size=512k', where='mail', main='') as d:
+        codes = [send(b'Subject: big\r\n\r\n' + b'x' * 70 + b'\r\n' * 2 + (b'y' * 70 + b'\r\n') * 1500)[:9] for _ in range(8)]
+        check(set(codes) == {b'250 2.0.0'}, codes)
+        check(wait(lambda: d.i.queue(), 10), 'nothing waits in the queue')
+        d.remount('size=8m')
+        check(d.i.tool('postqueue', '-f').returncode == 0, 'postqueue -f')
+        d.i.wait_mails('bob', 8, 30)
+        clean(d.i)
 
 
 def clean(i):
@@ -207,7 +219,7 @@ def row_192_a_slow_disk():
 
 @test
 def row_178_too_few_descriptors():
-    i = abuse.I = Instance(main=MAIN)
+    i = abuse.I = Instance(main=MAIN + 'direct_delivery = no\n')
     cf = open(i.conf + '/master.cf').read()
     with open(i.conf + '/master.cf', 'w') as f:
         f.write(re.sub(r'1-4( +smtpd)', r'1  \1', cf))
