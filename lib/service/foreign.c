@@ -70,7 +70,6 @@ static const struct {
 	{ "non_smtpd_milters", "Merpati speaks to no milter: remove the line" },
 	{ "content_filter", NOT_THERE },
 	{ "receive_override_options", NOT_THERE },
-	{ "header_checks", NOT_THERE },
 	{ "body_checks", NOT_THERE },
 	{ "smtp_header_checks", NOT_THERE },
 	{ "postscreen_*", NOT_THERE },
@@ -80,12 +79,6 @@ static const struct {
 	{ "smtp_generic_maps", "Merpati rewrites no addresses: remove the line if you can do without it" },
 	{ "masquerade_*", "Merpati rewrites no addresses: remove the line if you can do without it" },
 	{ "sender_dependent_*", NOT_THERE },
-	{ "always_bcc", NOT_THERE },
-	{ "smtpd_helo_restrictions", "put the words into smtpd_recipient_restrictions" },
-	{ "smtpd_sender_restrictions", "put the words into smtpd_recipient_restrictions" },
-	{ "smtpd_data_restrictions", NOT_THERE },
-	{ "smtpd_restriction_classes", NOT_THERE },
-	{ "smtpd_delay_reject", NOT_NEEDED },
 	{ "smtp_dns_support_level", NOT_THERE },
 };
 
