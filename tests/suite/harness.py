@@ -84,7 +84,11 @@ class Instance:
         return r
 
     def tool(self, name, *args, **kw):
-        return subprocess.run([f'{BIN}/{name}', *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        path = f'{BIN}/{name}'
+        if 'user' in kw:                # another user may not be able to walk to the build
+            os.makedirs(self.dir + '/bin', 0o755, exist_ok=True)
+            path = shutil.copy(path, f'{self.dir}/bin/{name}')
+        return subprocess.run([path, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=dict(self.env, MERPATI_CONF=self.conf), timeout=60, **kw)
 
     def start(self):
