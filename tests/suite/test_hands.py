@@ -191,9 +191,7 @@ def only_root_may_change_the_queue():
     sink = deferring()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
         a, = deferred(i, 1)
-        env = dict(i.env, MERPATI_CONF=i.conf)
-        r = subprocess.run([BIN + '/postsuper', '-d', 'ALL'], env=env, user=65534, group=65534, extra_groups=[],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        r = i.tool('postsuper', '-d', 'ALL', user=65534, group=65534, extra_groups=[])
         check(r.returncode == 69 and b'only root' in r.stderr, f'{r}')
         check(queued(i) == [a], 'it is gone')
         st = os.stat(i.root + '/run/operator')
