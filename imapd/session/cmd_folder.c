@@ -24,15 +24,56 @@ result(enum store_result r, const char *done)
 	return r == STORE_OK ? reply_ok(done) : reply_store(r);
 }
 
+/* " (USE (\Sent \Junk))" (RFC 6154 3, RFC 4466 2.2); *known false: a use that there is not here */
+static bool
+parse_uses(struct parser *p, unsigned *uses, bool *known)
+{
+	struct span word;
+	unsigned n;
+
+	*uses = 0;
+	*known = true;
+	if (parse_at_end(p))
+		return true;
+	if (!parse_space(p) || !parse_char(p, '('))
+		return false;
+	if (!parse_try_word(p, "USE"))
+		return parse_fail(p, "Unknown CREATE parameter");
+	if (!parse_space(p) || !parse_char(p, '('))
+		return false;
+	while (!parse_try(p, ')')) {
+		if (!parse_char(p, '\\') || !parse_atom(p, &word))
+			return false;
+		for (n = 0; n < MAILUSE_COUNT && !span_is_nocase(word, mailstore_use_name(n)); n++)
+			continue;
+		*known = *known && n < MAILUSE_COUNT;
+		*uses |= n < MAILUSE_COUNT ? 1u << n : 0;
+		if (parse_peek(p) != ')' && !parse_space(p))
+			return false;
+	}
+	return parse_char(p, ')') && parse_end(p);
+}
+
 struct reply
 cmd_create(struct session *s, struct command *c)
 {
 	struct span name;
-	bool ok;
+	unsigned uses;
+	bool ok, known;
+	enum store_result r;
 
-	if (!parse_one(c, &name, &ok))
+	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_uses(&c->args, &uses, &known))
 		return reply_bad(c);
-	return result(ok ? mailstore_create(s->ms, without_separator(name)) : STORE_BADNAME, "Created");
+	if (!known)
+		return reply_no("USEATTR", "Mailboxes for this use do not exist here");
+	name = without_separator(name);
+	r = ok ? mailstore_create(s->ms, name) : STORE_BADNAME;
+	if (r == STORE_OK && uses) {
+		r = mailstore_set_use(s->ms, name, uses);
+		if (r != STORE_OK)
+			mailstore_delete(s->ms, name);	/* RFC 6154 3: not without its use */
+	}
+	return result(r, "Created");
 }
 
 struct reply

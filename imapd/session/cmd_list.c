@@ -9,6 +9,7 @@ struct entry {
 	struct span name;
 	bool exists;			/* otherwise only a prefix of others, or subscribed */
 	bool subscribed;
+	unsigned uses;			/* MAILUSE_* */
 	bool matched, selected;		/* by a pattern; by the selection options */
 	bool has_children;		/* that exist */
 	bool below, hidden;		/* selected ones are below it; one of them does not match */
@@ -53,6 +54,18 @@ on_name(void *ctx, struct span name)
 		f->full = true;
 }
 
+static void
+on_use(void *ctx, struct span name, unsigned use)
+{
+	struct folders *f = ctx;
+	struct entry e = { .name = arena_span(&f->s->arena, name), .uses = use };
+
+	if (e.name.p)
+		add(f, &e);
+	else
+		f->full = true;
+}
+
 /* The separator sorts before everything, INBOX too. */
 static int
 tree_order(const void *pa, const void *pb)
@@ -80,7 +93,7 @@ is_above(struct span parent, struct span name)
 	    (parent.n == name.n || name.p[parent.n] == MAILSTORE_SEPARATOR);
 }
 
-/* A folder that was listed and is subscribed stands there twice. */
+/* A folder that was listed, is subscribed and has a use stands there three times; a use alone makes no folder. */
 static void
 merge(struct folders *f)
 {
@@ -91,10 +104,13 @@ merge(struct folders *f)
 		if (n && span_eq(f->e[n - 1].name, f->e[i].name)) {
 			f->e[n - 1].exists |= f->e[i].exists;
 			f->e[n - 1].subscribed |= f->e[i].subscribed;
+			f->e[n - 1].uses |= f->e[i].uses;
 		} else {
+			n -= n && !f->e[n - 1].exists && !f->e[n - 1].subscribed;
 			f->e[n++] = f->e[i];
 		}
 	}
+	n -= n && !f->e[n - 1].exists && !f->e[n - 1].subscribed;
 	f->n = n;
 }
 
@@ -117,23 +133,21 @@ build_tree(struct folders *f)
 		qsort(f->e, f->n, sizeof(*f->e), tree_order);
 }
 
-static const struct {
-	const char *name, *attribute;
-} special[] = {			/* RFC 6154; by name, at the root */
-	{ "Archive", "\\Archive" },
-	{ "Drafts", "\\Drafts" },
-	{ "Junk", "\\Junk" },
-	{ "Sent", "\\Sent" },
-	{ "Trash", "\\Trash" },
-};
-
-static const char *
-special_use(const struct entry *e)
+/* A use that no folder was given is that of the folder of its name at the root. */
+static void
+complete_uses(struct folders *f)
 {
-	for (size_t i = 0; i < NELEMS(special) && e->exists; i++)
-		if (span_is(e->name, special[i].name))
-			return special[i].attribute;
-	return NULL;
+	unsigned given = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (!f->e[i].exists)
+			f->e[i].uses = 0;
+		given |= f->e[i].uses;
+	}
+	for (size_t i = 0; i < f->n; i++)
+		for (unsigned n = 0; n < MAILUSE_COUNT && f->e[i].exists; n++)
+			if (!(given & 1u << n) && span_is(f->e[i].name, mailstore_use_name(n)))
+				f->e[i].uses |= 1u << n;
 }
 
 /* What each is, and what those above it must know of it. The ones above come first. */
@@ -148,7 +162,7 @@ judge(struct folders *f, const struct list_how *how)
 		for (uint32_t k = 0; k < how->npatterns && !e->matched; k++)
 			e->matched = match_name(&how->patterns[k], e->name);
 		e->selected = (!(how->select & LIST_SUBSCRIBED) || e->subscribed) &&
-		    (!(how->select & LIST_SPECIAL) || special_use(e));
+		    (!(how->select & LIST_SPECIAL) || e->uses);
 		while (depth && !is_above(f->e[above[depth - 1]].name, e->name))
 			depth--;
 		for (size_t k = 0; k < depth; k++) {
@@ -182,8 +196,11 @@ print_entry(struct session *s, const char *verb, const struct entry *e, const st
 		add_attribute(&out, how->extended ? "\\NonExistent" : "\\Noselect");
 	if (!how->lsub) {
 		add_attribute(&out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
-		if (special_use(e))
-			add_attribute(&out, special_use(e));
+		for (unsigned n = 0; n < MAILUSE_COUNT; n++)
+			if (e->uses & 1u << n) {
+				add_attribute(&out, "\\");
+				buf_adds(&out, mailstore_use_name(n));
+			}
 		if (e->subscribed && (how->tell_subscribed || how->select & LIST_SUBSCRIBED))
 			add_attribute(&out, "\\Subscribed");
 	}
@@ -226,14 +243,18 @@ list(struct session *s, struct command *c, struct list_how *how)
 	}
 	if (how->npatterns == 0)
 		return reply_ok("Nothing can match");
-	if (!how->lsub)
+	if (!how->lsub) {
 		r = mailstore_list(s->ms, on_name, &f);
+		if (r == STORE_OK)
+			r = mailstore_list_uses(s->ms, on_use, &f);
+	}
 	f.subscriptions = true;
 	if (r == STORE_OK && (how->lsub || how->tell_subscribed || how->select & LIST_SUBSCRIBED))
 		r = mailstore_list_subscribed(s->ms, on_name, &f);
 	if (r != STORE_OK)
 		return reply_store(r);
 	build_tree(&f);
+	complete_uses(&f);
 	if (f.full)
 		return reply_no("LIMIT", "Too many mailboxes");
 	judge(&f, how);

@@ -236,6 +236,33 @@ extended_lists(void **state UNUSED)
 	stop(&c);
 }
 
+static void
+special_uses(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a CREATE Sent\r\n", "a OK", NULL, NULL);
+	say(&c, "b CREATE Gesendet (USE (\\Sent \\archive))\r\n", "b OK", NULL, NULL);
+	say(&c, "c LIST \"\" *\r\n", "c OK", "* LIST (\\HasNoChildren \\Archive \\Sent) \".\" Gesendet\r\n"
+	    "* LIST (\\HasNoChildren) \".\" Sent\r\n", NULL);
+	say(&c, "d RENAME Gesendet Post.Raus\r\n", "d OK", NULL, NULL);
+	say(&c, "d RENAME Post Brief\r\n", "d NO", NULL, NULL);
+	say(&c, "e CREATE Post\r\n", "e OK", NULL, NULL);
+	say(&c, "e RENAME Post Brief\r\n", "e OK", NULL, NULL);
+	say(&c, "f LIST (SPECIAL-USE) \"\" *\r\n", "f OK", "* LIST (\\HasNoChildren \\Archive \\Sent) \".\" Brief.Raus\r\n", "Post");
+	say(&c, "g DELETE Brief.Raus\r\n", "g OK", NULL, NULL);
+	say(&c, "g CREATE Brief.Raus\r\n", "g OK", NULL, NULL);
+	say(&c, "h LIST \"\" *\r\n", "h OK", "\\HasNoChildren \\Sent) \".\" Sent", "Archive");
+	say(&c, "i CREATE All (USE (\\All))\r\n", "i NO [USEATTR]", NULL, NULL);
+	say(&c, "i LIST \"\" All\r\n", "i OK", NULL, "* LIST");
+	say(&c, "j CREATE X (USE (Sent))\r\n", "j BAD", NULL, NULL);
+	say(&c, "k CREATE X (USE (\\Sent)\r\n", "k BAD", NULL, NULL);
+	say(&c, "l CREATE X (FOO (\\Sent))\r\n", "l BAD", NULL, NULL);
+	say(&c, "m CREATE ../x (USE (\\Sent))\r\n", "m NO", NULL, NULL);
+	stop(&c);
+}
+
 /* names that lead out of the mailbox, or into its own files: refused, and nothing is there afterwards */
 static void
 hostile_names(void **state UNUSED)
@@ -483,7 +510,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
 		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(many_appends),
 	};
 

@@ -643,6 +643,47 @@ test_lock(void **state)
 	mailstore_free(b);
 }
 
+static void
+count_uses(void *ctx, struct span name, unsigned use)
+{
+	unsigned *seen = ctx;
+
+	if (span_is(name, "Sent") && use == MAILUSE_SENT)
+		*seen |= 1 << 8;
+	if (span_is(name, "Gesendet"))
+		*seen |= 1 << 9;
+	*seen |= use;
+}
+
+/* Folders of a new user; lines that somebody wrote by hand */
+static void
+test_uses(void **state)
+{
+	struct mailstore *ms = open_store();
+	unsigned seen = 0;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(mailstore_create_defaults(ms), STORE_OK);
+	assert_int_equal(mailstore_list_uses(ms, count_uses, &seen), STORE_OK);
+	assert_int_equal(seen, 0x11f);
+	assert_int_equal(mailstore_exists(ms, SPAN("Trash")), STORE_OK);
+	assert_int_equal(mailstore_set_use(ms, SPAN("Gesendet"), MAILUSE_SENT), STORE_OK);
+	assert_int_equal(mailstore_create_defaults(ms), STORE_OK);
+	seen = 0;
+	assert_int_equal(mailstore_list_uses(ms, count_uses, &seen), STORE_OK);
+	assert_int_equal(seen, 0x31f);
+	f = fopen("Maildir/merpati-special-use", "w");
+	assert_non_null(f);
+	fputs("Sent ../x\nSent\n\nNonsense a\nsent Gesendet\nTrash \nJunk cur", f);
+	fclose(f);
+	seen = 0;
+	assert_int_equal(mailstore_list_uses(ms, count_uses, &seen), STORE_OK);
+	assert_int_equal(seen, 1 << 9 | MAILUSE_SENT);
+	assert_int_equal(mailstore_set_use(ms, SPAN("../x"), MAILUSE_SENT), STORE_BADNAME);
+	mailstore_free(ms);
+}
+
 int
 main(void)
 {
@@ -656,6 +697,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_uses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_space, setup, teardown),

@@ -78,6 +78,9 @@ void folder_relocate(struct mailfolder *f);	/* find messages that others renamed
 bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;
 uint64_t folder_stamp(struct mailfolder *f);	/* a new modseq */
 
+/* specialuse.c: a folder and what is below it have another name. */
+enum store_result specialuse_move(struct mailstore *ms, struct span from, struct span to);
+
 /* index.c */
 bool index_load_folder(struct mailfolder *f) CHECKED;
 void index_save_folder(struct mailfolder *f);

@@ -178,6 +178,7 @@ mailstore_delete(struct mailstore *ms, struct span name)
 	} else {
 		empty_directory(gone, true);
 		rmdir(gone);
+		r = mailstore_set_use(ms, name, 0);
 	}
 	buf_fini(&dir);
 	buf_fini(&base);
@@ -282,5 +283,7 @@ mailstore_rename(struct mailstore *ms, struct span from, struct span to)
 	names_free(&l);
 	if (r == STORE_OK && !fsync_dir(AT_FDCWD, ms->path))
 		r = driver_fail(ms, "fsync", ms->path);
+	if (r == STORE_OK)
+		r = specialuse_move(ms, from, to);
 	return r;
 }

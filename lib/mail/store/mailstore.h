@@ -102,6 +102,26 @@ enum store_result mailstore_delete(struct mailstore *ms, struct span name);	/* w
 enum store_result mailstore_rename(struct mailstore *ms, struct span from, struct span to);
 			/* with children; INBOX: its mail moves into the new folder (RFC 9051 6.3.6) */
 
+/*
+ * What folders are for (RFC 6154), a set of bits: durable, and it stays with a folder that is renamed. Where no
+ * folder is said to have a use, the one of that name at the root has it; that is for the caller to know.
+ */
+enum {
+	MAILUSE_ARCHIVE = 1 << 0,
+	MAILUSE_DRAFTS = 1 << 1,
+	MAILUSE_JUNK = 1 << 2,
+	MAILUSE_SENT = 1 << 3,
+	MAILUSE_TRASH = 1 << 4,
+	MAILUSE_COUNT = 5,
+};
+const char *mailstore_use_name(unsigned n);	/* of bit n: "Sent" */
+/* f is called for each use that a folder was given; the folder may be gone. */
+enum store_result mailstore_list_uses(struct mailstore *ms, void (*f)(void *ctx, struct span name, unsigned use), void *ctx);
+/* The folder's uses are these from now on; 0: none. Takes a lock (JAIL_FLOCK). */
+enum store_result mailstore_set_use(struct mailstore *ms, struct span name, unsigned uses);
+/* What a new user has: Archive, Drafts, Junk, Sent and Trash, with their uses, subscribed. What exists stays as it is. No lock. */
+enum store_result mailstore_create_defaults(struct mailstore *ms);
+
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;
 	uint64_t size, highestmodseq;
