@@ -99,6 +99,13 @@ void map_maker_free(struct map_maker *m);
 enum map_added map_maker_add(struct map_maker *m, struct span key, struct span value);	/* keys are folded */
 bool map_maker_write(struct map_maker *m, const char *cdb_path, unsigned mode) CHECKED;	/* once; false with errno */
 
+/* Is this item of a list a table ("hash:PATH"), and not a name or a literal ("[IPv6:::1]")? */
+static inline bool
+map_is_table(struct span item)
+{
+	return item.n > 0 && item.p[0] != '[' && span_find(item, ':') > 0;
+}
+
 /* The next item of a list in which braces protect separators: 1, 0 at the end, -1 when braces do not match. */
 int map_next_item(struct span *s, const char *seps, struct span *item);
 

@@ -36,14 +36,21 @@ compare_domains(const void *a, const void *b)
 	return compare_nocase(*(const struct span *)a, *(const struct span *)b);
 }
 
-static void
-domain_list_init(struct domain_list *l, const char *text)
+static bool
+domain_list_init(struct domain_list *l, const char *name, const char *text, struct buf *err)
 {
 	struct span rest = span_str(text), word;
+	struct buf tables;
 	size_t cap = 0;
 
 	*l = (struct domain_list){ 0 };
-	while (span_word(&rest, ", \t\r\n", &word)) {
+	buf_init(&tables, RESOLVE_VALUE_MAX);
+	while (map_next_item(&rest, ", \t\r\n", &word) > 0) {
+		if (map_is_table(word)) {
+			buf_addspan(&tables, word);
+			buf_addc(&tables, ' ');
+			continue;
+		}
 		if (l->n == cap) {
 			cap = cap ? cap * 2 : 8;
 			l->v = x_realloc(l->v, cap * sizeof(*l->v));
@@ -52,22 +59,43 @@ domain_list_init(struct domain_list *l, const char *text)
 	}
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), compare_domains);
+	l->tables = maps_open(buf_span(&tables), err);
+	buf_fini(&tables);
+	if (!l->tables)
+		buf_addf(err, " (%s)", name);
+	return l->tables != NULL;
 }
 
 static bool
-domain_list_has(const struct domain_list *l, struct span domain)
+domain_list_has(struct resolver *r, const struct domain_list *l, struct span domain)
 {
-	return l->n > 0 && bsearch(&domain, l->v, l->n, sizeof(*l->v), compare_domains);
+	enum map_answer ans;
+
+	if (l->n > 0 && bsearch(&domain, l->v, l->n, sizeof(*l->v), compare_domains))
+		return true;
+	if (maps_empty(l->tables))
+		return false;
+	buf_reset(&r->value);
+	ans = maps_find(l->tables, domain, &r->value);
+	r->domains_failed |= ans == MAP_FAILED;
+	return ans == MAP_FOUND;
+}
+
+static void
+domain_list_fini(struct domain_list *l)
+{
+	free(l->v);
+	maps_free(l->tables);
 }
 
 /* The domain or one of its parents, as Postfix matches relay_domains. */
 static bool
-domain_list_has_parent(const struct domain_list *l, struct span domain)
+domain_list_has_parent(struct resolver *r, const struct domain_list *l, struct span domain)
 {
-	for (int i = 0; l->n > 0 && i < PARENTS_MAX; i++) {
+	for (int i = 0; (l->n > 0 || !maps_empty(l->tables)) && i < PARENTS_MAX; i++) {
 		ssize_t dot;
 
-		if (domain_list_has(l, domain))
+		if (domain_list_has(r, l, domain))
 			return true;
 		dot = span_find(domain, '.');
 		if (dot < 0)
@@ -103,10 +131,10 @@ resolver_free(struct resolver *r)
 	maps_free(r->sender_transport);
 	maps_free(r->users);
 	maps_free(r->system_users);
-	free(r->mydestination.v);
-	free(r->virtual_mailbox_domains.v);
-	free(r->virtual_alias_domains.v);
-	free(r->relay_domains.v);
+	domain_list_fini(&r->mydestination);
+	domain_list_fini(&r->virtual_mailbox_domains);
+	domain_list_fini(&r->virtual_alias_domains);
+	domain_list_fini(&r->relay_domains);
 	buf_fini(&r->key);
 	buf_fini(&r->value);
 	free(r);
@@ -117,16 +145,16 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 {
 	struct resolver *r = x_new(struct resolver);
 
-	domain_list_init(&r->mydestination, spec->mydestination);
-	domain_list_init(&r->virtual_mailbox_domains, spec->virtual_mailbox_domains);
-	domain_list_init(&r->virtual_alias_domains, spec->virtual_alias_domains);
-	domain_list_init(&r->relay_domains, spec->relay_domains);
 	r->relayhost = span_trim(span_str(spec->relayhost));
 	r->delimiters = span_str(spec->recipient_delimiter);
 	r->myorigin = span_trim(span_str(spec->myorigin));
 	buf_init(&r->key, RESOLVE_KEY_MAX);
 	buf_init(&r->value, RESOLVE_VALUE_MAX);
-	if (open_maps(&r->virtual_mailbox_maps, "virtual_mailbox_maps", spec->virtual_mailbox_maps, err) &&
+	if (domain_list_init(&r->mydestination, "mydestination", spec->mydestination, err) &&
+	    domain_list_init(&r->virtual_mailbox_domains, "virtual_mailbox_domains", spec->virtual_mailbox_domains, err) &&
+	    domain_list_init(&r->virtual_alias_domains, "virtual_alias_domains", spec->virtual_alias_domains, err) &&
+	    domain_list_init(&r->relay_domains, "relay_domains", spec->relay_domains, err) &&
+	    open_maps(&r->virtual_mailbox_maps, "virtual_mailbox_maps", spec->virtual_mailbox_maps, err) &&
 	    open_maps(&r->virtual_alias_maps, "virtual_alias_maps", spec->virtual_alias_maps, err) &&
 	    open_maps(&r->alias_maps, "alias_maps", spec->alias_maps, err) &&
 	    open_maps(&r->relay_recipient_maps, "relay_recipient_maps", spec->relay_recipient_maps, err) &&
@@ -144,6 +172,10 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 void
 resolver_refresh(struct resolver *r)
 {
+	maps_refresh(r->mydestination.tables);
+	maps_refresh(r->virtual_mailbox_domains.tables);
+	maps_refresh(r->virtual_alias_domains.tables);
+	maps_refresh(r->relay_domains.tables);
 	maps_refresh(r->virtual_mailbox_maps);
 	maps_refresh(r->virtual_alias_maps);
 	maps_refresh(r->alias_maps);
@@ -164,13 +196,14 @@ resolver_sender(struct resolver *r, struct span sender)
 enum address_class
 resolve_domain(struct resolver *r, struct span domain)
 {
-	if (domain_list_has(&r->mydestination, domain))
+	r->domains_failed = false;
+	if (domain_list_has(r, &r->mydestination, domain))
 		return CLASS_LOCAL;
-	if (domain_list_has(&r->virtual_alias_domains, domain))
+	if (domain_list_has(r, &r->virtual_alias_domains, domain))
 		return CLASS_ALIAS;
-	if (domain_list_has(&r->virtual_mailbox_domains, domain))
+	if (domain_list_has(r, &r->virtual_mailbox_domains, domain))
 		return CLASS_VIRTUAL;
-	if (domain_list_has_parent(&r->relay_domains, domain))
+	if (domain_list_has_parent(r, &r->relay_domains, domain))
 		return CLASS_RELAY;
 	return CLASS_REMOTE;
 }
@@ -374,6 +407,8 @@ resolve_check(struct resolver *r, struct span address, enum address_class *cls)
 	if (!resolve_split(r, address, &p))
 		return RESOLVE_BAD;
 	*cls = resolve_domain(r, p.domain);
+	if (r->domains_failed)
+		return RESOLVE_RETRY;
 	ans = resolve_find_virtual_alias(r, &p, *cls);
 	if (ans == MAP_NONE)
 		ans = find[*cls](r, &p);

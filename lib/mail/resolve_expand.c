@@ -426,6 +426,8 @@ expand_item(struct expansion *e, const struct item *it)
 		return add_error(e, it->address, CLASS_REMOTE, "5.1.3", "an alias has a target that is no address");
 	}
 	res.cls = resolve_domain(e->r, p.domain);
+	if (e->r->domains_failed)
+		return give_up(e, RESOLVE_RETRY, NULL);
 	if (!(it->flags & SKIP_VIRTUAL_ALIAS))
 		ans = resolve_find_virtual_alias(e->r, &p, res.cls);
 	if (ans == MAP_FOUND)

@@ -11,10 +11,11 @@
 #define RESOLVE_VALUE_MAX (64 * 1024)	/* the longest value of an alias */
 #define RESOLVE_KEY_MAX 512
 
-/* Domain names of a list parameter, sorted without regard to case. */
+/* Domain names of a list parameter, sorted without regard to case, and the tables among them. */
 struct domain_list {
 	size_t n;
 	struct span *v;
+	struct maps *tables;
 };
 
 struct resolver {
@@ -23,6 +24,7 @@ struct resolver {
 	struct maps *users, *system_users;
 	struct maps *sender_relayhost, *sender_transport;
 	struct span relayhost, delimiters, myorigin, sender;
+	bool domains_failed;		/* a table of domains could not be read: the class is not known */
 	struct buf key, value;		/* the last look-up: key that was found, and its value */
 };
 

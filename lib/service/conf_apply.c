@@ -1,6 +1,7 @@
 /* conf_apply.c: settings to a struct params: expand, check, store; every mistake is told with its place. */
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "base/netlist.h"
 #include "service/conf_private.h"
 #include "service/foreign.h"
@@ -103,6 +104,23 @@ store_list(struct store *s)
 	return store_text(s);
 }
 
+/* Domains; what looks like a table must be one. */
+static bool
+store_domains(struct store *s)
+{
+	struct span rest = s->value, item;
+	int r;
+
+	while ((r = map_next_item(&rest, ", \t\r\n", &item)) > 0)
+		if (map_is_table(item) && !maps_check(item, NULL, NULL, s->why))
+			return false;
+	if (r < 0) {
+		buf_adds(s->why, "braces do not match");
+		return false;
+	}
+	return store_text(s);
+}
+
 static bool
 store_rules(struct store *s)
 {
@@ -180,7 +198,7 @@ store_number(struct store *s)
 static bool (*const store_as[])(struct store *) = {
 	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
-	[PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
+	[PT_DOMAINS] = store_domains, [PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };
 
 static bool

@@ -30,6 +30,18 @@ each_word_file(struct span list, const struct file_walk *w)
 	}
 }
 
+/* The tables among domains */
+static bool
+each_domain_table(struct span list, bool (*f)(void *ctx, struct span table), void *ctx)
+{
+	struct span item;
+
+	while (map_next_item(&list, ", \t\r\n", &item) > 0)
+		if (map_is_table(item) && !f(ctx, item))
+			return false;
+	return true;
+}
+
 static bool
 names_files(const struct param_row *row)
 {
@@ -69,10 +81,22 @@ each_class_file(const struct conf *c, void (*f)(void *ctx, const char *path), vo
 	buf_fini(&classes);
 }
 
+static bool
+table_files(void *ctx, struct span table)
+{
+	struct file_walk *w = ctx;
+	struct buf err;
+
+	buf_init(&err, 4096);
+	maps_check(table, w->f, w->ctx, &err);
+	buf_fini(&err);
+	return true;
+}
+
 void
 conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx)
 {
-	const struct file_walk w = { f, ctx };
+	struct file_walk w = { f, ctx };
 	struct buf value, err;
 
 	buf_init(&value, CONF_LINE_MAX);
@@ -85,6 +109,8 @@ conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), voi
 			continue;
 		if (row->type == PT_MAPS)
 			maps_check(span_trim(buf_span(&value)), f, ctx, &err);
+		else if (row->type == PT_DOMAINS)
+			(void)each_domain_table(buf_span(&value), table_files, &w);
 		else if (row->type == PT_RULES)
 			each_rule_file(c, buf_span(&value), f, ctx, &err);
 		else if (names_files(row))
@@ -135,6 +161,19 @@ check_maps(struct missing *m, struct span spec, struct buf *why)
 	return maps != NULL;
 }
 
+struct table_check {
+	struct missing *m;
+	struct buf *why;
+};
+
+static bool
+check_table(void *ctx, struct span table)
+{
+	struct table_check *t = ctx;
+
+	return check_maps(t->m, table, t->why);
+}
+
 int
 conf_check_files(const struct conf *c, struct buf *err)
 {
@@ -156,7 +195,8 @@ conf_check_files(const struct conf *c, struct buf *err)
 			each_word_file(buf_span(&value), &w);
 		if (row->type == PT_RULES)
 			each_rule_file(c, buf_span(&value), must_open, &m, &why);
-		if (row->type != PT_MAPS || check_maps(&m, span_trim(buf_span(&value)), &why))
+		if (row->type == PT_DOMAINS ? each_domain_table(buf_span(&value), check_table, &(struct table_check){ &m, &why })
+		    : row->type != PT_MAPS || check_maps(&m, span_trim(buf_span(&value)), &why))
 			continue;
 		m.errors++;
 		conf_place(c, row->name, err);

@@ -30,6 +30,7 @@ enum {
  * PARAM(type, name, default, min, max, scope, "One sentence.")
  *   STR TEXT       const char *   $name is expanded
  *   LIST           const char *   comma or blank separated words; only those in `min` when it has any
+ *   DOMAINS        const char *   list of domains and type:table
  *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table
  *   RULES          const char *   list of restrictions (restrict.h)
@@ -44,6 +45,7 @@ struct params {
 #define P_STR(name) const char *name;
 #define P_LIST(name) const char *name;
 #define P_NETS(name) const char *name;
+#define P_DOMAINS(name) const char *name;
 #define P_MAPS(name) const char *name;
 #define P_RULES(name) const char *name;
 #define P_FILE(name) const char *name;
@@ -58,6 +60,7 @@ struct params {
 #undef P_STR
 #undef P_LIST
 #undef P_NETS
+#undef P_DOMAINS
 #undef P_MAPS
 #undef P_RULES
 #undef P_FILE
@@ -70,7 +73,7 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE };
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS };
 
 struct param_row {
 	const char *name;

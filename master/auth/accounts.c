@@ -13,7 +13,7 @@
 #define PATH_LENGTH_MAX 4096
 #define VALUE_MAX 4096
 
-static struct maps *secrets, *users;
+static struct maps *secrets, *users, *domains;
 
 static struct maps *
 open_table(struct span directory, const char *name)
@@ -30,6 +30,20 @@ open_table(struct span directory, const char *name)
 	return m;
 }
 
+static void
+open_domains(void)
+{
+	struct span rest = span_str(par.virtual_mailbox_domains), item;
+	struct buf spec;
+
+	buf_init(&spec, PATH_LENGTH_MAX);
+	while (map_next_item(&rest, ", \t\r\n", &item) > 0)
+		if (map_is_table(item))
+			buf_addf(&spec, "%.*s ", SPAN_FMT(item));
+	domains = service_maps(buf_cstr(&spec));
+	buf_fini(&spec);
+}
+
 void
 accounts_open(void)
 {
@@ -39,6 +53,7 @@ accounts_open(void)
 	if (slash < 0)
 		die_config("users_file must be an absolute path");
 	users = open_table(SPAN_NONE, par.users_file);
+	open_domains();
 	secrets = open_table(span_sub(file, 0, (size_t)slash + 1), "secrets");
 }
 
@@ -47,20 +62,44 @@ accounts_refresh(void)
 {
 	maps_refresh(secrets);
 	maps_refresh(users);
+	maps_refresh(domains);
 }
 
-static bool
-only_domain(struct span *domain)
-{
-	struct span rest = span_str(par.virtual_mailbox_domains), second;
+struct only {
+	struct buf *name;
+	unsigned n;
+};
 
-	return span_word(&rest, ", \t\r\n", domain) && !span_word(&rest, ", \t\r\n", &second);
+static bool
+count_domain(void *ctx, struct span domain, struct span value)
+{
+	struct only *o = ctx;
+
+	(void)value;
+	if (o->n++ == 0)
+		buf_addspan(o->name, domain);
+	return o->n < 2;
+}
+
+/* The one domain of virtual_mailbox_domains: a login without a domain is of that one. */
+static bool
+only_domain(struct buf *name)
+{
+	struct span rest = span_str(par.virtual_mailbox_domains), item;
+	struct only o = { .name = name };
+
+	while (o.n < 2 && map_next_item(&rest, ", \t\r\n", &item) > 0)
+		if (!map_is_table(item))
+			count_domain(&o, item, SPAN_NONE);
+	if (o.n < 2 && !maps_empty(domains) && maps_each(domains, count_domain, &o) != MAP_FOUND && o.n < 2)
+		return false;		/* a table that cannot be listed: nobody knows how many there are */
+	return o.n == 1;
 }
 
 bool
 account_login(struct span name, struct buf *login)
 {
-	struct span domain;
+	struct buf domain;
 
 	if (name.n == 0 || name.n > LOGIN_MAX)
 		return false;
@@ -69,11 +108,13 @@ account_login(struct span name, struct buf *login)
 			return false;
 		buf_addc(login, ascii_lower(name.p[i]));
 	}
+	buf_init(&domain, LOGIN_MAX);
 	if (span_find(name, '@') < 0 && only_domain(&domain)) {
 		buf_addc(login, '@');
-		for (size_t i = 0; i < domain.n; i++)
+		for (size_t i = 0; i < domain.len; i++)
 			buf_addc(login, ascii_lower(domain.p[i]));
 	}
+	buf_fini(&domain);
 	return !login->over && login->len <= LOGIN_MAX;
 }
 

@@ -103,9 +103,9 @@ check_domain_names(struct check *c)
 	for (size_t i = 0; i < NELEMS(rows); i++) {
 		struct span rest = span_str(*(const char **)(void *)((char *)&par + rows[i].offset)), word;
 
-		while (span_word(&rest, ", \t\r\n", &word))
-			if (span_find(word, '/') >= 0)
-				check_error(c, rows[i].name, "%s: \"%.*s\" is not a domain; no file and no table is read here: "
+		while (map_next_item(&rest, ", \t\r\n", &word) > 0)
+			if (span_find(word, '/') >= 0 && (i < 2 || !map_is_table(word)))
+				check_error(c, rows[i].name, "%s: \"%.*s\" is not a domain; no list in a file is read here: "
 				    "write the domain itself", rows[i].name, SPAN_FMT(word));
 	}
 }
@@ -128,7 +128,7 @@ check_domain_classes(struct check *c)
 		const char *mine = *(const char **)(void *)((char *)&par + lists[i].offset);
 		struct span rest = span_str(mine), domain;
 
-		while (span_word(&rest, ", \t\r\n", &domain))
+		while (map_next_item(&rest, ", \t\r\n", &domain) > 0)
 			for (size_t k = 0; k < i; k++)
 				if (param_list_has(*(const char **)(void *)((char *)&par + lists[k].offset), domain))
 					check_error(c, lists[i].name, "%.*s is in %s and in %s; leave it in one of them",

@@ -7,7 +7,7 @@
 
 static const struct resolve_spec spec = {
 	.mydestination = "host.example, localhost",
-	.virtual_mailbox_domains = "virtual.example, Bench.Test",
+	.virtual_mailbox_domains = "virtual.example, inline:{{bench.test = x}}",
 	.virtual_alias_domains = "alias.example",
 	.relay_domains = "relay.example",
 	.virtual_mailbox_maps = "inline:{{m@virtual.example = special/m/}, {up@virtual.example = ../x}}",
@@ -22,7 +22,7 @@ static const struct resolve_spec spec = {
 	.relay_recipient_maps = "inline:{{r@relay.example = ok}}",
 	.transport_maps = "inline:{{a@far.example = smtp:[10.0.0.1]:2525}, {far2.example = smtp:hub.example},"
 	    " {.sub.example = error:5.7.1 not there}, {gone.example = discard:}, {odd.example = uucp:x}, {nn.example = :[h]}}",
-	.users = "inline:{{a@virtual.example = ::}, {b@virtual.example = 1000:1000:custom/b}, {self@virtual.example = ::},"
+	.users = "inline:{{a@virtual.example = ::}, {b@virtual.example = ::custom/b}, {self@virtual.example = ::},"
 	    " {u1@bench.test = ::}, {bad@virtual.example = ::../../etc}}",
 	.system_users = "inline:{bob = 1, carol = 1, bob2 = 1}",
 	.relayhost = "", .recipient_delimiter = "+", .myorigin = "host.example",
