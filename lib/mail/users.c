@@ -10,7 +10,6 @@
 #define ADDRESS_MAX 320		/* 64 + @ + 255, RFC 5321 4.5.3.1 */
 #define VERIFIER_MAX 2048
 #define HOME_MAX 1024
-#define ID_MAX 4294967294u	/* (uid_t)-1 means "no change" to the kernel */
 
 static bool
 fail(struct buf *err, const char *sentence)
@@ -54,15 +53,6 @@ verifier_ok(struct span v, struct buf *err)
 	return true;
 }
 
-/* Empty, or a number that is nobody's uid by accident: root's mail has no business here. */
-static bool
-id_ok(struct span s)
-{
-	uint32_t id;
-
-	return s.n == 0 || span_u32(s, 1, ID_MAX, &id);
-}
-
 /* A relative path that stays below its base: no empty, "." or ".." part, no control characters. */
 static bool
 path_stays_below(struct span path)
@@ -98,8 +88,8 @@ user_parse_line(struct span line, struct user_record *u, struct buf *err)
 		return fail(err, "there is something behind the home directory");
 	if (!address_ok(u->address, err) || !verifier_ok(u->verifier, err))
 		return false;
-	if (!id_ok(u->uid) || !id_ok(u->gid))
-		return fail(err, "uid and gid must be numbers above 0, or empty");
+	if (u->uid.n > 0 || u->gid.n > 0)
+		return fail(err, "uid and gid must be empty: all virtual mail belongs to virtual_mail_user");
 	if (u->home.n > 0 && !path_stays_below(u->home))
 		return fail(err, "the home directory must be a path below virtual_mailbox_base, without \"..\"");
 	return true;
@@ -123,7 +113,7 @@ user_mailbox(struct span address, struct span value, struct buf *mailbox)
 	size_t start = mailbox->len;
 	ssize_t at;
 
-	if (!span_cut(&rest, ':', &uid) || !span_cut(&rest, ':', &gid) || !id_ok(uid) || !id_ok(gid))
+	if (!span_cut(&rest, ':', &uid) || !span_cut(&rest, ':', &gid) || uid.n > 0 || gid.n > 0)
 		return false;
 	span_cut(&rest, ':', &home);
 	if (home.n > 0) {

@@ -7,7 +7,7 @@
  *   verifier   parts joined by '|': a crypt(3) string, and SCRAM verifiers as
  *              "SCRAM-SHA-256$4096,salt$storedkey,serverkey" (RFC 5803 with ',' for ':');
  *              "!" in front: login is disabled
- *   uid gid    empty: the virtual-mail user
+ *   uid gid    empty: all mail of virtual users belongs to virtual_mail_user
  *   home       directory below virtual_mailbox_base that holds Maildir; empty: DOMAIN/USER
  *
  * Compiled to users.cdb (address -> "uid:gid:home", world-readable) and

@@ -16,7 +16,9 @@ struct line_case {
 static const struct line_case lines[] = {
 	{ "a@b.test:$y$x:::", true, "a@b.test:$y$x::::" },
 	{ "a@b.test:$y$x", true, "a@b.test:$y$x::::" },
-	{ "a@b.test:$y$x|SCRAM-SHA-1$4096,c2E=$a,b:1000:100:b.test/a:", true, NULL },
+	{ "a@b.test:$y$x|SCRAM-SHA-1$4096,c2E=$a,b:::b.test/a:", true, NULL },
+	{ "a@b.test:$y$x:1000::b.test/a:", false, NULL },
+	{ "a@b.test:$y$x::5:b.test/a:", false, NULL },
 	{ "a@b.test:!$y$x::::\r\n", true, "a@b.test:!$y$x::::" },
 	{ "a@b.test:!::::", true, NULL },
 	{ "", false, NULL },
@@ -69,7 +71,7 @@ struct mailbox_case {
 
 static const struct mailbox_case mailboxes[] = {
 	{ "u1@bench.test", "::", "bench.test/u1" },
-	{ "u1@bench.test", "1000:100:", "bench.test/u1" },
+	{ "u1@bench.test", "1000:100:", NULL },
 	{ "u1@bench.test", "::home/x", "home/x" },
 	{ "u1@bench.test", "::home/x:", "home/x" },
 	{ "u1@bench.test", "::/etc", NULL },
