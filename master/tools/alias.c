@@ -1,202 +1,286 @@
 /*
- * alias.c: merpati alias: entries of the first compiled table of virtual_alias_maps. Comments and the
- * order of lines stay; text and table are replaced as a whole, under the lock of the directory.
- * The text is root's; addresses come from the operator.
+ * alias.c: merpati alias: entries of the first compiled table of virtual_alias_maps. The text is root's;
+ * addresses come from the operator.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "base/fdio.h"
 #include "base/map.h"
 #include "common/tool.h"
-#include "mail/address.h"
+#include "table.h"
 #include "tools.h"
 #include "base/banned.h"
 
-#define TEXT_MAX (256u << 20)
-#define LINE_LONGEST (64 * 1024)
 #define TARGETS_MAX 1000
-
-struct alias_file {
-	char *text_path, *cdb_path;
-	int lock;
-	struct buf text;
-};
+#define VALUE_LONGEST (64 * 1024)
 
 static void
-take_path(void *ctx, const char *path)
+alias_open(struct table_file *t, const char *confdir, bool change)
 {
-	struct alias_file *f = ctx;
-	size_t n = strlen(path);
-
-	if (f->cdb_path || n < 5 || strcmp(path + n - 4, ".cdb") != 0)
-		return;
-	f->cdb_path = x_strdup(path);
-	f->text_path = x_spandup(span_of(path, n - 4));
+	table_open(t, confdir, "virtual_alias_maps", par.virtual_alias_maps, change);
 }
 
+/* "ADDRESS target, target" */
 static void
-alias_open(struct alias_file *f, const char *confdir, bool change)
+add_entry(struct buf *out, struct span address, int n, char **targets)
 {
-	struct buf err;
+	struct buf target;
 
-	*f = (struct alias_file){ .lock = -1 };
-	buf_init(&err, LINE_LONGEST);
-	buf_init(&f->text, TEXT_MAX);
-	if (!maps_check(span_str(par.virtual_alias_maps), take_path, f, &err) && !f->cdb_path)
-		tool_fail(EX_CONFIG, "virtual_alias_maps: %s", err.p);
-	if (!f->cdb_path)
-		tool_fail(EX_CONFIG, "virtual_alias_maps names no compiled table; "
-		    "postconf -e 'virtual_alias_maps = hash:$config_directory/virtual', then add the first alias, then merpati reload");
-	if (change) {
-		f->lock = open(confdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (f->lock < 0 || flock(f->lock, LOCK_EX) < 0)
-			tool_fail(EX_NOPERM, "%s: %s", confdir, strerror(errno));
+	buf_init(&target, 1000);
+	buf_addspan(out, address);
+	for (int i = 0; i < n; i++) {
+		table_address(targets[i], false, &target);
+		buf_addf(out, "%s %s", i ? "," : "", target.p);
 	}
-	if (!tool_read(f->text_path, TEXT_MAX, &f->text) && errno != ENOENT)
-		tool_fail(errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s", f->text_path, strerror(errno));
-	buf_fini(&err);
-}
-
-/* The table is made from a text of its own first: a mistake leaves both as they were. */
-static void
-alias_save(struct alias_file *f, struct span text)
-{
-	struct buf err, next;
-
-	buf_init(&err, LINE_LONGEST);
-	buf_init(&next, 4096);
-	buf_addf(&next, "%s.new", f->text_path);
-	if (!replace_file(AT_FDCWD, next.p, text, 0644))
-		tool_fail(EX_CANTCREAT, "%s: %s", next.p, strerror(errno));
-	if (!map_build(next.p, f->cdb_path, MAP_TEXT_PLAIN, 0644, &err)) {
-		unlink(next.p);
-		tool_fail(EX_CONFIG, "nothing was changed: %s", err.p);
-	}
-	if (rename(next.p, f->text_path) < 0)
-		tool_fail(EX_CANTCREAT, "%s: %s", f->text_path, strerror(errno));
-	buf_fini(&err);
-	buf_fini(&next);
+	buf_addc(out, '\n');
+	buf_fini(&target);
 }
 
 static void
-alias_close(struct alias_file *f)
+save(struct table_file *t, const struct buf *out)
 {
-	free(f->text_path);
-	free(f->cdb_path);
-	buf_fini(&f->text);
-	close_fd(&f->lock);
+	if (out->over)
+		tool_fail(EX_CANTCREAT, "%s: too large", t->text_path);
+	table_save(t, buf_span(out));
+	table_close(t);
 }
 
-/* Checked, canonical and in lower case. catch_all: "@domain" will do. */
-static void
-take_address(const char *arg, bool catch_all, struct buf *out)
-{
-	struct span s = span_str(arg);
-	struct address a;
-	struct buf probe;
-	enum address_status st;
-	bool whole = catch_all && s.n > 1 && s.p[0] == '@';
-
-	buf_init(&probe, 1000);
-	buf_adds(&probe, whole ? "x" : "");
-	buf_addspan(&probe, s);
-	st = address_parse(buf_span(&probe), 0, &a);
-	if (st != ADDRESS_OK || a.domain.n == 0 || a.local.n == 0 || a.local.p[0] == '"')
-		tool_fail(EX_DATAERR, "\"%s\" is not an address user@domain%s; nothing was changed", arg, catch_all ? " or @domain" : "");
-	buf_reset(out);
-	address_canonical(&a, out);
-	for (size_t i = 0; i < out->len; i++)
-		out->p[i] = ascii_lower(out->p[i]);
-	if (whole)
-		buf_consume(out, 1);
-	buf_fini(&probe);
-}
-
-/* The text without the entry of this address, its continuation lines included; was it there? */
-static bool
-without(struct span text, struct span address, struct buf *out)
-{
-	struct span line, word, rest;
-	bool found = false, dropping = false;
-
-	while (text.n && span_cut(&text, '\n', &line)) {
-		bool more = line.n && (line.p[0] == ' ' || line.p[0] == '\t');
-
-		rest = line;
-		if (!more)
-			dropping = line.n && line.p[0] != '#' && span_word(&rest, " \t", &word) && span_eq_nocase(word, address);
-		found = found || dropping;
-		if (dropping)
-			continue;
-		buf_addspan(out, line);
-		buf_addc(out, '\n');
-	}
-	return found;
-}
+enum how { ADD, SET, DEL };
 
 static int
-change(const char *confdir, int argc, char **argv, bool add)
+change(const char *confdir, char **argv, int targets, enum how how)
 {
-	struct alias_file f;
-	struct buf address, target, out;
+	struct table_file t;
+	struct buf address, out;
 	bool found;
 
 	buf_init(&address, 1000);
-	buf_init(&target, 1000);
-	buf_init(&out, TEXT_MAX);
-	take_address(argv[0], true, &address);
-	alias_open(&f, confdir, true);
-	found = without(buf_span(&f.text), buf_span(&address), &out);
-	if (found && add)
-		tool_fail(EX_CANTCREAT, "%s is an alias already: merpati alias del %s first", address.p, address.p);
-	if (!found && !add)
+	buf_init(&out, TABLE_TEXT_MAX);
+	table_address(argv[0], true, &address);
+	alias_open(&t, confdir, true);
+	found = table_without(buf_span(&t.text), buf_span(&address), &out);
+	if (found && how == ADD)
+		tool_fail(EX_CANTCREAT, "%s is an alias already; to give it other targets: merpati alias set %s TARGET...",
+		    address.p, address.p);
+	if (!found && how != ADD)
 		tool_fail(EX_NOUSER, "there is no alias %s", address.p);
-	if (add)
-		buf_addspan(&out, buf_span(&address));
-	for (int i = 1; add && i < argc; i++) {
-		take_address(argv[i], false, &target);
-		buf_addf(&out, "%s %s", i > 1 ? "," : "", target.p);
-	}
-	buf_adds(&out, add ? "\n" : "");
-	if (out.over)
-		tool_fail(EX_CANTCREAT, "%s: too large", f.text_path);
-	alias_save(&f, buf_span(&out));
-	alias_close(&f);
+	if (how != DEL)
+		add_entry(&out, buf_span(&address), targets, argv + 1);
+	save(&t, &out);
 	buf_fini(&address);
-	buf_fini(&target);
 	buf_fini(&out);
 	return 0;
+}
+
+static int
+alias_add(const char *confdir, int argc, char **argv)
+{
+	return change(confdir, argv, argc - 1, ADD);
+}
+
+static int
+alias_set(const char *confdir, int argc, char **argv)
+{
+	return change(confdir, argv, argc - 1, SET);
+}
+
+static int
+alias_del(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	return change(confdir, argv, 0, DEL);
+}
+
+/* ---- shown ---- */
+
+static void
+show_json(struct span key, struct span value)
+{
+	json_t *o = json_object(), *targets = json_array();
+	struct span target;
+
+	while (span_word(&value, ", \t\r\n", &target))
+		json_array_append_new(targets, json_stringn(target.p, target.n));
+	json_object_set_new(o, "address", json_stringn(key.p, key.n));
+	json_object_set_new(o, "targets", targets);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
 }
 
 static bool
 show(void *ctx, unsigned line, struct span key, struct span value)
 {
-	(void)ctx;
+	const char *between = ctx;
+
 	(void)line;
-	printf("%.*s: %.*s\n", SPAN_FMT(key), SPAN_FMT(value));
+	if (want_json)
+		show_json(key, value);
+	else
+		printf("%.*s%s%.*s\n", SPAN_FMT(key), between, SPAN_FMT(value));
 	return true;
+}
+
+static int
+show_all(const char *confdir, const char *between)
+{
+	struct table_file t;
+
+	alias_open(&t, confdir, false);
+	(void)map_text_each(buf_span(&t.text), MAP_TEXT_PLAIN, show, (char *)(uintptr_t)between);
+	table_close(&t);
+	return 0;
+}
+
+static int
+alias_list(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return show_all(confdir, ": ");
+}
+
+/* The form that import reads. */
+static int
+alias_export(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return show_all(confdir, " ");
+}
+
+static int
+alias_show(const char *confdir, int argc, char **argv)
+{
+	struct table_file t;
+	struct buf address, value;
+	char between[] = ": ";
+
+	(void)argc;
+	buf_init(&address, 1000);
+	buf_init(&value, VALUE_LONGEST);
+	table_address(argv[0], true, &address);
+	alias_open(&t, confdir, false);
+	if (!table_value(buf_span(&t.text), buf_span(&address), &value))
+		tool_fail(EX_NOUSER, "there is no alias %s", address.p);
+	show(between, 0, buf_span(&address), buf_span(&value));
+	table_close(&t);
+	buf_fini(&address);
+	buf_fini(&value);
+	return 0;
+}
+
+/* ---- many at once ---- */
+
+struct import {
+	const char *file;
+	struct map_maker *seen;		/* the addresses of the file */
+	struct buf *out;
+	unsigned n;
+	int errors;
+};
+
+static bool
+take_targets(struct span value, struct buf *out, struct buf *err)
+{
+	struct span word;
+	struct buf target;
+	bool first = true, ok = true;
+
+	buf_init(&target, 1000);
+	for (; ok && span_word(&value, ", \t\r\n", &word); first = false) {
+		ok = table_take_address(word, false, &target, err);
+		buf_addf(out, "%s %s", first ? "" : ",", buf_cstr(&target));
+	}
+	if (ok && first)
+		buf_adds(err, "no target");
+	buf_fini(&target);
+	return ok && !first;
+}
+
+static bool
+take_alias(void *ctx, unsigned line, struct span key, struct span value)
+{
+	struct import *im = ctx;
+	struct buf address, err;
+
+	buf_init(&address, 1000);
+	buf_init(&err, 4096);
+	if (!table_take_address(key, true, &address, &err))
+		goto out;
+	if (map_maker_add(im->seen, buf_span(&address), SPAN("x")) != MAP_ADDED)
+		buf_addf(&err, "%s is there twice", address.p);
+	buf_addspan(im->out, buf_span(&address));
+	(void)take_targets(value, im->out, &err);
+	buf_addc(im->out, '\n');
+	im->n++;
+out:
+	if (err.len > 0) {
+		tool_complain("%s:%u: %s", im->file, line, err.p);
+		im->errors++;
+	}
+	buf_fini(&address);
+	buf_fini(&err);
+	return true;
+}
+
+/* What is in the table and not in the file. */
+struct merge {
+	struct import *im;
+	struct buf *out;
+};
+
+static bool
+keep_other(void *ctx, unsigned line, struct span key, struct span value)
+{
+	struct merge *m = ctx;
+
+	(void)line;
+	if (map_maker_add(m->im->seen, key, SPAN("x")) == MAP_ADDED)
+		buf_addf(m->out, "%.*s %.*s\n", SPAN_FMT(key), SPAN_FMT(value));
+	return true;
+}
+
+static int
+alias_import(const char *confdir, int argc, char **argv)
+{
+	struct buf in, fresh, out;
+	struct import im = { .file = argv[0], .seen = map_maker_new(), .out = &fresh };
+	struct table_file t;
+
+	(void)argc;
+	buf_init(&in, TABLE_TEXT_MAX);
+	buf_init(&fresh, TABLE_TEXT_MAX);
+	buf_init(&out, TABLE_TEXT_MAX);
+	table_read_input(argv[0], &in);
+	(void)map_text_each(buf_span(&in), MAP_TEXT_PLAIN, take_alias, &im);
+	if (im.errors)
+		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", im.errors,
+		    im.errors == 1 ? "" : "s", argv[0]);
+	alias_open(&t, confdir, true);
+	(void)map_text_each(buf_span(&t.text), MAP_TEXT_PLAIN, keep_other, &(struct merge){ &im, &out });
+	buf_addspan(&out, buf_span(&fresh));
+	save(&t, &out);
+	printf("%u alias%s\n", im.n, im.n == 1 ? "" : "es");
+	map_maker_free(im.seen);
+	buf_fini(&in);
+	buf_fini(&fresh);
+	buf_fini(&out);
+	return 0;
 }
 
 int
 command_alias(const char *confdir, int argc, char **argv)
 {
-	struct alias_file f;
+	static const struct subcommand verbs[] = {
+		{ "add", alias_add, 2, TARGETS_MAX }, { "set", alias_set, 2, TARGETS_MAX }, { "del", alias_del, 1, 1 },
+		{ "show", alias_show, 1, 1 }, { "list", alias_list, 0, 0 }, { "import", alias_import, 1, 1 },
+		{ "export", alias_export, 0, 0 },
+	};
 
 	tool_settings(confdir);
-	if (argc == 2 && strcmp(argv[1], "list") == 0) {
-		alias_open(&f, confdir, false);
-		(void)map_text_each(buf_span(&f.text), MAP_TEXT_PLAIN, show, NULL);
-		alias_close(&f);
-		return 0;
-	}
-	if (argc >= 4 && argc < 3 + TARGETS_MAX && strcmp(argv[1], "add") == 0)
-		return change(confdir, argc - 2, argv + 2, true);
-	if (argc == 3 && strcmp(argv[1], "del") == 0)
-		return change(confdir, 1, argv + 2, false);
-	tool_fail(EX_USAGE, "alias: add ADDRESS TARGET..., del ADDRESS, or list");
+	return subcommand_run(verbs, NELEMS(verbs), confdir, argc, argv,
+	    "alias: add|set ADDRESS TARGET..., del|show ADDRESS, list, export, or import FILE (lines of \"address target, ...\")");
 }

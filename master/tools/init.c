@@ -148,7 +148,8 @@ compile_all(const struct init *in)
 	struct buf err;
 
 	buf_init(&err, TEXT_MAX);
-	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err))
+	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err) ||
+	    !compile_plain(tool_path(in->conf, "domains"), &err) || !compile_plain(tool_path(in->conf, "virtual"), &err))
 		tool_fail(EX_CANTCREAT, "%s", err.p);
 	buf_fini(&err);
 }
@@ -166,6 +167,8 @@ command_init(const char *confdir, int argc, char **argv)
 	write_certificate(&in);
 	write_sample(&in, "users", sample_users, 0600);
 	write_sample(&in, "aliases", sample_aliases, 0644);
+	write_sample(&in, "domains", sample_domains, 0644);
+	write_sample(&in, "virtual", sample_virtual, 0644);
 	write_master_cf(&in);
 	write_main_cf(&in);
 	c = tool_settings(in.conf);

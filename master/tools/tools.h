@@ -3,6 +3,9 @@
 #define TOOLS_TOOLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
 
 struct command {
 	const char *name;
@@ -10,6 +13,14 @@ struct command {
 	const char *args, *text;
 	bool without_conf;		/* confdir is NULL */
 };
+
+/* The second word: run() gets what stands behind it, min to max arguments. */
+struct subcommand {
+	const char *name;
+	int (*run)(const char *confdir, int argc, char **argv);
+	int min, max;
+};
+int subcommand_run(const struct subcommand *verbs, size_t n, const char *confdir, int argc, char **argv, const char *usage);
 
 extern bool want_json;			/* --json */
 
@@ -20,6 +31,9 @@ int command_reload(const char *confdir, int argc, char **argv);
 int command_status(const char *confdir, int argc, char **argv);
 int command_check(const char *confdir, int argc, char **argv);
 int command_user(const char *confdir, int argc, char **argv);
+/* Is it in virtual_mailbox_domains, or a table there? */
+bool domain_is_ours(struct span domain);
+int command_domain(const char *confdir, int argc, char **argv);
 int command_alias(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);

@@ -1,7 +1,6 @@
 /* user.c: merpati user: the users of conf/users. Passwords come from the terminal or standard input, never from the command line. */
 #include "user.h"
 
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,8 +118,9 @@ set_password(const char *confdir, struct span address, bool must_exist)
 	user_table_save(&t);
 	user_table_close(&t);
 	buf_fini(&verifier);
-	if (!must_exist && !param_list_has(par.virtual_mailbox_domains, span_skip(address, (size_t)span_rfind(address, '@') + 1)))
-		tool_complain("warning: the domain of %.*s is not in virtual_mailbox_domains: no mail will come", SPAN_FMT(address));
+	if (!must_exist && !domain_is_ours(span_skip(address, (size_t)span_rfind(address, '@') + 1)))
+		tool_complain("warning: the domain of %.*s is not in virtual_mailbox_domains, no mail will come: "
+		    "merpati domain add DOMAIN", SPAN_FMT(address));
 	return 0;
 }
 
@@ -153,80 +153,66 @@ user_del(const char *confdir, struct span address)
 	return 0;
 }
 
-/* One JSON object a line; never a verifier. */
-static void
-show_json(const struct user_record *u)
-{
-	json_t *o = json_object();
-	const struct { const char *key; struct span value; } fields[] = {
-		{ "address", u->address }, { "uid", u->uid }, { "gid", u->gid }, { "home", u->home } };
-
-	for (size_t i = 0; i < NELEMS(fields); i++)
-		if (fields[i].value.n)
-			json_object_set_new(o, fields[i].key, json_stringn(fields[i].value.p, fields[i].value.n));
-	json_object_set_new(o, "login", json_boolean(u->verifier.p[0] != '!'));
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
-}
-
 static int
-user_list(const char *confdir)
-{
-	struct user_table t;
-
-	user_table_open(&t, confdir, false);
-	for (size_t i = 0; i < t.n; i++) {
-		const struct user_record *u = &t.lines[i].rec;
-
-		if (u->address.n && want_json)
-			show_json(u);
-		else if (u->address.n)
-			printf("%.*s%s\n", SPAN_FMT(u->address), u->verifier.p[0] == '!' ? " (login disabled)" : "");
-	}
-	user_table_close(&t);
-	return 0;
-}
-
-static int
-import(const char *confdir, const char *file)
+import(const char *confdir, int argc, char **argv)
 {
 	struct user_table t;
 	int code;
 
+	(void)argc;
 	user_table_open(&t, confdir, true);
-	code = user_import(&t, file);
+	code = user_import(&t, argv[0]);
 	user_table_close(&t);
 	return code;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(const char *confdir, struct span address);
-} verbs[] = {
-	{ "add", user_add },
-	{ "del", user_del },
-	{ "passwd", user_passwd },
-};
+/* A verb for one user. */
+static int
+with_user(const char *confdir, const char *arg, int (*run)(const char *confdir, struct span address))
+{
+	struct buf address, err;
+	int code;
+
+	buf_init(&address, 1000);
+	buf_init(&err, 1000);
+	if (!user_address(span_str(arg), &address, &err))
+		tool_fail(EX_DATAERR, "%s", err.p);
+	code = run(confdir, buf_span(&address));
+	buf_fini(&address);
+	buf_fini(&err);
+	return code;
+}
+
+static int
+verb_add(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	return with_user(confdir, argv[0], user_add);
+}
+
+static int
+verb_del(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	return with_user(confdir, argv[0], user_del);
+}
+
+static int
+verb_passwd(const char *confdir, int argc, char **argv)
+{
+	(void)argc;
+	return with_user(confdir, argv[0], user_passwd);
+}
 
 int
 command_user(const char *confdir, int argc, char **argv)
 {
-	struct buf address, err;
+	static const struct subcommand verbs[] = {
+		{ "add", verb_add, 1, 1 }, { "del", verb_del, 1, 1 }, { "passwd", verb_passwd, 1, 1 }, { "set", user_set, 2, 3 },
+		{ "show", user_show, 1, 1 }, { "list", user_list, 0, 0 }, { "import", import, 1, 1 }, { "export", user_export, 0, 0 },
+	};
 
 	tool_settings(confdir);
-	if (argc == 2 && strcmp(argv[1], "list") == 0)
-		return user_list(confdir);
-	if (argc == 3 && strcmp(argv[1], "import") == 0)
-		return import(confdir, argv[2]);
-	buf_init(&address, 1000);
-	buf_init(&err, 1000);
-	for (size_t i = 0; argc == 3 && i < NELEMS(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) != 0)
-			continue;
-		if (!user_address(span_str(argv[2]), &address, &err))
-			tool_fail(EX_DATAERR, "%s", err.p);
-		return verbs[i].run(confdir, buf_span(&address));
-	}
-	tool_fail(EX_USAGE, "user: add|del|passwd ADDRESS, list, or import FILE (lines of address:password)");
+	return subcommand_run(verbs, NELEMS(verbs), confdir, argc, argv, "user: add|del|passwd|show ADDRESS, "
+	    "set ADDRESS login=yes|no home=DIR, list, export, or import FILE (lines of address:password, or what export wrote)");
 }

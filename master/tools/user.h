@@ -29,10 +29,22 @@ void user_table_close(struct user_table *t);
 struct user_line *user_table_find(struct user_table *t, struct span address);
 /* Adds the user, or gives the present one another verifier. */
 void user_table_set(struct user_table *t, struct span address, struct span verifier);
+/* Gives a present user another record; its spans need not outlive the call. The address stays. */
+void user_table_put(struct user_table *t, struct user_line *l, const struct user_record *rec);
+/* A user who is not there yet; no look-up finds it before the table is read again. */
+void user_table_add(struct user_table *t, const struct user_record *rec);
 void user_table_remove(struct user_table *t, struct user_line *l);
 
 /* Checked and canonical; false and a sentence. */
 bool user_address(struct span in, struct buf *out, struct buf *err) CHECKED;
+
+/* The first line of an export: what follows are lines of the table, verifiers and all. */
+#define USER_EXPORT_HEAD "# merpati users 1"
+
+int user_list(const char *confdir, int argc, char **argv);
+int user_show(const char *confdir, int argc, char **argv);
+int user_export(const char *confdir, int argc, char **argv);
+int user_set(const char *confdir, int argc, char **argv);
 
 /* user import FILE */
 int user_import(struct user_table *t, const char *file);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "common/tool.h"
 #include "mail/password/password.h"
 #include "user.h"
@@ -122,6 +123,51 @@ hash_all(struct import *im)
 		pthread_join(threads[i], NULL);
 }
 
+/* What export wrote: whole lines of the table, nothing to hash. */
+static int
+import_lines(struct user_table *t, const char *file, struct span text)
+{
+	struct map_maker *seen = map_maker_new();
+	struct span line;
+	size_t added = 0, changed = 0;
+	unsigned at = 0;
+	struct buf err;
+	int errors = 0;
+
+	buf_init(&err, 4096);
+	while (span_cut(&text, '\n', &line)) {
+		struct user_record rec;
+		struct user_line *l;
+
+		at++;
+		if (line.n == 0 || line.p[0] == '#')
+			continue;
+		buf_reset(&err);
+		if (!user_parse_line(line, &rec, &err) ||
+		    (map_maker_add(seen, rec.address, SPAN("x")) != MAP_ADDED)) {
+			if (err.len == 0)
+				buf_adds(&err, "is there twice");
+			tool_complain("%s:%u: %s", file, at, err.p);
+			errors++;
+			continue;
+		}
+		l = user_table_find(t, rec.address);
+		added += !l;
+		changed += l != NULL;
+		if (l)
+			user_table_put(t, l, &rec);
+		else
+			user_table_add(t, &rec);
+	}
+	if (errors)
+		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", errors, errors == 1 ? "" : "s", file);
+	user_table_save(t);
+	printf("%zu user%s added, %zu replaced\n", added, added == 1 ? "" : "s", changed);
+	map_maker_free(seen);
+	buf_fini(&err);
+	return 0;
+}
+
 int
 user_import(struct user_table *t, const char *file)
 {
@@ -132,6 +178,13 @@ user_import(struct user_table *t, const char *file)
 	buf_init(&text, IMPORT_MAX);
 	if (!tool_read(strcmp(file, "-") == 0 ? "/dev/stdin" : file, IMPORT_MAX, &text))
 		tool_fail(EX_NOINPUT, "%s: %s", file, strerror(errno));
+	if (span_starts(buf_span(&text), USER_EXPORT_HEAD)) {
+		int code = import_lines(t, file, buf_span(&text));
+
+		explicit_bzero(text.p, text.len);
+		buf_fini(&text);
+		return code;
+	}
 	parse_file(&im, buf_span(&text));
 	if (im.errors)
 		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", im.errors, im.errors == 1 ? "" : "s", file);

@@ -1,6 +1,7 @@
 /* user_table.c: conf/users read, changed and replaced. Root's file; addresses come from the operator. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -130,6 +131,24 @@ user_table_find(struct user_table *t, struct span address)
 }
 
 void
+user_table_put(struct user_table *t, struct user_line *l, const struct user_record *rec)
+{
+	struct buf text, err;
+	char *old = l->text;
+
+	(void)t;
+	buf_init(&text, LINE_LONGEST);
+	buf_init(&err, LINE_LONGEST);
+	user_format_line(&text, rec);
+	l->text = x_spandup(buf_span(&text));
+	if (text.over || !parse_line(l, &err))	/* the address stays the same: the order is still right */
+		tool_fail(EX_DATAERR, "%.*s: %s; nothing was changed", SPAN_FMT(rec->address), err.p);
+	free(old);
+	buf_fini(&text);
+	buf_fini(&err);
+}
+
+void
 user_table_set(struct user_table *t, struct span address, struct span verifier)
 {
 	struct user_line *l = user_table_find(t, address);
@@ -140,16 +159,24 @@ user_table_set(struct user_table *t, struct span address, struct span verifier)
 	buf_init(&err, LINE_LONGEST);
 	rec.verifier = verifier;
 	user_format_line(&text, &rec);
-	if (l) {	/* the address stays the same: the order is still right */
-		char *old = l->text;
-
-		l->text = x_spandup(buf_span(&text));
-		if (text.over || !parse_line(l, &err))
-			tool_fail(EX_SOFTWARE, "%.*s: %s", SPAN_FMT(address), err.p);
-		free(old);
-	} else if (text.over || !parse_line(add_line(t, buf_span(&text)), &err)) {
+	if (l)
+		user_table_put(t, l, &rec);
+	else if (text.over || !parse_line(add_line(t, buf_span(&text)), &err))
 		tool_fail(EX_DATAERR, "%.*s: %s", SPAN_FMT(address), err.p);
-	}
+	buf_fini(&text);
+	buf_fini(&err);
+}
+
+void
+user_table_add(struct user_table *t, const struct user_record *rec)
+{
+	struct buf text, err;
+
+	buf_init(&text, LINE_LONGEST);
+	buf_init(&err, LINE_LONGEST);
+	user_format_line(&text, rec);
+	if (text.over || !parse_line(add_line(t, buf_span(&text)), &err))
+		tool_fail(EX_DATAERR, "%.*s: %s", SPAN_FMT(rec->address), err.p);
 	buf_fini(&text);
 	buf_fini(&err);
 }
@@ -165,7 +192,7 @@ user_table_remove(struct user_table *t, struct user_line *l)
 void
 user_table_save(struct user_table *t)
 {
-	struct buf text, err;
+	struct buf text, err, next;
 
 	buf_init(&text, USERS_MAX);
 	buf_init(&err, 64 * 1024);
@@ -175,11 +202,19 @@ user_table_save(struct user_table *t)
 		buf_adds(&text, t->lines[i].text);
 		buf_addc(&text, '\n');
 	}
-	if (text.over || !replace_file(AT_FDCWD, par.users_file, buf_span(&text), 0600))
+	/* the tables are made from a text of its own first: a mistake leaves everything as it was */
+	buf_init(&next, 4096);
+	buf_addf(&next, "%s.new", par.users_file);
+	if (text.over || !replace_file(AT_FDCWD, next.p, buf_span(&text), 0600))
 		tool_fail(EX_CANTCREAT, "%s: %s", par.users_file, text.over ? "too large" : strerror(errno));
-	if (!compile_users_text(t->confdir, par.users_file, buf_span(&text), &err))
-		tool_fail(EX_CANTCREAT, "%s", err.p);
+	if (!compile_users_text(t->confdir, par.users_file, buf_span(&text), &err)) {
+		unlink(next.p);
+		tool_fail(EX_DATAERR, "nothing was changed: %s", err.p);
+	}
+	if (rename(next.p, par.users_file) < 0)
+		tool_fail(EX_CANTCREAT, "%s: %s", par.users_file, strerror(errno));
 	explicit_bzero(text.p, text.len);
+	buf_fini(&next);
 	buf_fini(&text);
 	buf_fini(&err);
 }

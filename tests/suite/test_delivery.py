@@ -78,4 +78,60 @@ def aliases_by_command():
         i.close()
 
 
+def refused(i, address):
+    with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+        s.ehlo()
+        s.mail('x@y.example')
+        return s.rcpt(address)[0] // 100 == 5
+
+
+@test
+def domains_users_and_aliases_by_command():
+    from concurrent.futures import ThreadPoolExecutor
+    import json
+    with Instance(main='mynetworks = 10.0.0.0/8\n') as i:
+        json_of = lambda *a: [json.loads(l) for l in i.run('--json', *a).stdout.splitlines()]
+        check(refused(i, 'carol@second.test'), 'a domain that is not there')
+        i.run('domain', 'add', 'Second.Test')
+        i.run('user', 'add', 'carol@second.test', input='secret\n')
+        i.run('alias', 'add', 'c@second.test', 'carol@second.test')
+        check(wait(lambda: not refused(i, 'c@second.test'), 3), 'the new domain is not served after 3 s')
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            s.sendmail('x@y.example', ['c@second.test'], 'Subject: new\r\n\r\nx\r\n')
+        check(wait(lambda: glob.glob(i.root + '/mail/second.test/carol/Maildir/new/*')), 'no mail for the new domain')
+        check(json_of('domain', 'list') == [{'domain': DOMAIN, 'from': 'main.cf'}, {'domain': 'second.test', 'from': 'table'}], 'domain list')
+        check(json_of('domain', 'show', 'second.test')[0] == {'domain': 'second.test', 'from': 'table', 'users': 1, 'aliases': 1}, 'domain show')
+        for code, *args in ((65, 'domain', 'add', 'a b'), (65, 'domain', 'add', '../x.y'), (73, 'domain', 'add', DOMAIN),
+                            (73, 'domain', 'add', 'second.test'), (73, 'domain', 'add', 'localhost.' + DOMAIN), (73, 'domain', 'del', 'second.test'),
+                            (78, 'domain', 'del', DOMAIN), (67, 'domain', 'del', 'third.test'), (67, 'domain', 'show', 'third.test'),
+                            (67, 'user', 'show', 'dave@second.test'), (64, 'user', 'set', 'carol@second.test', 'uid=0'),
+                            (65, 'user', 'set', 'carol@second.test', 'home=../../etc'), (67, 'alias', 'set', 'd@second.test', 'carol@second.test')):
+            r = i.run(*args, ok=False)
+            check(r.returncode == code, f'{args}: exit {r.returncode}: {r.stdout}')
+        with ThreadPoolExecutor(8) as pool:     # at once: none is lost
+            list(pool.map(lambda k: i.run('domain', 'add', f'd{k}.test'), range(12)))
+        check(len(json_of('domain', 'list')) == 14, 'a change was lost')
+        i.run('alias', 'set', 'c@second.test', f'bob@{DOMAIN}')
+        check(json_of('alias', 'show', 'c@second.test') == [{'address': 'c@second.test', 'targets': [f'bob@{DOMAIN}']}], 'alias show')
+        exported = i.run('alias', 'export').stdout
+        i.run('alias', 'import', '-', input=exported + f'e@second.test bob@{DOMAIN}\n')
+        check(i.run('alias', 'export').stdout.splitlines() == exported.splitlines() + [f'e@second.test bob@{DOMAIN}'], 'alias import')
+        check(i.run('alias', 'import', '-', input='x@second.test |cat\n', ok=False).returncode == 65, 'import of a program')
+        # users: export and import carry the passwords, not in clear
+        exported = i.run('user', 'export').stdout
+        check('secret' not in exported and len(exported.splitlines()) == 4, exported)
+        i.run('user', 'set', 'carol@second.test', 'login=no', 'home=second.test/karla')
+        check(json_of('user', 'show', 'carol@second.test') == [{'address': 'carol@second.test', 'home': 'second.test/karla', 'login': False}], 'user set')
+        i.run('user', 'set', 'carol@second.test', 'login=yes', 'home=')
+        i.run('user', 'del', 'carol@second.test')
+        check(i.run('user', 'import', '-', input=exported).stdout == '1 user added, 2 replaced\n', 'import of an export')
+        check(i.run('user', 'export').stdout == exported, 'import of an export')
+        before = open(i.conf + '/users').read()
+        for bad in (exported + exported.splitlines()[-1] + '\n', exported + 'x\n', f'a@{DOMAIN}:x\na@{DOMAIN}:y\n'):
+            check(i.run('user', 'import', '-', input=bad, ok=False).returncode == 65 and open(i.conf + '/users').read() == before, 'a bad import')
+        import imaplib
+        with imaplib.IMAP4('127.0.0.1', i.port('imap')) as m:
+            check(m.login('carol@second.test', 'secret')[0] == 'OK', 'login')
+
+
 main()

@@ -156,6 +156,15 @@ compile_system_users(const char *confdir, struct buf *err)
 	return ok;
 }
 
+bool
+compile_plain(const char *text, struct buf *err)
+{
+	char cdb[4096];
+	int n = snprintf(cdb, sizeof(cdb), "%s.cdb", text);
+
+	return n > 0 && (size_t)n < sizeof(cdb) && map_build(text, cdb, MAP_TEXT_PLAIN, 0644, err);
+}
+
 /* ---- aliases ---- */
 
 struct alias_files {

@@ -20,6 +20,8 @@ const char *compile_users_cdb(void);	/* its path; static */
 bool compile_system_users(const char *confdir, struct buf *err);
 
 /* Every alias file that alias_maps names. `stale`: only those whose table is older or missing. */
+/* The text of a look-up table that a command keeps: "key value". Makes TEXT.cdb. */
+bool compile_plain(const char *text, struct buf *err) CHECKED;
 bool compile_aliases(bool stale, struct buf *err);
 
 /* Is path.cdb missing or older than path? */

@@ -85,7 +85,11 @@ sample_instance_main_cf(struct buf *out, const char *domain)
 	    "mydestination = $myhostname, localhost.$mydomain, localhost\n"
 	    "\n"
 	    "# Users of the table conf/users: merpati user add NAME@%s\n"
-	    "virtual_mailbox_domains = %s\n"
+	    "# More domains: merpati domain add DOMAIN\n"
+	    "virtual_mailbox_domains = %s, hash:$config_directory/domains\n"
+	    "\n"
+	    "# Addresses that stand for others: merpati alias add ADDRESS TARGET...\n"
+	    "virtual_alias_maps = hash:$config_directory/virtual\n"
 	    "\n"
 	    "# Only this host is served. To serve others: inet_interfaces = all\n"
 	    "inet_interfaces = loopback-only\n"
@@ -158,7 +162,7 @@ sample_users(struct buf *out)
 	buf_adds(out,
 	    "# The users: address:verifier:uid:gid:home:\n"
 	    "# Change this table by: merpati user add|del|passwd|list|import\n"
-	    "# uid and gid empty: the owner of virtual mail; home empty: DOMAIN/USER below\n"
+	    "# uid and gid stay empty (the owner of virtual mail); home empty: DOMAIN/USER below\n"
 	    "# virtual_mailbox_base; \"!\" in front of the verifier: no login.\n");
 }
 
@@ -175,6 +179,22 @@ sample_aliases(struct buf *out)
 	    "abuse: root\n"
 	    "# Nothing runs as root to deliver mail: name who reads root's, or it waits in the queue.\n"
 	    "#root: you@example.com\n");
+}
+
+void
+sample_domains(struct buf *out)
+{
+	buf_adds(out,
+	    "# Domains of virtual users, beside those of virtual_mailbox_domains in main.cf.\n"
+	    "# Change this table by: merpati domain add|del|show|list\n");
+}
+
+void
+sample_virtual(struct buf *out)
+{
+	buf_adds(out,
+	    "# Addresses that stand for other addresses: ADDRESS target, target\n"
+	    "# Change this table by: merpati alias add|set|del|show|list|import|export\n");
 }
 
 /* ---- main.cf(5) ---- */
@@ -194,7 +214,7 @@ add_mdoc(struct buf *out, const char *s)
 }
 
 static const char *const type_words[] = {
-	[PT_STR] = "text", [PT_LIST] = "list", [PT_MAPS] = "tables", [PT_RULES] = "restrictions", [PT_FILE] = "file", [PT_ENUM] = "word",
+	[PT_STR] = "text", [PT_LIST] = "list", [PT_DOMAINS] = "list", [PT_MAPS] = "tables", [PT_RULES] = "restrictions", [PT_FILE] = "file", [PT_ENUM] = "word",
 	[PT_BOOL] = "yes or no", [PT_INT] = "number", [PT_TIME] = "time", [PT_SIZE] = "size",
 };
 

@@ -9,6 +9,8 @@ void sample_instance_main_cf(struct buf *out, const char *domain);
 void sample_master_cf(struct buf *out, unsigned base_port);
 void sample_users(struct buf *out);
 void sample_aliases(struct buf *out);
+void sample_domains(struct buf *out);
+void sample_virtual(struct buf *out);
 void sample_man(struct buf *out);		/* main.cf(5), mdoc */
 
 #endif
