@@ -54,7 +54,9 @@ static const struct {
 	{ "smtpd_sasl_tls_security_options", NOT_NEEDED },
 	{ "smtpd_sasl_authenticated_header", NOT_THERE },
 	{ "broken_sasl_auth_clients", NOT_NEEDED },
-	{ "smtp_sasl_*", "Merpati does not log in at other servers: a relayhost must let this host in by its address" },
+	{ "smtp_sasl_type", "libsasl2 is the one that is there: remove the line" },
+	{ "smtp_sasl_path", "libsasl2 is the one that is there: remove the line" },
+	{ "smtp_sasl_auth_cache_*", NOT_NEEDED },
 	{ "virtual_transport", "local delivers to virtual_mailbox_domains: remove the line" },
 	{ "mailbox_transport", "local delivers: remove the line" },
 	{ "local_transport", "local delivers: remove the line" },
@@ -78,7 +80,6 @@ static const struct {
 	{ "recipient_canonical_*", "Merpati rewrites no addresses: remove the line if you can do without it" },
 	{ "smtp_generic_maps", "Merpati rewrites no addresses: remove the line if you can do without it" },
 	{ "masquerade_*", "Merpati rewrites no addresses: remove the line if you can do without it" },
-	{ "sender_dependent_*", NOT_THERE },
 	{ "smtp_dns_support_level", NOT_THERE },
 };
 
