@@ -1,275 +1,8 @@
-/* cmd_search.c: SEARCH and UID SEARCH. The program is the client's, the messages are strangers'. */
-#include "message.h"
-#include "search.h"
+/* cmd_search.c: SEARCH and UID SEARCH. */
+#include "searching.h"
 
-#include "base/clock.h"
 #include "esearch.h"
-#include "find.h"
-#include "mail/date.h"
-#include "mail/header.h"
-#include "base/log.h"
 #include "base/banned.h"
-
-#define TEXT_MAX (IMAP_COMMAND_MAX + FIND_FOLDED_MAX)	/* of folded text at a time */
-
-struct searching {
-	struct session *s;
-	struct search_program prog;
-	struct message msg;
-	struct buf text;		/* folded */
-	enum message_depth depth;	/* what may be looked at in this pass */
-	int64_t now;			/* for OLDER and YOUNGER */
-	time_t sent;			/* day of the Date header */
-	bool sent_known, sent_valid;
-};
-
-static bool
-contains(struct buf *b, struct span what)
-{
-	return what.n == 0 || memmem(b->p, b->len, what.p, what.n) != NULL;
-}
-
-static enum search_value
-yes_no(bool v)
-{
-	return v ? SEARCH_YES : SEARCH_NO;
-}
-
-static bool
-has_keyword(struct session *s, const struct mail_message *m, struct span name)
-{
-	int bit;
-
-	if (span_is_nocase(name, "$Forwarded"))
-		return m->flags & MFLAG_FORWARDED;
-	bit = mailfolder_keyword(s->folder, name, false);
-	return bit >= 0 && m->keywords & 1u << bit;
-}
-
-static uint8_t
-stored_flag(unsigned flag)
-{
-	static const uint8_t table[][2] = {
-		{ FLAG_SEEN, MFLAG_SEEN }, { FLAG_ANSWERED, MFLAG_ANSWERED }, { FLAG_FLAGGED, MFLAG_FLAGGED },
-		{ FLAG_DELETED, MFLAG_DELETED }, { FLAG_DRAFT, MFLAG_DRAFT },
-	};
-
-	for (size_t i = 0; i < NELEMS(table); i++)
-		if (table[i][0] == flag)
-			return table[i][1];
-	return 0;
-}
-
-static enum search_value
-compare_day(enum search_op op, int64_t day, uint64_t wanted)
-{
-	switch (op) {
-	case SK_BEFORE:
-	case SK_SENTBEFORE:
-		return yes_no(day < (int64_t)wanted);
-	case SK_ON:
-	case SK_SENTON:
-		return yes_no(day == (int64_t)wanted);
-	default:
-		return yes_no(day >= (int64_t)wanted);
-	}
-}
-
-/* What the index knows. */
-static enum search_value
-ask_index(struct searching *q, struct search_node *node)
-{
-	const struct mail_message *m = session_message(q->s, q->msg.index);
-	bool recent = m->flags & MFLAG_RECENT, seen = m->flags & MFLAG_SEEN;
-
-	switch (node->op) {
-	case SK_ALL:
-		return SEARCH_YES;
-	case SK_SEQ:
-		return yes_no(seqset_has(&node->set, (uint32_t)q->msg.index + 1, &node->cursor));
-	case SK_UID:
-		return yes_no(seqset_has(&node->set, m->uid, &node->cursor));
-	case SK_FLAG:
-		return yes_no(m->flags & stored_flag(node->flag));
-	case SK_UNFLAG:
-		return yes_no(!(m->flags & stored_flag(node->flag)));
-	case SK_KEYWORD:
-		return yes_no(has_keyword(q->s, m, node->name));
-	case SK_UNKEYWORD:
-		return yes_no(!has_keyword(q->s, m, node->name));
-	case SK_NEW:
-		return yes_no(recent && !seen);
-	case SK_OLD:
-		return yes_no(!recent);
-	case SK_RECENT:
-		return yes_no(recent);
-	case SK_LARGER:
-		return yes_no(m->crlf_size > node->number);
-	case SK_SMALLER:
-		return yes_no(m->crlf_size < node->number);
-	case SK_OLDER:
-		return yes_no(mailfolder_date(q->s->folder, q->msg.index) <= q->now - (int64_t)node->number);
-	case SK_YOUNGER:
-		return yes_no(mailfolder_date(q->s->folder, q->msg.index) >= q->now - (int64_t)node->number);
-	default:
-		return compare_day(node->op, mailfolder_date(q->s->folder, q->msg.index) / 86400, node->number);
-	}
-}
-
-static enum search_value
-ask_sent(struct searching *q, const struct search_node *node)
-{
-	struct header h;
-	int zone;
-
-	if (!q->sent_known) {
-		q->sent_known = true;
-		q->sent_valid = header_find(message_head(&q->msg), "Date", &h) && date_parse(h.value, &q->sent, &zone);
-		if (q->sent_valid)
-			q->sent += zone * 60;
-	}
-	/* without a Date, the internal one */
-	return compare_day(node->op, (q->sent_valid ? (int64_t)q->sent : mailfolder_date(q->s->folder, q->msg.index)) / 86400,
-	    node->number);
-}
-
-static enum search_value
-ask_header(struct searching *q, const struct search_node *node)
-{
-	struct header_cursor c;
-	struct header h;
-
-	header_begin(&c, message_head(&q->msg));
-	while (header_next(&c, &h)) {
-		if (!span_eq_nocase(h.name, node->name))
-			continue;
-		if (node->text.n == 0)
-			return SEARCH_YES;
-		buf_reset(&q->text);
-		fold_header(&q->text, h.value);
-		if (contains(&q->text, node->text))
-			return SEARCH_YES;
-	}
-	return SEARCH_NO;
-}
-
-/* Every field of one header, decoded. */
-static bool
-find_in_fields(struct searching *q, struct span header, struct span what)
-{
-	struct header_cursor c;
-	struct header h;
-
-	header_begin(&c, header);
-	while (header_next(&c, &h)) {
-		buf_reset(&q->text);
-		fold_text(&q->text, h.name);
-		buf_adds(&q->text, ": ");
-		fold_header(&q->text, h.value);
-		if (contains(&q->text, what))
-			return true;
-	}
-	return false;
-}
-
-static bool
-find_in_part(struct searching *q, const struct mime_part *p, struct span what)
-{
-	struct span body = span_sub(q->msg.text.text, p->body.at, p->body.at + p->body.len);
-	enum charset cs = CHARSET_UTF8;
-	struct buf name;
-
-	buf_init(&name, 256);
-	if (mime_param(p->params, "charset", &name))
-		cs = charset_by_name(buf_span(&name));
-	buf_fini(&name);
-	return find_in_body(&q->text, body, p->encoding, cs, what);
-}
-
-/* BODY looks into texts and the headers of parts, TEXT into the message's own header too (RFC 9051 6.4.4). */
-static enum search_value
-ask_body(struct searching *q, const struct search_node *node)
-{
-	const struct mime *mime = message_mime(&q->msg);
-
-	if (node->op == SK_TEXT && find_in_fields(q, message_head(&q->msg), node->text))
-		return SEARCH_YES;
-	for (uint32_t i = 0; mime && i < mime->n; i++) {
-		const struct mime_part *p = &mime->parts[i];
-
-		if (i && find_in_fields(q, span_sub(mime->msg, p->header.at, p->header.at + p->header.len), node->text))
-			return SEARCH_YES;
-		if (p->kind == MIME_LEAF && (i == 0 || span_is_nocase(p->type, "text")) && find_in_part(q, p, node->text))
-			return SEARCH_YES;
-	}
-	return SEARCH_NO;
-}
-
-static enum search_value
-ask(void *ctx, struct search_node *node)
-{
-	struct searching *q = ctx;
-
-	if (node->op < SK_SENTBEFORE)
-		return ask_index(q, node);
-	if (q->depth < (node->op >= SK_BODY ? MESSAGE_WHOLE : MESSAGE_HEAD))
-		return SEARCH_OPEN;
-	if (node->op == SK_HEADER)
-		return ask_header(q, node);
-	return node->op >= SK_BODY ? ask_body(q, node) : ask_sent(q, node);
-}
-
-/* Deeper only while it is undecided. */
-static bool
-matches(struct searching *q, size_t index)
-{
-	enum search_value v = SEARCH_OPEN;
-
-	message_choose(&q->msg, index);
-	q->sent_known = false;
-	for (int depth = MESSAGE_CLOSED; depth <= MESSAGE_WHOLE && v == SEARCH_OPEN; depth++) {
-		if (depth == MESSAGE_HEAD && !q->prog.needs_header)
-			continue;
-		if (message_open(&q->msg, (enum message_depth)depth) != STORE_OK)
-			return false;
-		q->depth = (enum message_depth)depth;
-		v = search_eval(&q->prog, ask, q);
-	}
-	return v == SEARCH_YES;
-}
-
-/* Sets are resolved against the folder as it is now. */
-static void
-resolve_sets(struct session *s, struct search_program *prog)
-{
-	size_t count = mailfolder_count(s->folder);
-	uint32_t last = count ? session_message(s, count - 1)->uid : 0;
-
-	for (uint32_t i = 0; i < prog->n; i++) {
-		if (prog->nodes[i].set.saved) {
-			prog->nodes[i].op = SK_UID;
-			session_recall(s, &prog->nodes[i].set);
-		}
-		if (prog->nodes[i].op == SK_SEQ)
-			seqset_resolve(&prog->nodes[i].set, (uint32_t)count);
-		if (prog->nodes[i].op == SK_UID)
-			seqset_resolve(&prog->nodes[i].set, last);
-	}
-}
-
-static bool
-parse_charset(struct parser *p, bool *known)
-{
-	struct span name;
-
-	*known = true;
-	if (!parse_try_word(p, "CHARSET"))
-		return true;
-	if (!parse_space(p) || !parse_astring(p, &name) || !parse_space(p))
-		return false;
-	*known = charset_by_name(name) == CHARSET_UTF8;
-	return true;
-}
 
 static struct reply
 plain_answer(struct searching *q, const struct command *c)
@@ -279,7 +12,7 @@ plain_answer(struct searching *q, const struct command *c)
 
 	stream_puts(&s->io, "* SEARCH");
 	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
-		if (session_message(s, i)->flags & MFLAG_GONE || !matches(q, i))
+		if (session_message(s, i)->flags & MFLAG_GONE || !searching_matches(q, i))
 			continue;
 		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
 	}
@@ -290,48 +23,41 @@ plain_answer(struct searching *q, const struct command *c)
 static struct reply
 extended_answer(struct searching *q, const struct command *c, unsigned what)
 {
-	struct session *s = q->s;
-	size_t count = mailfolder_count(s->folder), n = 0;
-	uint32_t *found = arena_try(&s->arena, (count + 1) * sizeof(*found));
+	uint32_t *found;
+	size_t n;
 
+	found = searching_all(q, (what & ~(unsigned)RETURN_SAVE) == RETURN_MIN, &n);
 	if (!found) {
 		if (what & RETURN_SAVE)
-			esearch_save(s, NULL, 0);
+			esearch_save(q->s, NULL, 0);
 		return reply_no("LIMIT", "Mailbox is too large for this command");
 	}
-	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
-		if (session_message(s, i)->flags & MFLAG_GONE || !matches(q, i))
-			continue;
-		found[n++] = (uint32_t)i;
-		if ((what & ~(unsigned)RETURN_SAVE) == RETURN_MIN)
-			break;
-	}
-	esearch_answer(s, c, what, found, n);
+	esearch_answer(q->s, c, what, found, n);
 	return reply_ok("Search completed");
 }
 
 struct reply
 cmd_search(struct session *s, struct command *c)
 {
-	struct searching q = { .s = s, .now = clock_wall() };
+	const struct charset *cs = charset_utf8();
+	struct parser *p = &c->args;
+	struct searching q;
 	struct reply r;
 	unsigned what;
-	bool known;
 
-	if (!parse_space(&c->args) || !esearch_parse(&c->args, &what) || !parse_charset(&c->args, &known))
+	if (!parse_space(p) || !esearch_parse(p, &what))
 		return reply_bad(c);
-	if (!known) {
+	if (parse_try_word(p, "CHARSET") && (!parse_space(p) || !searching_charset(p, &cs)))
+		return reply_bad(c);
+	if (!cs) {
 		if (what & RETURN_SAVE)
 			esearch_save(s, NULL, 0);	/* RFC 5182 2.1: NO empties it */
-		return reply_no("BADCHARSET (US-ASCII UTF-8)", "Charset is not supported");
+		return searching_bad_charset();
 	}
-	if (!search_parse(&c->args, &q.prog) || !parse_end(&c->args))
-		return reply_bad(c);
-	resolve_sets(s, &q.prog);
-	message_init(&q.msg, s);
-	buf_init(&q.text, TEXT_MAX);
-	r = what ? extended_answer(&q, c, what) : plain_answer(&q, c);
-	buf_fini(&q.text);
-	message_fini(&q.msg);
+	if (!searching_begin(&q, s, p, cs))
+		r = reply_bad(c);
+	else
+		r = what ? extended_answer(&q, c, what) : plain_answer(&q, c);
+	searching_end(&q);
 	return r;
 }

@@ -57,28 +57,34 @@ decode(struct buf *raw, struct span window, enum encoding encoding, struct base6
 }
 
 bool
-find_in_body(struct buf *text, struct span body, struct span encoding_name, enum charset cs, struct span what)
+find_in_body(struct buf *text, struct span body, struct span encoding_name, const struct charset *cs, struct span what)
 {
 	enum encoding encoding = encoding_by_name(encoding_name);
 	struct base64_state state = { 0 };
+	struct charset_state chars;
 	bool found = what.n == 0;
-	struct buf raw;
+	struct buf raw, utf8;
 
+	charset_begin(&chars, cs);
 	buf_init(&raw, FIND_WINDOW + 16);
+	buf_init(&utf8, 3 * FIND_WINDOW + 64);
 	buf_reset(text);
 	while (body.n && !found) {
 		size_t whole;
 
 		decode(&raw, take_window(&body, encoding), encoding, &state);
-		whole = raw.len;
-		if (body.n && (cs == CHARSET_UTF8 || cs == CHARSET_OTHER))
-			whole -= begun_character(buf_span(&raw));
-		fold_charset(text, span_sub(buf_span(&raw), 0, whole), cs);
-		buf_consume(&raw, whole);
+		charset_decode(&chars, buf_span(&raw), &utf8);
+		buf_reset(&raw);
+		whole = utf8.len;
+		if (body.n)
+			whole -= begun_character(buf_span(&utf8));
+		fold_text(text, span_sub(buf_span(&utf8), 0, whole));
+		buf_consume(&utf8, whole);
 		found = memmem(text->p, text->len, what.p, what.n) != NULL;
 		if (text->len >= what.n)
 			buf_consume(text, text->len - (what.n - 1));
 	}
 	buf_fini(&raw);
+	buf_fini(&utf8);
 	return found;
 }

@@ -4,8 +4,8 @@
 
 #include "fold.h"
 
-/* what: folded (fold_text). encoding: of Content-Transfer-Encoding, as it stands there. text: scratch, bounded by the caller. */
-bool find_in_body(struct buf *text, struct span body, struct span encoding, enum charset cs, struct span what);
+/* what: folded (fold_text). encoding: of Content-Transfer-Encoding, as it stands there. cs NULL: bytes are compared. text: scratch, bounded by the caller. */
+bool find_in_body(struct buf *text, struct span body, struct span encoding, const struct charset *cs, struct span what);
 
 #define FIND_WINDOW (256u << 10)		/* of the body as it is stored */
 #define FIND_FOLDED_MAX (4 * FIND_WINDOW)	/* room that `text` needs beside the text that is looked for */

@@ -2,79 +2,9 @@
 #include "fold.h"
 
 #include "mail/header.h"
-#include "utf7.h"
 #include "base/banned.h"
 
 #define WORD_MAX (64u << 10)
-
-/* Windows-1252 between 0x80 and 0x9f; 0: not assigned */
-static const uint16_t windows1252[32] = {
-	0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0,
-	0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178,
-};
-
-static const struct {
-	unsigned char from;
-	uint16_t to;
-} latin9[] = {			/* where ISO-8859-15 differs from Latin-1 */
-	{ 0xa4, 0x20ac }, { 0xa6, 0x0160 }, { 0xa8, 0x0161 }, { 0xb4, 0x017d },
-	{ 0xb8, 0x017e }, { 0xbc, 0x0152 }, { 0xbd, 0x0153 }, { 0xbe, 0x0178 },
-};
-
-static const struct {
-	const char *name;
-	enum charset cs;
-} charsets[] = {
-	{ "utf-8", CHARSET_UTF8 },
-	{ "utf8", CHARSET_UTF8 },
-	{ "us-ascii", CHARSET_UTF8 },
-	{ "ascii", CHARSET_UTF8 },
-	{ "iso-8859-1", CHARSET_LATIN1 },
-	{ "latin1", CHARSET_LATIN1 },
-	{ "iso-8859-15", CHARSET_LATIN9 },
-	{ "windows-1252", CHARSET_WINDOWS1252 },
-	{ "cp1252", CHARSET_WINDOWS1252 },
-};
-
-enum charset
-charset_by_name(struct span name)
-{
-	for (size_t i = 0; i < NELEMS(charsets); i++)
-		if (span_is_nocase(name, charsets[i].name))
-			return charsets[i].cs;
-	return CHARSET_OTHER;
-}
-
-/* Capitals in runs that lie `by` below their small letters, or alternate with them (by 1, even or odd). */
-static const struct {
-	uint32_t from, to, step, by;
-} capitals[] = {
-	{ 'A', 'Z', 1, 32 },
-	{ 0xc0, 0xd6, 1, 32 },
-	{ 0xd8, 0xde, 1, 32 },
-	{ 0x100, 0x12e, 2, 1 },
-	{ 0x132, 0x136, 2, 1 },
-	{ 0x139, 0x147, 2, 1 },
-	{ 0x14a, 0x176, 2, 1 },
-	{ 0x179, 0x17d, 2, 1 },
-	{ 0x391, 0x3a1, 1, 32 },
-	{ 0x3a3, 0x3ab, 1, 32 },
-	{ 0x400, 0x40f, 1, 80 },
-	{ 0x410, 0x42f, 1, 32 },
-	{ 0x460, 0x480, 2, 1 },
-	{ 0x48a, 0x4be, 2, 1 },
-	{ 0x1e00, 0x1e94, 2, 1 },
-	{ 0x1ea0, 0x1efe, 2, 1 },
-};
-
-static uint32_t
-small(uint32_t cp)
-{
-	for (size_t i = 0; i < NELEMS(capitals) && cp >= capitals[i].from; i++)
-		if (cp <= capitals[i].to)
-			return (cp - capitals[i].from) % capitals[i].step == 0 ? cp + capitals[i].by : cp;
-	return cp;
-}
 
 void
 fold_text(struct buf *out, struct span utf8)
@@ -86,32 +16,28 @@ fold_text(struct buf *out, struct span utf8)
 		if ((unsigned char)utf8.p[at] < 0x80)
 			buf_addc(out, ascii_lower(utf8.p[at++]));
 		else if (utf8_next(utf8, &at, &cp))
-			utf8_add(out, small(cp));
+			utf8_add(out, charset_small(cp));
 		else
 			buf_addc(out, utf8.p[at++]);
 	}
 }
 
-static uint32_t
-code_point(unsigned char c, enum charset cs)
-{
-	if (cs == CHARSET_WINDOWS1252 && c >= 0x80 && c < 0xa0)
-		return windows1252[c - 0x80] ? windows1252[c - 0x80] : '?';
-	for (size_t i = 0; cs == CHARSET_LATIN9 && i < NELEMS(latin9); i++)
-		if (latin9[i].from == c)
-			return latin9[i].to;
-	return c;
-}
-
 void
-fold_charset(struct buf *out, struct span text, enum charset cs)
+fold_charset(struct buf *out, struct span text, const struct charset *cs)
 {
-	if (cs == CHARSET_UTF8 || cs == CHARSET_OTHER) {
+	struct charset_state st;
+	struct buf utf8;
+
+	if (!cs || cs == charset_utf8()) {
 		fold_text(out, text);
 		return;
 	}
-	for (size_t i = 0; i < text.n; i++)
-		utf8_add(out, small(code_point((unsigned char)text.p[i], cs)));
+	charset_begin(&st, cs);
+	buf_init(&utf8, text.n * 3 + 16);
+	charset_decode(&st, text, &utf8);
+	charset_end(&st, &utf8);
+	fold_text(out, buf_span(&utf8));
+	buf_fini(&utf8);
 }
 
 static int

@@ -6,14 +6,12 @@
 #ifndef IMAP_FOLD_H
 #define IMAP_FOLD_H
 
-#include "base/buf.h"
+#include "mail/charset/charset.h"
 
-enum charset { CHARSET_UTF8, CHARSET_LATIN1, CHARSET_LATIN9, CHARSET_WINDOWS1252, CHARSET_OTHER };
-enum charset charset_by_name(struct span name);		/* OTHER: its bytes are kept */
-
-/* Lower case of ASCII, Latin, Greek and Cyrillic letters. */
+/* Small letters of every script that has them. */
 void fold_text(struct buf *out, struct span utf8);
-void fold_charset(struct buf *out, struct span text, enum charset cs);	/* to UTF-8, then as fold_text */
+/* To UTF-8, then as fold_text. cs NULL: the bytes are kept. */
+void fold_charset(struct buf *out, struct span text, const struct charset *cs);
 /* A header value: unfolded, encoded words (RFC 2047) decoded. */
 void fold_header(struct buf *out, struct span value);
 

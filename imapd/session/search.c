@@ -58,6 +58,7 @@ struct frame {
 
 struct compiler {
 	struct parser *p;
+	const struct charset *cs;
 	struct search_program *prog;
 	struct frame stack[SEARCH_DEPTH_MAX];
 	uint32_t depth;
@@ -101,22 +102,22 @@ push(struct compiler *c, int kind)
 }
 
 static bool
-read_text(struct parser *p, struct span *text)
+read_text(struct parser *p, const struct charset *cs, struct span *text)
 {
 	struct span s;
 	struct buf out;
 
 	if (!parse_space(p) || !parse_astring(p, &s))
 		return false;
-	buf_init(&out, s.n * 3 + 16);
-	fold_text(&out, s);
+	buf_init(&out, s.n * 9 + 16);	/* to UTF-8, to small letters */
+	fold_charset(&out, s, cs);
 	*text = arena_span(p->arena, buf_span(&out));
 	buf_fini(&out);
 	return text->p || parse_fail(p, "Arguments take too much memory");
 }
 
 static bool
-read_args(struct parser *p, const struct key *k, struct search_node *node)
+read_args(struct parser *p, const struct charset *cs, const struct key *k, struct search_node *node)
 {
 	uint32_t v;
 	time_t day;
@@ -126,9 +127,9 @@ read_args(struct parser *p, const struct key *k, struct search_node *node)
 		return true;
 	case ARG_TEXT:
 		node->name = span_str(k->field);
-		return read_text(p, &node->text);
+		return read_text(p, cs, &node->text);
 	case ARG_FIELD:
-		return parse_space(p) && parse_astring(p, &node->name) && read_text(p, &node->text);
+		return parse_space(p) && parse_astring(p, &node->name) && read_text(p, cs, &node->text);
 	case ARG_DATE:
 		if (!parse_space(p) || !parse_date(p, &day))
 			return false;
@@ -172,7 +173,7 @@ parse_leaf(struct compiler *c)
 			continue;
 		node.op = keys[i].op;
 		node.flag = keys[i].flag;
-		return read_args(p, &keys[i], &node) && emit(c, &node);
+		return read_args(p, c->cs, &keys[i], &node) && emit(c, &node);
 	}
 	return parse_fail(p, "Unknown search key");
 }
@@ -209,9 +210,9 @@ after_key(struct compiler *c, bool *done)
 }
 
 bool
-search_parse(struct parser *p, struct search_program *prog)
+search_parse(struct parser *p, const struct charset *cs, struct search_program *prog)
 {
-	struct compiler c = { .p = p, .prog = prog };
+	struct compiler c = { .p = p, .cs = cs, .prog = prog };
 	bool done = false;
 
 	*prog = (struct search_program){ 0 };

@@ -8,6 +8,7 @@
 #ifndef IMAP_SEARCH_H
 #define IMAP_SEARCH_H
 
+#include "mail/charset/charset.h"
 #include "parse.h"
 
 #define SEARCH_DEPTH_MAX 100
@@ -42,8 +43,8 @@ struct search_program {
 
 enum search_value { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };	/* OPEN: not known yet */
 
-/* charset: of the text (UTF-8 or US-ASCII: the same to us). */
-bool search_parse(struct parser *p, struct search_program *prog) CHECKED;
+/* cs: of the texts; they are kept as UTF-8. */
+bool search_parse(struct parser *p, const struct charset *cs, struct search_program *prog) CHECKED;
 
 /* ask(ctx, node) answers the leaves. */
 enum search_value search_eval(const struct search_program *prog,

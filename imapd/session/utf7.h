@@ -3,14 +3,11 @@
 #define IMAP_UTF7_H
 
 #include "base/buf.h"
+#include "mail/charset/charset.h"
 
 /* Appends UTF-8. false: not valid (bad base64, lone surrogates, encoded ASCII, 8-bit, controls), or out is full. */
 bool utf7_decode(struct buf *out, struct span name) CHECKED;
 /* name: well-formed UTF-8. false: it is not, or out is full. */
 bool utf7_encode(struct buf *out, struct span name) CHECKED;
-
-/* One code point of UTF-8 at *at, which moves on; false: malformed. */
-bool utf8_next(struct span s, size_t *at, uint32_t *cp) CHECKED;
-void utf8_add(struct buf *out, uint32_t cp);
 
 #endif

@@ -66,7 +66,7 @@ parse_arguments(struct parser *p, struct span name)
 	bool ok;
 
 	if (span_is_nocase(name, "SEARCH")) {
-		if (!search_parse(p, &prog))
+		if (!search_parse(p, charset_utf8(), &prog))
 			return false;
 		if (prog.n == 0)
 			abort();

@@ -340,7 +340,7 @@ search_programs(void **state UNUSED)
 	buf_init(&out, 1000);
 	for (size_t i = 0; i < NELEMS(cases); i++) {
 		parse_begin(&p, span_str(cases[i][0]), &arena);
-		if (search_parse(&p, &prog) != (cases[i][1] != NULL))
+		if (search_parse(&p, charset_utf8(), &prog) != (cases[i][1] != NULL))
 			fail_msg("%s: %s", cases[i][0], p.error ? p.error : "accepted");
 		buf_reset(&out);
 		for (uint32_t k = 0; cases[i][1] && k < prog.n; k++)
@@ -362,13 +362,13 @@ search_depth(void **state UNUSED)
 	for (int i = 0; i < 100000; i++)
 		buf_adds(&text, i & 1 ? "NOT " : "OR ");
 	parse_begin(&p, buf_span(&text), &arena);
-	assert_false(search_parse(&p, &prog));
+	assert_false(search_parse(&p, charset_utf8(), &prog));
 	assert_string_equal(p.error, "Search keys are nested too deep");
 	buf_reset(&text);
 	for (int i = 0; i < 100000; i++)
 		buf_addc(&text, '(');
 	parse_begin(&p, buf_span(&text), &arena);
-	assert_false(search_parse(&p, &prog));
+	assert_false(search_parse(&p, charset_utf8(), &prog));
 	buf_fini(&text);
 }
 
@@ -397,7 +397,7 @@ search_values(void **state UNUSED)
 
 	for (size_t i = 0; i < NELEMS(cases); i++) {
 		parse_begin(&p, span_str(cases[i].text), &arena);
-		assert_true(search_parse(&p, &prog));
+		assert_true(search_parse(&p, charset_utf8(), &prog));
 		if (search_eval(&prog, by_number, NULL) != cases[i].v)
 			fail_msg("%s", cases[i].text);
 	}
@@ -461,8 +461,8 @@ windows(void **state UNUSED)
 				b64_encode(&coded, in);
 				in = buf_span(&coded);
 			}
-			assert_true(find_in_body(&text, in, encoding, CHARSET_UTF8, SPAN("\xc3\xa4pfelxx")));
-			assert_false(find_in_body(&text, in, encoding, CHARSET_UTF8, SPAN("birne")));
+			assert_true(find_in_body(&text, in, encoding, charset_utf8(), SPAN("\xc3\xa4pfelxx")));
+			assert_false(find_in_body(&text, in, encoding, charset_utf8(), SPAN("birne")));
 			assert_false(text.over);
 		}
 	buf_fini(&body);
