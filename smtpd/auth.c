@@ -78,7 +78,7 @@ fail(struct session *s, const struct authreply *a)
 	size_t i = a->result < NELEMS(failures) && failures[a->result].code ? a->result : AUTH_UNAVAILABLE;
 	struct reply r = reply_make(failures[i].code, failures[i].dsn, "%s", failures[i].text);
 
-	log_warn(s->id, "unknown[%s]: SASL %s authentication failed: %.*s", s->addr, s->auth_mech,
+	log_warn(s->id, "%s[%s]: SASL %s authentication failed: %.*s", client_name(s), s->addr, s->auth_mech,
 	    SPAN_FMT(a->text));
 	x_free(&s->auth_mech);
 	if (i == AUTH_FAILED)

@@ -22,6 +22,7 @@ enum need {
 	TLS_IF_ASKED = 1 << 3,		/* smtpd_tls_security_level = encrypt */
 	LAST_IN_GROUP = 1 << 4,		/* RFC 2920 3.1: nothing may be sent behind it */
 	JUNK = 1 << 5,			/* moves no mail: smtpd_junk_command_limit */
+	NAME_SOON = 1 << 6,		/* waits a moment for the client's name */
 };
 
 struct smtp_command {
@@ -49,7 +50,7 @@ static const struct smtp_command commands[] = {
 	    "Error: MAIL transaction in progress", "Syntax: STARTTLS" },
 	{ "AUTH",     cmd_auth,     IN(ST_HELLO),                 ARG | LAST_IN_GROUP,
 	    "Error: AUTH is possible after EHLO and outside of a MAIL transaction", "Syntax: AUTH mechanism" },
-	{ "MAIL",     cmd_mail,     IN(ST_START) | IN(ST_HELLO),  ARG | HELO_IF_ASKED | TLS_IF_ASKED,
+	{ "MAIL",     cmd_mail,     IN(ST_START) | IN(ST_HELLO),  ARG | HELO_IF_ASKED | TLS_IF_ASKED | NAME_SOON,
 	    "Error: nested MAIL command", "Syntax: MAIL FROM:<address>" },
 	{ "RCPT",     cmd_rcpt,     TRANSACTION,                  ARG | TLS_IF_ASKED,
 	    "Error: need MAIL command", "Syntax: RCPT TO:<address>" },
@@ -184,7 +185,7 @@ run(struct session *s, const struct smtp_command *c, struct span arg)
 		return r;
 	if (c->needs & JUNK && s->junk++ >= par.smtpd_junk_command_limit)
 		s->errors++;
-	r = c->handler(s, arg);
+	r = c->needs & NAME_SOON && client_mail_waits(s) ? reply_wait() : c->handler(s, arg);
 	if (r.code == REPLY_WAIT) {
 		struct buf line;
 
@@ -211,7 +212,10 @@ command_again(struct session *s)
 	(void)span_cut(&arg, ' ', &verb);
 	c = find_command(verb);
 	r = c->handler(s, arg);
-	free(line);
+	if (r.code == REPLY_WAIT)	/* it has more to wait for */
+		s->again = line;
+	else
+		free(line);
 	session_answer(s, &r);
 }
 
@@ -233,7 +237,7 @@ command_run(struct session *s, struct span line, bool more)
 	s->last_verb = c ? c->verb : "UNKNOWN";
 	/* RFC 2920: nothing behind some commands, and nothing at all before EHLO has been answered. */
 	if (more && par.smtpd_forbid_unauth_pipelining && (!s->esmtp || (c && c->needs & LAST_IN_GROUP))) {
-		log_info(s->id, "improper command pipelining after %s from unknown[%s]", s->last_verb, s->addr);
+		log_info(s->id, "improper command pipelining after %s from %s[%s]", s->last_verb, client_name(s), s->addr);
 		return reply_close(554, "5.5.0", "Error: SMTP protocol synchronization");
 	}
 	if (!c)

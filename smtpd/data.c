@@ -114,7 +114,7 @@ log_client(const struct session *s, const char *id)
 	struct logline l;
 
 	logline_begin(&l, LOG_INFO_, id);
-	logline_fmt(&l, "client", "unknown[%s]", s->addr);
+	logline_fmt(&l, "client", "%s[%s]", client_name(s), s->addr);
 	if (s->login) {
 		logline_str(&l, "sasl_method", span_str(s->mech));
 		logline_str(&l, "sasl_username", span_str(s->login));
@@ -197,7 +197,7 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 {
 	struct msg_MAIL m = {
 		.session = span_str(s->id), .sender = buf_span(&s->sender),
-		.client_addr = span_str(s->addr), .client_name = SPAN("unknown"),
+		.client_addr = span_str(s->addr), .client_name = span_str(client_name(s)),
 		.helo = span_str(s->helo), .protocol = span_str(session_protocol(s)),
 		.login = span_str(s->login), .tls = span_str(s->tls),
 		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = span_str(s->envid),
@@ -447,7 +447,7 @@ data_tick(struct session *s)
 		window_begin(s);
 		return;
 	}
-	log_info(s->id, "timeout after DATA from unknown[%s]: fewer than %u bytes a second", s->addr,
+	log_info(s->id, "timeout after DATA from %s[%s]: fewer than %u bytes a second", client_name(s), s->addr,
 	    par.smtpd_min_data_rate);
 	intake_drop(&s->job);
 	s->phase = PH_WAIT;

@@ -239,7 +239,7 @@ bare_flag(const struct session *s)
 static struct reply
 too_much(const struct session *s, const char *what)
 {
-	log_warn(s->id, "too much %s from %s%s[%s]", what, s->login ? s->login : "", s->login ? " " : "unknown", s->addr);
+	log_warn(s->id, "too much %s from %s%s%s[%s]", what, s->login ? s->login : "", s->login ? " " : "", client_name(s), s->addr);
 	return reply_make(450, "4.7.1", "Error: too much %s from %s", what, s->login ? s->login : s->addr);
 }
 

@@ -18,23 +18,18 @@
 /* ---- what a refusal says ---- */
 
 static const char *const subjects[] = {
-	[OF_CLIENT] = "Client host", [OF_HELO] = "Helo command", [OF_SENDER] = "Sender address",
+	[OF_CLIENT] = "Client host", [OF_REVERSE] = "Unverified Client host", [OF_HELO] = "Helo command", [OF_SENDER] = "Sender address",
 	[OF_RCPT] = "Recipient address", [OF_DATA] = "Data command", [OF_END] = "End-of-data",
 };
-
-const char *
-run_client_name(const struct policy_run *run)
-{
-	(void)run;
-	return "unknown";
-}
 
 struct span
 run_who(const struct policy_run *run, enum subject of, struct buf *room)
 {
 	buf_reset(room);
 	if (of == OF_CLIENT)
-		buf_addf(room, "%s[%s]", run_client_name(run), run->s->addr);
+		buf_addf(room, "%s[%s]", client_name(run->s), run->s->addr);
+	else if (of == OF_REVERSE)
+		buf_adds(room, client_reverse(run->s));
 	else if (of == OF_HELO)
 		buf_adds(room, run->s->helo);
 	else if (of == OF_SENDER)
@@ -124,7 +119,7 @@ static void
 log_warning(const struct policy_run *run)
 {
 	log_info(run->s->id, "NOQUEUE: reject_warning: %s from %s[%s]: %d %s %s; from=<%s> to=<%s> proto=%s helo=<%s>",
-	    run_stage_name(run), run_client_name(run), run->s->addr, run->reply.code, run->reply.dsn, run->reply.text,
+	    run_stage_name(run), client_name(run->s), run->s->addr, run->reply.code, run->reply.dsn, run->reply.text,
 	    buf_cstr(&run->sender), buf_cstr(&run->rcpt), session_protocol(run->s), run->s->helo);
 }
 
@@ -187,7 +182,8 @@ go(struct policy_run *run)
 			run->warn = true;
 			continue;
 		}
-		v = w->judge(run, w);
+		run->wants_name = w->wants_name && !client_named(run->s);
+		v = run->wants_name ? WAIT : w->judge(run, w);
 		if (v == WAIT) {
 			run->waiting = w;
 			return;
@@ -214,6 +210,21 @@ run_resume(struct policy_run *run, enum verdict v)
 	else
 		command_again(s);
 	session_leave(s);
+}
+
+/* The client's name is known: the word that has waited for it is asked. It may have more to wait for. */
+void
+policy_named(struct session *s)
+{
+	struct policy_run *run = s->policy;
+	enum verdict v;
+
+	if (!run->wants_name)
+		return;
+	run->wants_name = false;
+	v = run->waiting->judge(run, run->waiting);
+	if (v != WAIT)
+		run_resume(run, v);
 }
 
 static void
@@ -296,7 +307,7 @@ policy_log_reject(const struct session *s, const char *stage, const struct reply
 		memcpy(to + 5, rcpt.p, rcpt.n);
 		memcpy(to + 5 + rcpt.n, ">", 2);
 	}
-	log_info(s->id, "NOQUEUE: reject: %s from unknown[%s]: %d %s %s; from=<%s>%s proto=%s helo=<%s>", stage, s->addr,
+	log_info(s->id, "NOQUEUE: reject: %s from %s[%s]: %d %s %s; from=<%s>%s proto=%s helo=<%s>", stage, client_name(s), s->addr,
 	    r->code, r->dsn, r->text, buf_cstr(&s->sender), to, session_protocol(s), s->helo);
 }
 

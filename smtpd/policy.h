@@ -15,6 +15,7 @@ void policy_refresh(void);			/* tables replaced meanwhile: once a session */
 /* What the lists need of the network: DNS, and the TCP ports of policy services and resolvers. True: anything. */
 bool policy_needs_network(uint16_t *ports, size_t max);
 void policy_abandon(struct session *s);		/* nobody waits for the answer any more */
+void policy_named(struct session *s);		/* the client's name is known now */
 
 /* code 0: may pass; reply_wait(); or a refusal, which is logged here. */
 struct reply policy_hello(struct session *s);
@@ -23,7 +24,7 @@ struct reply policy_rcpt(struct session *s, struct span rcpt);
 struct reply policy_data(struct session *s);
 struct reply policy_end_of_data(struct session *s);	/* when it waits, data_judged() is called */
 
-/* "NOQUEUE: reject: RCPT from unknown[addr]: 550 5.1.1 ...; from=<> to=<> proto=ESMTP helo=<>" */
+/* "NOQUEUE: reject: RCPT from name[addr]: 550 5.1.1 ...; from=<> to=<> proto=ESMTP helo=<>" */
 void policy_log_reject(const struct session *s, const char *stage, const struct reply *r, struct span rcpt);
 
 /* Does the recipient exist? RESOLVE_*; and the tables that VRFY asks too. */

@@ -110,7 +110,7 @@ log_action(const struct action *a, const char *what)
 	const struct policy_run *run = a->run;
 
 	log_info(run->s->id, "NOQUEUE: %s: %s from %s[%s]: %.*s; from=<%s> to=<%s> proto=%s helo=<%s>", what,
-	    run_stage_name(run), run_client_name(run), run->s->addr, SPAN_FMT(a->text), buf_cstr(&run->sender),
+	    run_stage_name(run), client_name(run->s), run->s->addr, SPAN_FMT(a->text), buf_cstr(&run->sender),
 	    buf_cstr(&run->rcpt), session_protocol(run->s), run->s->helo);
 }
 
@@ -305,12 +305,22 @@ try_mail(struct lookup *l, struct span address)
 /* ---- the words ---- */
 
 static void
+ask_host(struct lookup *l, const char *name, const char *addr)
+{
+	if (!try_domain(l, span_str(name), true))
+		(void)try_address(l, span_str(addr));
+}
+
+static void
 ask_client(struct policy_run *run, struct lookup *l)
 {
-	struct span name = span_str(run_client_name(run));
+	ask_host(l, client_name(run->s), run->s->addr);
+}
 
-	if (!try_domain(l, name, true))
-		(void)try_address(l, span_str(run->s->addr));
+static void
+ask_reverse(struct policy_run *run, struct lookup *l)
+{
+	ask_host(l, client_reverse(run->s), run->s->addr);
 }
 
 static void
@@ -363,6 +373,12 @@ enum verdict
 judge_check_client_access(struct policy_run *run, const struct word *w)
 {
 	return check_access(run, w, OF_CLIENT, ask_client);
+}
+
+enum verdict
+judge_check_reverse_client_hostname_access(struct policy_run *run, const struct word *w)
+{
+	return check_access(run, w, OF_REVERSE, ask_reverse);
 }
 
 enum verdict

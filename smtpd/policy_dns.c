@@ -125,6 +125,39 @@ WORD(reject_unknown_hostname)
 	return judge_reject_unknown_helo_hostname(run, w);
 }
 
+/* ---- the client's name ---- */
+
+static enum verdict
+no_name(struct policy_run *run, enum dns_status st, const char *what)
+{
+	int code = st == DNS_NONE ? (int)par.unknown_client_reject_code : 450;
+
+	run->reply = reply_make(code, code < 500 ? "4.7.1" : "5.7.1", "Client host rejected: cannot find your %s, [%s]", what,
+	    run->s->addr);
+	return REFUSE;
+}
+
+WORD(reject_unknown_client_hostname)
+{
+	enum dns_status st = peername_status(run->s->names);
+
+	(void)w;
+	return st == DNS_OK ? DUNNO : no_name(run, st, "hostname");
+}
+
+WORD(reject_unknown_client)
+{
+	return judge_reject_unknown_client_hostname(run, w);
+}
+
+WORD(reject_unknown_reverse_client_hostname)
+{
+	enum dns_status st = peername_reverse_status(run->s->names);
+
+	(void)w;
+	return st == DNS_OK ? DUNNO : no_name(run, st, "reverse hostname");
+}
+
 /* ---- block lists ---- */
 
 /* "5" or "[2..11;14]" at *s; does it hold the octet? -1: no such syntax. */
@@ -200,6 +233,7 @@ static const struct {
 } listed[] = {
 	{ judge_reject_rbl_client, OF_CLIENT, "Client host" },
 	{ judge_reject_rhsbl_client, OF_CLIENT, "Client host" },
+	{ judge_reject_rhsbl_reverse_client, OF_REVERSE, "Unverified Client host" },
 	{ judge_reject_rhsbl_helo, OF_HELO, "Helo command" },
 	{ judge_reject_rhsbl_sender, OF_SENDER, "Sender address" },
 	{ judge_reject_rhsbl_recipient, OF_RCPT, "Recipient address" },
@@ -324,7 +358,12 @@ WORD(reject_rbl_client)
 
 WORD(reject_rhsbl_client)
 {
-	return ask_name(run, w, span_str(run_client_name(run)));
+	return ask_name(run, w, span_str(client_name(run->s)));
+}
+
+WORD(reject_rhsbl_reverse_client)
+{
+	return ask_name(run, w, span_str(client_reverse(run->s)));
 }
 
 WORD(reject_rhsbl_helo)

@@ -53,6 +53,12 @@ static const struct {
 #undef RESTRICTION
 };
 
+/* Words that speak of the client by name. */
+static const char *const naming[] = {
+	"check_client_access", "check_reverse_client_hostname_access", "check_policy_service", "reject_unknown_client_hostname",
+	"reject_unknown_client", "reject_unknown_reverse_client_hostname", "reject_rhsbl_client", "reject_rhsbl_reverse_client",
+};
+
 static const char *const closing[] = { "reject", "defer", "reject_unauth_destination", "defer_unauth_destination" };
 
 /* A table that several words name is opened once. */
@@ -94,6 +100,8 @@ word_of(const struct restrict_word *r, struct buf *err)
 		w.server = policy_server_open(r->arg, err);
 	for (size_t i = 0; i < NELEMS(closing); i++)
 		w.closes_relay |= strcmp(r->row->name, closing[i]) == 0;
+	for (size_t i = 0; i < NELEMS(naming); i++)
+		w.wants_name |= strcmp(r->row->name, naming[i]) == 0;
 	return w;
 }
 
@@ -269,12 +277,12 @@ add_port(uint16_t port, uint16_t *ports, size_t max)
 	ports[i] = port;
 }
 
-/* Access tables may name words of DNS too: with any table, DNS is there. */
+/* Access tables may name words of DNS too: with any table, DNS is there. And clients have names. */
 bool
 policy_needs_network(uint16_t *ports, size_t max)
 {
 	struct span rest = span_str(par.dns_servers), word;
-	bool dns = table_count > 0, any = policy_server_count() > 0;
+	bool dns = par.smtpd_peername_lookup || table_count > 0, any = policy_server_count() > 0;
 
 	for (size_t i = 0; i < LISTS; i++)
 		dns |= list_asks_dns(lists[i]);

@@ -30,10 +30,10 @@ struct word {
 	struct maps *maps;
 	struct policy_server *server;
 	const struct list *list;		/* a class */
-	bool closes_relay;
+	bool closes_relay, wants_name;		/* wants_name: the client's, which the DNS may still be asked for */
 };
 
-enum subject { OF_CLIENT, OF_HELO, OF_SENDER, OF_RCPT, OF_DATA, OF_END };
+enum subject { OF_CLIENT, OF_REVERSE, OF_HELO, OF_SENDER, OF_RCPT, OF_DATA, OF_END };
 
 struct list {
 	const char *name;
@@ -66,6 +66,7 @@ struct policy_run {
 	bool done, running;
 
 	const struct word *waiting;
+	bool wants_name;			/* it waits for the client's name */
 	struct dns_query *dns;
 	struct policy_ask *ask;
 	struct span what;			/* of the word that waits: what it asks about, in name[] or the session */
@@ -89,7 +90,6 @@ struct maps *policy_sender_logins(void);
 struct list *list_parse(const char *name, enum subject subject, struct span text, bool from_table, struct buf *err);
 void list_free(struct list *l);
 /* policy.c again */
-const char *run_client_name(const struct policy_run *run);	/* "unknown" when there is none */
 struct span run_who(const struct policy_run *run, enum subject of, struct buf *room);	/* what stands in <> */
 enum verdict run_refuse(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 enum verdict run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);

@@ -59,6 +59,7 @@ session_fini(struct session *s)
 {
 	auth_abandon(s);
 	policy_abandon(s);
+	client_end(s);
 	data_abandon(s);
 	timer_stop(&s->timer);
 	buf_fini(&s->sender);
@@ -127,9 +128,10 @@ end_session(struct session *s)
 
 	if (!s->conn)
 		return;
+	client_announce(s);
 	buf_init(&counts, 1024);
 	command_counts(s, &counts);
-	log_info(s->id, "disconnect from unknown[%s]%s", s->addr, buf_cstr(&counts));
+	log_info(s->id, "disconnect from %s[%s]%s", client_name(s), s->addr, buf_cstr(&counts));
 	buf_fini(&counts);
 	limits_leave(s);
 	conn_finish(s->conn);
@@ -192,7 +194,7 @@ say(struct session *s, const struct reply *r)
 
 	write_reply(s, r);
 	if (s->errors >= par.smtpd_hard_error_limit && r->then != THEN_CLOSE) {
-		log_info(s->id, "too many errors after %s from unknown[%s]", s->last_verb, s->addr);
+		log_info(s->id, "too many errors after %s from %s[%s]", s->last_verb, client_name(s), s->addr);
 		last = reply_close(421, "4.7.0", "%s Error: too many errors", par.myhostname);
 		write_reply(s, &last);
 		end_session(s);
@@ -272,6 +274,8 @@ on_time(void *ctx)
 		free(r);
 		if (s->conn)
 			conn_kick(s->conn);
+	} else if (s->mail_waits) {
+		client_given_up(s);
 	} else if (s->phase == PH_DATA) {
 		data_tick(s);
 	}
@@ -296,7 +300,7 @@ skip_line(struct session *s, struct span in)
 	conn_consume(s->conn, n);
 	s->skipped = lf ? 0 : s->skipped + n;
 	if (s->skipped > SMTP_SKIP_MAX) {
-		log_info(s->id, "endless line from unknown[%s]", s->addr);
+		log_info(s->id, "endless line from %s[%s]", client_name(s), s->addr);
 		end_session(s);
 		return false;
 	}
@@ -327,7 +331,8 @@ take_line(struct session *s)
 	if (s->skipped)
 		return in.n > 0 && skip_line(s, in);
 	if (s->phase == PH_COMMAND && command_is_bogus(in)) {
-		log_warn(s->id, "non-SMTP command from unknown[%s]: %.*s", s->addr, (int)(n < 100 ? n : 100), in.p);
+		log_warn(s->id, "non-SMTP command from %s[%s]: %.*s", client_name(s), s->addr, (int)(n < 100 ? n : 100),
+		    in.p);
 		r = reply_close(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
 		reply(s, &r);
 		return false;
@@ -390,7 +395,7 @@ on_secure(void *ctx)
 	session_enter(s);
 	s->secure = true;
 	s->tls = x_spandup(conn_tls_info(s->conn));
-	log_info(s->id, "TLS connection established from unknown[%s]: %s", s->addr, s->tls);
+	log_info(s->id, "TLS connection established from %s[%s]: %s", client_name(s), s->addr, s->tls);
 	if (par.smtpd_tls_wrappermode)
 		greet(s);
 	else
@@ -408,7 +413,7 @@ on_end(void *ctx, enum conn_end why)
 	struct session *s = ctx;
 
 	session_enter(s);
-	log_info(s->id, "%s after %s from unknown[%s]%s%s", said[why], s->last_verb, s->addr,
+	log_info(s->id, "%s after %s from %s[%s]%s%s", said[why], s->last_verb, client_name(s), s->addr,
 	    why == CONN_TLS_FAILED ? ": " : "", why == CONN_TLS_FAILED ? conn_error(s->conn) : "");
 	end_session(s);
 	session_leave(s);
@@ -431,7 +436,8 @@ refuse(struct session *s, int code, const char *dsn, const char *text)
 	struct reply r = code == 554 ? reply_make(code, dsn, "%s", text) :
 	    reply_make(code, dsn, "%s Error: %s from %s", par.myhostname, text, s->addr);
 
-	log_warn(s->id, "%s from unknown[%s]", text, s->addr);
+	client_announce(s);
+	log_warn(s->id, "%s from %s[%s]", text, client_name(s), s->addr);
 	if (!par.smtpd_tls_wrappermode)
 		write_reply(s, &r);
 	end_session(s);
@@ -452,7 +458,7 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	session_enter(s);
 	early = talks_first(fd);
 	s->conn = conn_new(fd, &ops, s, SMTP_INPUT_MAX);
-	log_info(s->id, "connect from unknown[%s]", s->addr);
+	client_begin(s);
 	limit = limits_enter(s);
 	policy_refresh();
 	if (limit) {

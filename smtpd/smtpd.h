@@ -15,6 +15,7 @@
 
 #include "dotscan.h"
 #include "intakelink.h"
+#include "peername.h"
 #include "reply.h"
 
 #define SMTP_LINE_MAX 2048		/* a command; RFC 5321 4.5.3.1.4 asks for 512 and what extensions add */
@@ -52,6 +53,10 @@ struct session {
 	char id[SESSION_ID_LEN + 1];
 	char addr[NETLIST_TEXT_MAX];
 	struct sockaddr_storage peer;
+	struct peername *names;		/* of the address; NULL: none */
+	struct peername_wait wait;
+	uint64_t named_by;		/* MAIL waits for the name no longer than this */
+	bool mail_waits, announced;
 	bool trusted;			/* in mynetworks */
 	bool counted;			/* in the shared counters */
 	bool secure;
@@ -110,6 +115,16 @@ void session_enter(struct session *s);			/* around every callback that is not se
 void session_leave(struct session *s);			/* the session may be freed here */
 void session_reset(struct session *s);			/* forget the transaction */
 const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
+
+/* client.c: who the client is */
+void client_begin(struct session *s);			/* s->peer is set: ask for its name */
+void client_end(struct session *s);
+void client_announce(struct session *s);		/* "connect from": once, when the name is known or nobody waits for it */
+bool client_named(const struct session *s);		/* the DNS has answered, or is not asked */
+const char *client_name(const struct session *s);	/* "unknown": none, none yet, or not proved by its address */
+const char *client_reverse(const struct session *s);	/* what the PTR record says, proved or not; "unknown" */
+bool client_mail_waits(struct session *s);		/* true: MAIL is run again when the name is there, or time is up */
+void client_given_up(struct session *s);
 
 /* commands.c: one command line, without its line end. more: there is input behind it. */
 struct reply command_run(struct session *s, struct span line, bool more);

@@ -152,6 +152,54 @@ smtpd_recipient_restrictions = reject_rbl_client down.test, reject_rbl_client bl
 
 
 @test
+def clients_have_names():
+    zone = {}
+    port, wire = dns_server(zone)
+    zone.update({
+        ('2.0.0.127.in-addr.arpa', 12): [wire('mail.good.test')], ('mail.good.test', 1): [bytes([127, 0, 0, 2])],
+        ('3.0.0.127.in-addr.arpa', 12): [wire('mail.good.test')],
+        ('4.0.0.127.in-addr.arpa', 12): None,
+        ('6.0.0.127.in-addr.arpa', 12): [wire('127.0.0.1')],
+    })
+    asked = []
+    srv = Service(lambda q: asked.append((q['client_address'], q['client_name'], q['reverse_client_name'])) or 'DUNNO')
+
+    def rcpt_from(i, addr, to='alice@example.test'):
+        s = smtplib.SMTP('127.0.0.1', i.port('smtp'), local_hostname='h.test', timeout=20, source_address=(addr, 0))
+        try:
+            s.ehlo()
+            s.mail('x@good.test')
+            code, text = s.rcpt(to)
+            if code == 250 and to.startswith('alice'):
+                check(s.data('Subject: t\r\n\r\nx\r\n')[0] == 250, 'data')
+            return code, text.decode()
+        finally:
+            s.close()
+    main = f'''dns_servers = 127.0.0.1@{port}
+smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
+    check_recipient_access inline:{{bob@example.test=reject_unknown_client_hostname,postmaster@example.test=byname}}
+smtpd_restriction_classes = byname
+byname = check_client_access inline:{{good.test=REJECT}}, check_reverse_client_hostname_access inline:{{good.test=REJECT 5.7.9 says so}}
+'''
+    with Instance(main=main) as i:
+        for addr, name, reverse in [('127.0.0.2', 'mail.good.test', 'mail.good.test'), ('127.0.0.3', 'unknown', 'mail.good.test'),
+                                    ('127.0.0.5', 'unknown', 'unknown'), ('127.0.0.1', 'localhost', 'localhost'),
+                                    ('127.0.0.6', 'unknown', 'unknown')]:
+            said(rcpt_from(i, addr), 250)
+            check(asked[-1] == (addr, name, reverse), asked)
+            check(wait(lambda: f' disconnect from {name}[{addr}]' in i.log()) and f' connect from {name}[{addr}]' in i.log(), i.log())
+            check(f'client={name}[{addr}]' in i.log(), 'the client of the message')
+        texts = ''.join(open(p).read() for p in i.wait_mails('alice', 5))
+        check('from h.test (mail.good.test [127.0.0.2])' in texts and '(unknown [127.0.0.3])' in texts, texts)
+        said(rcpt_from(i, '127.0.0.2', 'bob@example.test'), 250)
+        said(rcpt_from(i, '127.0.0.3', 'bob@example.test'), 450, '4.7.1 Client host rejected: cannot find your hostname, [127.0.0.3]')
+        said(rcpt_from(i, '127.0.0.4', 'bob@example.test'), 450, '4.7.1 Client host rejected: cannot find your hostname')
+        said(rcpt_from(i, '127.0.0.2', 'postmaster@example.test'), 554, '<mail.good.test[127.0.0.2]>: Client host rejected')
+        said(rcpt_from(i, '127.0.0.3', 'postmaster@example.test'), 554, '5.7.9 <mail.good.test>: Unverified Client host')
+        srv.s.close()
+
+
+@test
 def a_policy_service_decides():
     srv = Service(lambda q: 'REJECT 5.7.3 not you' if q['sender'] == 'no@good.test' else
                   'PREPEND X-Seen: ' + q['protocol_state'] if q['protocol_state'] == 'RCPT' else

@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
@@ -176,6 +176,53 @@ dns_txt(const char *name, uint32_t ms, dns_txt_done *done, void *ctx)
 	return q;
 }
 
+/* of 192.0.2.2 and so on; "!" fails, and "..." never comes */
+static const struct { const char *addr, *name, *reverse; } ptrs[] = {
+	{ "192.0.2.2", "a.good.test", "a.good.test" }, { "192.0.2.3", NULL, "forged.test" }, { "192.0.2.4", "!", "!" },
+	{ "192.0.2.5", "!", "late.test" }, { "192.0.2.6", "...", NULL },
+};
+static dns_ptr_done *ptr_done;
+
+static enum dns_status
+ptr_part(const char *told, const char **out)
+{
+	*out = told && *told != '!' ? told : "";
+	return !told ? DNS_NONE : *told == '!' ? DNS_FAIL : DNS_OK;
+}
+
+static void
+ptr_answer(void *ctx)
+{
+	struct dns_query *q = ctx;
+	struct dns_ptr_answer a = { DNS_NONE, DNS_NONE, "", "" };
+
+	for (size_t i = 0; i < NELEMS(ptrs); i++) {
+		if (strcmp(ptrs[i].addr, q->name) != 0)
+			continue;
+		if (ptrs[i].name && strcmp(ptrs[i].name, "...") == 0)
+			return;
+		a.status = ptr_part(ptrs[i].name, &a.name);
+		a.reverse_status = ptr_part(ptrs[i].reverse, &a.reverse);
+	}
+	ptr_done(q->ctx, &a);
+	timer_stop(&q->timer);
+	free(q);
+}
+
+struct dns_query *
+dns_ptr(const struct sockaddr_storage *sa, uint32_t ms, dns_ptr_done *done, void *ctx)
+{
+	char text[NETLIST_TEXT_MAX];
+	struct dns_query *q = dns_ask(netlist_text(sa, text), ctx);
+
+	(void)ms;
+	ptr_done = done;
+	timer_stop(&q->timer);
+	timer_init(&q->timer, ptr_answer, q);
+	timer_set(&q->timer, 2);
+	return q;
+}
+
 void
 dns_cancel(struct dns_query *q)
 {
@@ -253,6 +300,20 @@ run(const char *line)
 	assert_int_equal(answers, r.code > 0 ? 0 : 1);
 }
 
+static const char *client;		/* whose name is asked for; NULL: 192.0.2.1, whose is not */
+
+static void
+begin(void)
+{
+	if (!client)
+		return;
+	s.peer.ss_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, client, &((struct sockaddr_in *)&s.peer)->sin_addr), 1);
+	netlist_text(&s.peer, s.addr);
+	timer_init(&s.timer, NULL, NULL);
+	client_begin(&s);
+}
+
 struct rule {
 	const char *list;		/* smtpd_recipient_restrictions, with the relay closed behind it */
 	const char *helo, *from, *to;
@@ -268,6 +329,7 @@ check(const struct rule *r, const char *got_from)
 	buf_init(&s.sender, 1000);
 	buf_init(&s.rcpts, 10000);
 	buf_init(&s.prepend, 1000);
+	begin();
 	snprintf(line, sizeof(line), "EHLO %s", r->helo ? r->helo : "c.test");
 	run(line);
 	if (strcmp(got_from, "EHLO") == 0)
@@ -299,6 +361,8 @@ static void
 over(void)
 {
 	session_reset(&s);
+	client_end(&s);
+	timer_stop(&s.timer);
 	buf_fini(&s.sender);
 }
 
@@ -392,6 +456,90 @@ words(void **state)
 		check(&rules[i], "RCPT");
 		over();
 	}
+}
+
+#define NO_NAME "450 4.7.1 Client host rejected: cannot find your "
+
+/* Words that ask for the client's name, in the order of ptrs[]; the last two name nobody. */
+static void
+names(void **state)
+{
+	static const struct { const char *list, *client, *want; } rows[] = {
+		{ "reject_unknown_client_hostname", "192.0.2.2", OK },
+		{ "reject_unknown_client", "192.0.2.3", NO_NAME "hostname, [192.0.2.3]" },
+		{ "reject_unknown_client_hostname", "192.0.2.4", NO_NAME "hostname, [192.0.2.4]" },
+		{ "reject_unknown_client_hostname", "192.0.2.9", NO_NAME "hostname, [192.0.2.9]" },
+		{ "reject_unknown_reverse_client_hostname", "192.0.2.2", OK },
+		{ "reject_unknown_reverse_client_hostname", "192.0.2.3", OK },
+		{ "reject_unknown_reverse_client_hostname", "192.0.2.4", NO_NAME "reverse hostname, [192.0.2.4]" },
+		{ "reject_unknown_reverse_client_hostname", "192.0.2.5", OK },
+		{ "reject_unknown_reverse_client_hostname", "192.0.2.9", NO_NAME "reverse hostname" },
+		{ "check_client_access inline:{good.test=REJECT}", "192.0.2.2",
+		    "554 5.7.1 <a.good.test[192.0.2.2]>: Client host rejected: Access denied" },
+		{ "check_client_access inline:{forged.test=OK}, reject", "192.0.2.3", "554 5.7.1 <bob@h.example>" },
+		{ "check_client_access inline:{192.0.2=REJECT}", "192.0.2.2", "554 5.7.1 <a.good.test[192.0.2.2]>: " },
+		{ "check_client_access inline:{unknown=REJECT}", "192.0.2.3", "554 5.7.1 <unknown[192.0.2.3]>: " },
+		{ "check_reverse_client_hostname_access inline:{forged.test=REJECT}", "192.0.2.3",
+		    "554 5.7.1 <forged.test>: Unverified Client host rejected: Access denied" },
+		{ "reject_rhsbl_client dom.test, reject_rhsbl_reverse_client dom.test", "192.0.2.2", OK },
+		{ "check_recipient_access static:reject_unknown_client_hostname", "192.0.2.3", NO_NAME },
+		{ "warn_if_reject reject_unknown_client_hostname", "192.0.2.9", OK },
+	};
+
+	(void)state;
+	par.smtpd_peername_lookup = true;
+	par.unknown_client_reject_code = 450;
+	for (size_t i = 0; i < 2 * NELEMS(rows); i++) {	/* the second round is from the cache */
+		size_t at = i % NELEMS(rows);
+		const struct rule r = { rows[at].list, NULL, NULL, NULL, rows[at].want };
+
+		client = rows[at].client;
+		open_lists(r.list);
+		dns_asked = 0;
+		check(&r, "RCPT");
+		if (i >= NELEMS(rows))
+			assert_true(dns_asked == 0 || strstr(r.list, "rhsbl"));
+		over();
+	}
+	client = "127.0.0.1";
+	open_lists("check_client_access inline:{localhost=REJECT}");
+	check(&(struct rule){ "localhost", NULL, NULL, NULL, "554 5.7.1 <localhost[127.0.0.1]>" }, "RCPT");
+	over();
+	client = NULL;
+	par.smtpd_peername_lookup = false;
+}
+
+/* The answer never comes: MAIL waits a moment, the word that needs it until its client goes. */
+static void
+no_answer(void **state)
+{
+	struct reply r;
+
+	(void)state;
+	par.smtpd_peername_lookup = true;
+	open_lists("reject_unknown_client_hostname");
+	client = "192.0.2.6";
+	s = (struct session){ .state = ST_START, .id = "id" };
+	buf_init(&s.sender, 1000);
+	buf_init(&s.rcpts, 10000);
+	begin();
+	run("EHLO c.test");
+	r = command_run(&s, SPAN("MAIL FROM:<f@a.test>"), false);
+	assert_int_equal(r.code, REPLY_WAIT);
+	assert_true(s.mail_waits && !s.announced);
+	client_given_up(&s);
+	assert_int_equal(answer.code, 250);
+	assert_true(s.announced);
+	r = command_run(&s, SPAN("RCPT TO:<bob@h.example>"), false);
+	assert_int_equal(r.code, REPLY_WAIT);
+	dns_cancelled = 0;
+	policy_abandon(&s);
+	client_end(&s);
+	assert_int_equal(dns_cancelled, 1);
+	x_free(&s.again);
+	over();
+	client = NULL;
+	par.smtpd_peername_lookup = false;
 }
 
 static void
@@ -565,6 +713,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words),
+		cmocka_unit_test(names),
+		cmocka_unit_test(no_answer),
 		cmocka_unit_test(logins),
 		cmocka_unit_test(other_stages),
 		cmocka_unit_test(added_headers),

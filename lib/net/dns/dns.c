@@ -61,6 +61,7 @@ struct dns_query {
 			struct sockaddr_storage sa;
 			uint32_t timeout_ms;
 			struct dns_query *forward;
+			bool unanswered;
 		} ptr;
 	} u;
 };
@@ -345,10 +346,18 @@ same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 
 static void ask_forward(struct dns_query *q);
 
+/* proved: one of the names, or NULL. */
 static void
-ptr_end(struct dns_query *q, enum dns_status st, const char *name)
+ptr_end(struct dns_query *q, enum dns_status st, const char *proved)
 {
-	q->done.ptr(q->ctx, st, name);
+	bool asked = !q->u.ptr.unanswered;
+	struct dns_ptr_answer a = { .status = st, .reverse_status = DNS_FAIL, .name = proved ? proved : "", .reverse = "" };
+
+	if (asked)
+		a.reverse_status = q->u.ptr.names.n ? DNS_OK : DNS_NONE;
+	if (asked && q->u.ptr.names.n)
+		a.reverse = proved ? proved : q->u.ptr.names.name[0];
+	q->done.ptr(q->ctx, &a);
 	timer_stop(&q->timer);
 	free(q);
 }
@@ -374,7 +383,7 @@ static void
 ask_forward(struct dns_query *q)
 {
 	if (q->u.ptr.at >= q->u.ptr.names.n) {
-		ptr_end(q, q->failed ? DNS_FAIL : DNS_NONE, "");
+		ptr_end(q, q->failed ? DNS_FAIL : DNS_NONE, NULL);
 		return;
 	}
 	q->u.ptr.forward = dns_addr(q->u.ptr.names.name[q->u.ptr.at], q->u.ptr.sa.ss_family, q->u.ptr.timeout_ms,
@@ -388,10 +397,12 @@ on_ptr(void *ctx)
 	struct dns_query *q = ctx;
 
 	stop(q);
-	if (q->ready && !q->failed)
+	if (q->ready && !q->failed) {
 		ask_forward(q);
-	else
-		ptr_end(q, DNS_FAIL, "");
+	} else {
+		q->u.ptr.unanswered = true;
+		ptr_end(q, DNS_FAIL, NULL);
+	}
 }
 
 static void

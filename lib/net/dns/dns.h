@@ -32,8 +32,15 @@ void dns_init(const char *servers);
 typedef void dns_mx_done(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_t n);
 /* A and AAAA; port is left 0. family AF_UNSPEC asks both. */
 typedef void dns_addr_done(void *ctx, enum dns_status st, bool secure, const struct sockaddr_storage *sa, size_t n);
-/* first PTR name whose A/AAAA contains the address, else DNS_NONE */
-typedef void dns_ptr_done(void *ctx, enum dns_status st, const char *name);
+/*
+ * name: the first PTR name whose A/AAAA contains the address; reverse: the same, or the first one, which proves
+ * nothing. "" where the status beside it is not DNS_OK.
+ */
+struct dns_ptr_answer {
+	enum dns_status status, reverse_status;
+	const char *name, *reverse;
+};
+typedef void dns_ptr_done(void *ctx, const struct dns_ptr_answer *a);
 
 /* The first TXT record, its strings joined; at most DNS_TEXT_MAX bytes of it. Hostile bytes. */
 #define DNS_TEXT_MAX 255

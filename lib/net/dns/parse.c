@@ -242,6 +242,15 @@ dns_parse_addrs(struct span packet, int family, struct dns_addrs *out)
 
 /* ---- names of an address ---- */
 
+/* "192.0.2.1" is no name: it would be taken for an address in a table. */
+static bool
+ends_in_number(const char *name)
+{
+	const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+
+	return *last && strspn(last, "0123456789") == strlen(last);
+}
+
 static bool
 add_ptr(void *ctx, struct span packet, struct span data)
 {
@@ -249,7 +258,7 @@ add_ptr(void *ctx, struct span packet, struct span data)
 	size_t at = (size_t)(data.p - packet.p);
 
 	if (out->n < DNS_PTR_MAX && data.n > 0 && dns_parse_name(packet, &at, out->name[out->n]) &&
-	    out->name[out->n][0])
+	    out->name[out->n][0] && !ends_in_number(out->name[out->n]))
 		out->n++;
 	return true;
 }

@@ -1,0 +1,96 @@
+/*
+ * client.c: who a session's client is: its name, which the DNS tells while the dialogue goes on. MAIL waits a
+ * moment for it, because Received and the log shall have it; a word of the lists that asks for it waits to the end.
+ */
+#include "smtpd.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy.h"
+#include "service/params.h"
+
+#include "base/banned.h"
+
+#define MAIL_WAITS_MS 2000		/* from the connection */
+
+static void
+on_name(void *ctx)
+{
+	struct session *s = ctx;
+
+	session_enter(s);
+	client_announce(s);
+	if (s->mail_waits) {
+		s->mail_waits = false;
+		timer_clear(&s->timer);
+		command_again(s);
+	} else if (s->policy) {
+		policy_named(s);
+	}
+	session_leave(s);
+}
+
+void
+client_begin(struct session *s)
+{
+	s->named_by = clock_mono_ms() + MAIL_WAITS_MS;
+	s->wait = (struct peername_wait){ .on_name = on_name, .ctx = s };
+	if (par.smtpd_peername_lookup)
+		s->names = peername_ask(&s->peer, &s->wait);
+	if (client_named(s))
+		client_announce(s);
+}
+
+void
+client_end(struct session *s)
+{
+	peername_leave(s->names, &s->wait);
+	s->names = NULL;
+}
+
+void
+client_announce(struct session *s)
+{
+	if (!s->announced)
+		log_info(s->id, "connect from %s[%s]", client_name(s), s->addr);
+	s->announced = true;
+}
+
+bool
+client_named(const struct session *s)
+{
+	return peername_known(s->names);
+}
+
+const char *
+client_name(const struct session *s)
+{
+	return peername_status(s->names) == DNS_OK ? peername_name(s->names) : "unknown";
+}
+
+const char *
+client_reverse(const struct session *s)
+{
+	return peername_reverse(s->names);
+}
+
+bool
+client_mail_waits(struct session *s)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (client_named(s) || now >= s->named_by)
+		return false;
+	s->mail_waits = true;
+	timer_set(&s->timer, s->named_by - now);
+	return true;
+}
+
+/* Long enough: this client has no name for its mail, as far as no word of the lists asks for it. */
+void
+client_given_up(struct session *s)
+{
+	s->mail_waits = false;
+	client_announce(s);
+	command_again(s);
+}
