@@ -38,16 +38,6 @@ teardown(void **state)
 	return 0;
 }
 
-static void
-put_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	assert_true(fd >= 0);
-	assert_true(write_all(fd, text, strlen(text)));
-	close(fd);
-}
-
 /* The only entry of a directory. */
 static void
 only_name(const char *dir, char out[256])

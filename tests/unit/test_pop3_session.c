@@ -16,16 +16,6 @@
 
 static char dir[64];
 
-static void
-put_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	assert_true(fd >= 0);
-	assert_true(write_all(fd, text, strlen(text)));
-	close(fd);
-}
-
 static int
 setup(void **state)
 {
@@ -157,10 +147,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	if (chdir("/") < 0)
-		return -1;
-	remove_tree(dir);
-	return 0;
+	return leave_tree(dir);
 }
 
 int
