@@ -254,6 +254,7 @@ cmd_mail(struct session *s, struct span arg)
 	if (!cut_keyword(&arg, "FROM:"))
 		return reply_make(501, "5.5.4", "Syntax: MAIL FROM:<address>");
 	session_reset(s);
+	policy_refresh();
 	if (!limits_mail(s))
 		return too_much(s, "mail");
 	/* whether UTF-8 is allowed, stands behind the address */

@@ -11,7 +11,7 @@
 
 /* Before the jail. Dies (EX_CONFIG) on an unknown word, and when the lists would make an open relay. */
 void policy_open(void);
-void policy_refresh(void);			/* tables replaced meanwhile: once a session */
+void policy_refresh(void);			/* tables replaced meanwhile: at each connection and MAIL, at most once a second */
 /* What the lists need of the network: DNS, and the TCP ports of policy services and resolvers. True: anything. */
 bool policy_needs_network(uint16_t *ports, size_t max);
 void policy_abandon(struct session *s);		/* nobody waits for the answer any more */

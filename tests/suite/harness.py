@@ -11,6 +11,7 @@ BUILD = os.environ.get('MERPATI_BUILD', TOP + '/build')
 BIN = BUILD + '/bin'
 PORTS = dict(smtp=25, submission=587, submissions=465, pop3=110, pop3s=995, imap=143, imaps=993)
 DOMAIN = 'example.test'
+socket.getfqdn = lambda name='': 'client.test'          # smtplib asks the DNS for a name at every connection
 
 
 class Skip(Exception):

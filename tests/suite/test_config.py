@@ -141,8 +141,18 @@ def users_come_and_go_without_reload():
                 return s.rcpt(a)[0]
         new = 'zoe@' + DOMAIN
         check(rcpt(new) == 550, 'an unknown user is taken')
+        long = smtplib.SMTP('127.0.0.1', i.port('smtp'))        # one session, from before the change
+        long.ehlo()
+
+        def again():
+            long.rset()
+            long.mail('x@y.example')
+            return long.rcpt(new)[0]
+        check(again() == 550, 'an unknown user is taken')
         i.run('user', 'add', new, input='secret-zoe\n')
         check(wait(lambda: rcpt(new) == 250, 3), 'the new user is refused')
+        check(again() == 250, 'the new user is refused in a session that was there before')
+        long.close()
         check(new in i.run('user', 'list').stdout, 'user list')
 
         def login(pw):
