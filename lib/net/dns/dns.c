@@ -145,6 +145,14 @@ on_timer(void *ctx)
 	free(q);
 }
 
+/* `done` is called from the loop, never from here. */
+static void
+all_there(struct dns_query *q)
+{
+	q->ready = true;
+	timer_set(&q->timer, 0);
+}
+
 static void
 on_answer(void *ctx, int rcode, void *packet, int len, int sec, char *why_bogus, int limited)
 {
@@ -160,10 +168,8 @@ on_answer(void *ctx, int rcode, void *packet, int len, int sec, char *why_bogus,
 	else if (rcode != 0 || sec == BOGUS || len <= 0 || !q->parse(q, span_of(packet, (size_t)len), a->family))
 		q->failed = true;
 	q->secure &= sec == SECURE;
-	if (q->waiting)
-		return;
-	q->ready = true;
-	timer_set(&q->timer, 0);
+	if (q->waiting == 0)
+		all_there(q);
 }
 
 static struct dns_query *
@@ -191,18 +197,19 @@ ask(struct dns_query *q, size_t slot, const char *name, int type, int family)
 		return;
 	a->waiting = false;
 	q->failed = true;
-	if (--q->waiting == 0) {
-		q->ready = true;
-		timer_set(&q->timer, 0);
-	}
+	if (--q->waiting == 0)
+		all_there(q);
 }
 
-/* A name that no host can have needs no question. */
-static void
-nothing(struct dns_query *q)
+/* One question of one type. A name that no host can have needs none. */
+static struct dns_query *
+ask_one(struct dns_query *q, const char *name, int type)
 {
-	q->ready = true;
-	timer_set(&q->timer, 0);
+	if (dns_name_ok(span_str(name)))
+		ask(q, 0, name, type, 0);
+	else
+		all_there(q);
+	return q;
 }
 
 void
@@ -241,11 +248,7 @@ dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
 	q->finish = finish_mx;
 	q->parse = parse_mx;
 	q->done.mx = done;
-	if (dns_name_ok(span_str(domain)))
-		ask(q, 0, domain, DNS_TYPE_MX, 0);
-	else
-		nothing(q);
-	return q;
+	return ask_one(q, domain, DNS_TYPE_MX);
 }
 
 /* ---- text ---- */
@@ -273,11 +276,7 @@ dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx)
 	q->finish = finish_txt;
 	q->parse = parse_txt;
 	q->done.txt = done;
-	if (dns_name_ok(span_str(name)))
-		ask(q, 0, name, DNS_TYPE_TXT, 0);
-	else
-		nothing(q);
-	return q;
+	return ask_one(q, name, DNS_TYPE_TXT);
 }
 
 /* ---- addresses ---- */
@@ -308,7 +307,7 @@ dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done,
 	q->parse = parse_addrs;
 	q->done.addr = done;
 	if (!dns_name_ok(span_str(host))) {
-		nothing(q);
+		all_there(q);
 		return q;
 	}
 	q->waiting++;			/* the first answer may come before the second question */
@@ -316,10 +315,8 @@ dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done,
 		ask(q, 0, host, DNS_TYPE_AAAA, AF_INET6);
 	if (family != AF_INET6)
 		ask(q, 1, host, DNS_TYPE_A, AF_INET);
-	if (--q->waiting == 0) {
-		q->ready = true;
-		timer_set(&q->timer, 0);
-	}
+	if (--q->waiting == 0)
+		all_there(q);
 	return q;
 }
 
