@@ -6,8 +6,8 @@
 
 #include "base/fdio.h"
 #include "link.h"
+#include "protect.h"
 #include "route.h"
-#include "session.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -137,7 +137,7 @@ delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *o)
 	if (r->known)
 		return false;
 	if (d->session)
-		session_protection(d->session, with.tls, sizeof(with.tls));
+		protect_words(d->session, with.tls, sizeof(with.tls));
 	r->known = true;
 	d->unknown--;
 	link_outcome(d->job, index, &with, d->unknown == 0);

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "body.h"
+#include "dane.h"
 #include "mail/outcome.h"
 #include "net/dns/dns.h"
 #include "service/message.h"
@@ -23,6 +24,8 @@ struct recipient {
 struct target {
 	char host[DNS_NAME_MAX];
 	struct sockaddr_storage sa;
+	const struct dane *dane;	/* in the delivery's arena; NULL: nobody has asked */
+	bool secure;			/* the way to the host's name is signed, or the operator's word */
 };
 
 struct session;
@@ -43,6 +46,7 @@ struct delivery {
 	struct target *targets;
 	uint32_t ntargets, at;		/* at: the next one to try */
 	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
+	bool hope;			/* some host has failed in a way that may pass: no verdict of another is final */
 	struct dns_query *query;
 	void *route;
 	bool lmtp;			/* RFC 2033: the next hop begins with "lmtp:" */

@@ -11,6 +11,7 @@
 #include "login.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
+#include "protect.h"
 #include "service/params.h"
 #include "base/banned.h"
 
@@ -75,7 +76,7 @@ static const struct extension {
 } extensions[] = {
 	{ "PIPELINING", EXT_PIPELINING }, { "SIZE", EXT_SIZE }, { "8BITMIME", EXT_8BITMIME },
 	{ "STARTTLS", EXT_STARTTLS }, { "SMTPUTF8", EXT_SMTPUTF8 },
-	{ "DSN", EXT_DSN }, { "AUTH", EXT_AUTH },
+	{ "DSN", EXT_DSN }, { "AUTH", EXT_AUTH }, { "REQUIRETLS", EXT_REQUIRETLS },
 };
 
 void
@@ -237,12 +238,10 @@ greeted(struct session *s)
 {
 	struct outcome o;
 
-	if (s->secured || s->policy.level < POLICY_ENCRYPT) {
+	if (protect_enough(s, &o))
 		log_in(s);
-		return;
-	}
-	o = outcome_make(OUTCOME_DEFERRED, "4.7.4", "TLS is required, but was not offered by host %s", s->mta);
-	session_trouble(s, &o);
+	else
+		session_trouble(s, &o);
 }
 
 static void
@@ -283,7 +282,7 @@ on_starttls(struct session *s, uint32_t arg, const struct reply *r)
 {
 	(void)arg;
 	if (r->code == 220)
-		session_tls(s);
+		protect_tls(s);
 	else
 		greeted(s);
 }
@@ -295,7 +294,7 @@ dialog_secure(struct session *s)
 	bool ok;
 
 	buf_init(&why, 300);
-	ok = session_proved(s, &why);
+	ok = protect_proved(s, &why);
 	if (!ok) {
 		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.7.5", "Server certificate of %s not verified: %s", s->mta,
 		    buf_cstr(&why));
@@ -371,6 +370,8 @@ build_mail(struct session *s, uint32_t arg, struct buf *out)
 		buf_adds(out, " BODY=8BITMIME");
 	if (d->flags & MAIL_SMTPUTF8)
 		buf_adds(out, " SMTPUTF8");
+	if (d->flags & MAIL_REQUIRETLS && s->ext & EXT_REQUIRETLS && s->secured)
+		buf_adds(out, " REQUIRETLS");
 	if (s->ext & EXT_DSN)
 		add_mail_dsn(d, out);
 	return true;

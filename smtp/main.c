@@ -42,7 +42,7 @@ smtp_open(void)
 	trust_authorities();
 	policy_open();
 	login_open();
-	dns_init(par.dns_servers);
+	dns_init(par.dns_servers, par.dns_trust_anchor_file);
 }
 
 static void

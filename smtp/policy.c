@@ -1,7 +1,10 @@
 /* policy.c: the policy of a destination. Tables and parameters are the operator's; what is not understood stops delivery. */
 #include "policy.h"
 
+#include <stdio.h>
+
 #include "base/map.h"
+#include "mail/envelope.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -13,6 +16,7 @@ static struct maps *maps;
 static const char *const levels[] = {
 	[POLICY_NONE] = "none", [POLICY_MAY] = "may", [POLICY_ENCRYPT] = "encrypt",
 	[POLICY_FINGERPRINT] = "fingerprint", [POLICY_VERIFY] = "verify", [POLICY_SECURE] = "secure",
+	[POLICY_DANE] = "dane", [POLICY_DANE_ONLY] = "dane-only",
 };
 
 void
@@ -112,13 +116,26 @@ take_value(struct span value, struct policy *out, struct span nexthop, const cha
 static const char *
 default_match(enum policy_level level)
 {
+	if (level >= POLICY_DANE)	/* RFC 7672 3.2.2 */
+		return "hostname, nexthop";
 	if (level == POLICY_FINGERPRINT)
 		return par.smtp_tls_fingerprint_cert_match;
 	return level == POLICY_VERIFY ? par.smtp_tls_verify_cert_match : par.smtp_tls_secure_cert_match;
 }
 
+/*
+ * "TLS-Required: No" is about the rules of the recipient's domain (RFC 8689 5). It changes nothing for a host that
+ * the operator has chosen, where he has set a level for that destination, and where a password may be told.
+ */
+static bool
+may_relax(struct span nexthop, uint32_t flags)
+{
+	return (flags & (MAIL_TLS_OPTIONAL | MAIL_REQUIRETLS)) == MAIL_TLS_OPTIONAL && par.tls_required_enable &&
+	    nexthop.n && nexthop.p[0] != '[' && !par.smtp_sasl_auth_enable;
+}
+
 bool
-policy_find(struct span nexthop, const char *host, struct policy *out, struct buf *err)
+policy_find(struct span nexthop, const char *host, uint32_t flags, struct policy *out, struct buf *err)
 {
 	enum map_answer ans;
 	struct buf value, match;
@@ -135,6 +152,8 @@ policy_find(struct span nexthop, const char *host, struct policy *out, struct bu
 		ok = false;
 	} else if (ans == MAP_FOUND) {
 		ok = take_value(buf_span(&value), out, nexthop, host, &match, err);
+	} else if (out->level > POLICY_MAY && may_relax(nexthop, flags)) {
+		out->level = POLICY_MAY;
 	}
 	if (ok && out->level >= POLICY_FINGERPRINT && match.len == 0)
 		add_matches(&match, span_str(default_match(out->level)), nexthop, host, out->level == POLICY_FINGERPRINT);
@@ -146,4 +165,43 @@ policy_find(struct span nexthop, const char *host, struct policy *out, struct bu
 	buf_fini(&value);
 	buf_fini(&match);
 	return ok;
+}
+
+/* ---- what the DNS has to say ---- */
+
+/* These know the server by themselves: neither DNS nor anybody else is believed. */
+static bool
+stands_alone(enum policy_level level)
+{
+	return level == POLICY_FINGERPRINT || level == POLICY_SECURE;
+}
+
+bool
+policy_wants_dane(const struct policy *p, uint32_t flags)
+{
+	return p->level >= POLICY_DANE || (flags & MAIL_REQUIRETLS && !stands_alone(p->level));
+}
+
+const char *
+policy_settle(struct policy *p, enum dane_state dane, bool secure, const char *host, uint32_t flags)
+{
+	bool required = flags & MAIL_REQUIRETLS;
+
+	if (!policy_wants_dane(p, flags))
+		return NULL;
+	if (dane == DANE_USABLE) {
+		p->level = POLICY_DANE;
+		return NULL;
+	}
+	if (p->level == POLICY_DANE_ONLY)
+		return "no TLSA record of it that could be used";
+	if (!required) {
+		p->level = dane == DANE_UNUSABLE ? POLICY_ENCRYPT : POLICY_MAY;
+		return NULL;
+	}
+	if (!secure)			/* RFC 8689 4.2.1 */
+		return "REQUIRETLS, but the DNS does not prove that it is a mail host of the destination";
+	p->level = POLICY_VERIFY;
+	snprintf(p->match, sizeof(p->match), "%s", host);
+	return NULL;
 }

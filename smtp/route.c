@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/dns/idn.h"
 #include "net/dns/parse.h"
+#include "policy.h"
 #include "service/params.h"
 #include "base/banned.h"
 
@@ -27,6 +28,11 @@ struct route {
 	struct dns_mx *mx;		/* hosts to look up */
 	size_t nmx, at;
 	bool from_mx, any_failed;
+	bool secure;			/* the names in mx are signed */
+	struct dane_ask dane;
+	struct dane *found;		/* of the host that is looked up; NULL: not asked for */
+	uint32_t mark;			/* its first target */
+	bool dane_failed;
 };
 
 /* ---- next hops ---- */
@@ -99,6 +105,8 @@ add_target(struct route *r, const char *host, const struct sockaddr_storage *sa)
 	t = &d->targets[d->ntargets++];
 	snprintf(t->host, sizeof(t->host), "%s", host);
 	t->sa = *sa;
+	t->dane = r->found;
+	t->secure = r->secure;
 	if (sa->ss_family == AF_INET)
 		((struct sockaddr_in *)&t->sa)->sin_port = htons(r->hop.port);
 	else
@@ -129,6 +137,7 @@ route_cancel(struct delivery *d)
 	d->route = NULL;
 	if (!r)
 		return;
+	dane_cancel(&r->dane);
 	free(r->mx);
 	free(r);
 }
@@ -176,16 +185,54 @@ add_addresses(struct route *r, const struct sockaddr_storage *sa, size_t n)
 	}
 }
 
+/* RFC 7672 2.1.2: a host of which it is not known what it must prove is as good as one that cannot be reached. */
+static void
+on_dane(void *ctx)
+{
+	struct route *r = ctx;
+
+	if (r->found->state == DANE_FAILED) {
+		r->d->ntargets = r->mark;
+		r->dane_failed = r->d->hope = true;
+	}
+	r->at++;
+	look_up_hosts(r);
+}
+
+static bool
+wants_dane(const struct route *r)
+{
+	const struct delivery *d = r->d;
+	struct policy p;
+	struct buf err;
+	bool ok;
+
+	buf_init(&err, 400);
+	policy_refresh();
+	ok = policy_find(d->nexthop, r->mx[r->at].host, d->flags, &p, &err);
+	buf_fini(&err);
+	return ok && policy_wants_dane(&p, d->flags);	/* what is wrong with the policy is told when it is used */
+}
+
 static void
 on_addr(void *ctx, enum dns_status st, bool secure, const struct sockaddr_storage *sa, size_t n)
 {
 	struct route *r = ctx;
+	struct delivery *d = r->d;
+	const char *canonical = dns_canonical(d->query);	/* lives until we return */
 
-	(void)secure;
-	r->d->query = NULL;
+	d->query = NULL;
+	r->any_failed |= st == DNS_FAIL;
+	d->hope |= st == DNS_FAIL;
+	r->mark = d->ntargets;
+	r->found = st == DNS_OK && wants_dane(r) ? arena_try(&d->arena, sizeof(*r->found)) : NULL;
 	if (st == DNS_OK)
 		add_addresses(r, sa, n);
-	r->any_failed |= st == DNS_FAIL;
+	if (r->found && r->secure) {
+		r->dane.done = on_dane;
+		dane_find(&r->dane, r->found, r->mx[r->at].host, canonical, secure);
+		return;
+	}
 	r->at++;
 	look_up_hosts(r);
 }
@@ -193,7 +240,10 @@ on_addr(void *ctx, enum dns_status st, bool secure, const struct sockaddr_storag
 static void
 no_addresses(struct route *r)
 {
-	if (r->any_failed)
+	if (r->dane_failed)
+		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.7.5",
+		    "TLSA records of %s cannot be looked up: it is not known what its mail hosts must prove", r->hop.host));
+	else if (r->any_failed)
 		give_up(r, outcome_make(OUTCOME_DEFERRED, "4.4.3",
 		    "Host or domain name not found. Name service error for name=%s: try again", r->hop.host));
 	else if (r->from_mx)
@@ -216,6 +266,7 @@ look_up_hosts(struct route *r)
 			d->query = dns_addr(r->mx[r->at].host, wanted_family(), LOOKUP_MS, on_addr, r);
 			return;
 		}
+		r->found = NULL;
 		if (r->hop.direct)	/* an MX may name hosts only */
 			add_target(r, r->mx[r->at].host, &sa);
 		r->at++;
@@ -274,7 +325,7 @@ on_mx(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_
 {
 	struct route *r = ctx;
 
-	(void)secure;
+	r->secure = secure;
 	r->d->query = NULL;
 	if (st == DNS_NONE) {		/* RFC 5321 5.1: an implicit MX */
 		host_itself(r);
@@ -311,7 +362,7 @@ to_socket(struct route *r, struct span name)
 	struct target *t = &r->d->targets[0];
 	struct sockaddr_un *un = (struct sockaddr_un *)&t->sa;
 
-	*t = (struct target){ .sa.ss_family = AF_UNIX };
+	*t = (struct target){ .sa.ss_family = AF_UNIX, .secure = true };
 	if (name.n == 0 || name.n + 2 > sizeof(un->sun_path) || name.n >= sizeof(t->host)) {
 		give_up(r, outcome_make(OUTCOME_FAILED, "5.4.4", "bad socket name %.*s", SPAN_FMT(name)));
 		return;
@@ -362,6 +413,10 @@ route_start(struct delivery *d)
 		    "host %s: DNS look-ups are switched off", r->hop.host));
 		return;
 	}
+	r->secure = r->hop.direct;	/* the operator's word */
+	r->dane.arena = &d->arena;
+	r->dane.port = r->hop.port;
+	r->dane.ctx = r;
 	if (r->hop.direct)
 		host_itself(r);
 	else

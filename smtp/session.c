@@ -13,8 +13,8 @@
 
 #include "base/log.h"
 #include "dialog.h"
-#include "main.h"
 #include "net/tls.h"
+#include "protect.h"
 #include "route.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -94,7 +94,9 @@ session_trouble(struct session *s, const struct outcome *o)
 	session_close(s);
 	if (!d)
 		return;
-	d->trouble = copy;
+	d->hope |= !reused && copy.kind == OUTCOME_DEFERRED;
+	if (copy.kind == OUTCOME_DEFERRED || !d->hope)
+		d->trouble = copy;
 	for (uint32_t i = 0; i < d->n; i++)
 		d->rcpts[i].accepted = false;
 	if (reused)	/* the server may have been tired of the old connection: that is no failure */
@@ -369,26 +371,6 @@ on_connect(void *ctx)
 	leave(s);
 }
 
-bool
-session_proved(struct session *s, struct buf *why)
-{
-	struct tls_demand d = { .fingerprints = s->policy.level == POLICY_FINGERPRINT, .match = span_str(s->policy.match) };
-	bool ok = s->policy.level < POLICY_FINGERPRINT || conn_tls_proves(s->conn, &d, why);
-
-	snprintf(s->proved, sizeof(s->proved), "%s", s->policy.level >= POLICY_FINGERPRINT && ok ? "verified" :
-	    conn_tls_trusted(s->conn) ? "trusted" : "untrusted");
-	return ok;
-}
-
-void
-session_protection(const struct session *s, char *out, size_t size)
-{
-	struct span info = s->conn && s->secured ? conn_tls_info(s->conn) : SPAN_NONE;
-
-	if (info.n)
-		snprintf(out, size, "%.*s %s", SPAN_FMT(info), s->proved);
-}
-
 static void
 on_secure(void *ctx)
 {
@@ -403,13 +385,6 @@ on_secure(void *ctx)
 static const struct conn_ops ops = {
 	.on_input = on_input, .on_secure = on_secure, .on_drain = on_drain, .on_end = on_end, .on_connect = on_connect,
 };
-
-void
-session_tls(struct session *s)
-{
-	s->tls_started = true;
-	conn_tls_connect(s->conn, smtp_tls(), s->target.host);
-}
 
 static void
 name_target(struct session *s)
@@ -447,6 +422,7 @@ static void
 on_won(void *ctx, int fd, const struct target *t)
 {
 	struct session *s = ctx;
+	struct outcome o;
 
 	if (s->connected || s->dead || !s->d) {
 		close(fd);
@@ -456,8 +432,14 @@ on_won(void *ctx, int fd, const struct target *t)
 	conn_free(s->conn);
 	s->target = *t;
 	name_target(s);
-	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+	if (protect_policy(s, &o)) {	/* it may belong to another host */
+		s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
+		conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+		return;
+	}
+	close(fd);
+	s->conn = NULL;
+	session_trouble(s, &o);
 }
 
 static void
@@ -471,19 +453,11 @@ begin_race(struct session *s)
 	race_begin(s->race, &d->targets[d->at], false);
 }
 
-static void
-refuse_to_open(struct session *s, const char *dsn, const char *text)
-{
-	struct outcome o = outcome_make(OUTCOME_DEFERRED, dsn, "%s", text);
-
-	session_trouble(s, &o);
-}
-
 void
 session_open(struct delivery *d, const struct target *t, bool no_tls)
 {
 	struct session *s = x_new(struct session);
-	struct buf why;
+	struct outcome o;
 	int fd;
 
 	s->d = d;
@@ -499,19 +473,19 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 	s->reply.on_line = dialog_line;
 	s->reply.ctx = s;
 	name_target(s);
-	buf_init(&why, 400);
-	policy_refresh();
-	if (!policy_find(d->nexthop, t->host, &s->policy, &why)) {
-		refuse_to_open(s, "4.7.5", buf_cstr(&why));
-	} else if ((fd = race_connect(t)) < 0) {
-		buf_addf(&why, "connect to %s: %s", s->mta, strerror(errno));
-		refuse_to_open(s, "4.4.1", buf_cstr(&why));
-	} else {
-		s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-		conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
-		begin_race(s);
+	if (!protect_policy(s, &o)) {
+		session_trouble(s, &o);
+		return;
 	}
-	buf_fini(&why);
+	fd = race_connect(t);
+	if (fd < 0) {
+		o = outcome_make(OUTCOME_DEFERRED, "4.4.1", "connect to %s: %s", s->mta, strerror(errno));
+		session_trouble(s, &o);
+		return;
+	}
+	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
+	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+	begin_race(s);
 }
 
 /* ---- once more ---- */
@@ -524,6 +498,7 @@ session_idle(struct session *s)
 		return;
 	}
 	s->idling = true;
+	s->target.dane = NULL;		/* it has gone with its delivery */
 	s->step = 0;
 	s->prev = NULL;
 	s->next = idle;
@@ -539,7 +514,8 @@ session_reuse(struct delivery *d)
 {
 	struct session *s = idle;
 
-	while (s && !(span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender))))
+	while (s && !(span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender)) &&
+	    protect_suits(s, d->flags)))
 		s = s->next;
 	if (!s || s->in_callback)
 		return false;

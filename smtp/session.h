@@ -30,8 +30,7 @@ struct sent {
 };
 
 enum { EXT_PIPELINING = 1 << 0, EXT_SIZE = 1 << 1, EXT_8BITMIME = 1 << 2, EXT_STARTTLS = 1 << 3, EXT_SMTPUTF8 = 1 << 4,
-	EXT_DSN = 1 << 5,
-	EXT_AUTH = 1 << 6 };
+	EXT_DSN = 1 << 5, EXT_AUTH = 1 << 6, EXT_REQUIRETLS = 1 << 7 };
 
 struct session {
 	struct session *next, *prev;	/* idle ones */
@@ -55,7 +54,8 @@ struct session {
 	bool dead;			/* freed when the callback is over */
 	bool in_callback;
 	struct policy policy;
-	char proved[16];		/* verified, trusted, untrusted */
+	char proved[24];		/* verified, trusted, untrusted */
+	bool required, relaxed;		/* opened for REQUIRETLS, for TLS-Required: No (RFC 8689) */
 	char mechs[200];		/* that the server offers */
 	struct sasl *sasl;		/* a login under way */
 	bool logged_in;
@@ -74,9 +74,6 @@ bool session_reuse(struct delivery *d);
 void session_expect(struct session *s, const struct row *row, uint32_t arg);	/* a reply without a command */
 bool session_command(struct session *s, const struct row *row, uint32_t arg);	/* false: build has ended the delivery */
 void session_stream(struct session *s);		/* send the message; then the reply to the dot is expected */
-void session_tls(struct session *s);
-bool session_proved(struct session *s, struct buf *why);	/* TLS is on: does the server prove what the policy wants? */
-void session_protection(const struct session *s, char *out, size_t size);	/* for the log; "" when plain */
 void session_idle(struct session *s);		/* the delivery is over: keep for the next one */
 void session_close(struct session *s);		/* at once */
 /* The server cannot take the delivery now: try the next target; closes. */

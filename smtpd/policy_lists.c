@@ -293,7 +293,7 @@ policy_needs_network(uint16_t *ports, size_t max)
 			add_port(policy_server_port(i), ports, max);
 	if (!dns)
 		return any;
-	dns_init(par.dns_servers);
+	dns_init(par.dns_servers, par.dns_trust_anchor_file);
 	add_port(53, ports, max);
 	while (span_word(&rest, ", \t", &word)) {
 		ssize_t at = span_rfind(word, '@');

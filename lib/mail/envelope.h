@@ -12,6 +12,7 @@ enum mail_flag {
 	MAIL_SUBMISSION = 1 << 6,	/* add missing Date, Message-ID, From (RFC 6409) */
 	MAIL_BARE_LF_REJECT = 1 << 7,	/* smtpd_forbid_bare_newline = reject */
 	MAIL_INTERNAL = 1 << 8,		/* made by us: a report */
+	MAIL_TLS_OPTIONAL = 1 << 9,	/* "TLS-Required: No" (RFC 8689 5): rather without protection than not at all */
 	MAIL_REPEATED = 1 << 30,	/* it may lie in its mailbox already: intake could not see the end of a direct delivery */
 };
 

@@ -17,6 +17,7 @@ struct conn;
 struct tls_server;
 struct tls_client;
 struct tls_demand;
+struct tls_record;
 
 enum conn_end {
 	CONN_EOF,		/* the peer closed; with TLS: after close_notify */
@@ -67,9 +68,15 @@ void conn_tls_accept(struct conn *c, struct tls_server *t);
 void conn_tls_connect(struct conn *c, struct tls_client *t, const char *server_name);
 bool conn_secure(const struct conn *c);
 struct span conn_tls_info(const struct conn *c);	/* "TLSv1.3 TLS_AES_256_GCM_SHA384", empty when plain; lives as long as c */
+/*
+ * Directly after conn_tls_connect, whose name is the TLSA base domain: what the certificate is compared with (RFC 7672).
+ * names: blank separated, further names that DANE-TA certificates may have. The number of records that count.
+ */
+size_t conn_tls_dane(struct conn *c, const char *base, struct span names, const struct tls_record *r, size_t n);
 /* After the handshake. False and the reason in why; nothing has been sent to whom it was. */
 bool conn_tls_proves(const struct conn *c, const struct tls_demand *d, struct buf *why) CHECKED;
 bool conn_tls_trusted(const struct conn *c);	/* an authority has signed the certificate, whatever its name */
+bool conn_tls_anonymous(const struct conn *c);	/* there is no certificate */
 bool conn_tls_exporter(struct conn *c, struct buf *out);	/* RFC 9266 tls-exporter channel binding */
 const char *conn_error(const struct conn *c);	/* sentence on the failure, "" when none */
 int conn_fd(const struct conn *c);

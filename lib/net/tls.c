@@ -396,6 +396,8 @@ tls_client_new(void)
 
 	t->ctx = new_ctx(TLS_client_method(), CLIENT_CIPHERS);
 	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
+	if (SSL_CTX_dane_enable(t->ctx) != 1)
+		die("out of memory (DANE)");
 	return t;
 }
 

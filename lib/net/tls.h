@@ -39,7 +39,16 @@ bool tls_client_trust(struct tls_client *t, const char *ca_file, struct buf *err
 /* What a server must prove. */
 struct tls_demand {
 	bool fingerprints;	/* match: SHA-256 of certificate or public key, in hex; no authority is asked */
+	bool dane;		/* one of the records of conn_tls_dane; match is not looked at */
 	struct span match;	/* blank separated; else names, ".name" for everything below it */
 };
+
+/* A TLSA record (RFC 6698 2.1); data is a stranger's. */
+struct tls_record {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+/* RFC 7672 3.1: DANE-TA(2) or DANE-EE(3), and a digest or object that can be compared. */
+bool tls_record_usable(const struct tls_record *r);
 
 #endif

@@ -87,18 +87,65 @@ has_fingerprint(X509 *x, struct span list)
 	return found;
 }
 
+/* ---- DANE ---- */
+
+bool
+tls_record_usable(const struct tls_record *r)
+{
+	static const size_t lengths[] = { 0, 32, 64 };	/* of the object itself (any), SHA-256, SHA-512 */
+
+	if ((r->usage != 2 && r->usage != 3) || r->selector > 1 || r->matching >= NELEMS(lengths) || r->data.n == 0)
+		return false;
+	return r->matching == 0 || r->data.n == lengths[r->matching];
+}
+
+size_t
+conn_tls_dane(struct conn *c, const char *base, struct span names, const struct tls_record *r, size_t n)
+{
+	size_t taken = 0;
+	struct span one;
+
+	if (!c->ssl || SSL_dane_enable(c->ssl, base) != 1)
+		return 0;
+	SSL_dane_set_flags(c->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);	/* RFC 7672 3.1.1 */
+	while (span_word(&names, " ", &one)) {
+		char name[256];
+
+		snprintf(name, sizeof(name), "%.*s", SPAN_FMT(one));
+		if (one.n < sizeof(name))
+			(void)SSL_add1_host(c->ssl, name);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (tls_record_usable(&r[i]) && SSL_dane_tlsa_add(c->ssl, r[i].usage, r[i].selector, r[i].matching,
+		    (const unsigned char *)r[i].data.p, r[i].data.n) == 1)
+			taken++;
+	ERR_clear_error();
+	return taken;
+}
+
+/* ---- the verdict ---- */
+
+bool
+conn_tls_anonymous(const struct conn *c)
+{
+	return c->ssl && !SSL_get0_peer_certificate(c->ssl);
+}
+
 bool
 conn_tls_proves(const struct conn *c, const struct tls_demand *d, struct buf *why)
 {
 	X509 *x = c->ssl ? SSL_get0_peer_certificate(c->ssl) : NULL;
 	long verdict = c->ssl ? SSL_get_verify_result(c->ssl) : X509_V_ERR_UNSPECIFIED;
 	bool trusted = d->fingerprints || verdict == X509_V_OK;
-	bool ok = x && trusted && (d->fingerprints ? has_fingerprint(x, d->match) : has_name(x, d->match));
+	bool ok = x && trusted && (d->dane ? SSL_get0_dane_authority(c->ssl, NULL, NULL) >= 0 :
+	    d->fingerprints ? has_fingerprint(x, d->match) : has_name(x, d->match));
 
 	if (!x)
 		buf_adds(why, "no certificate");
 	else if (!trusted)
 		buf_adds(why, X509_verify_cert_error_string(verdict));
+	else if (!ok && d->dane)
+		buf_adds(why, "no TLSA record fits it");
 	else if (!ok && d->fingerprints)
 		buf_adds(why, "its fingerprint is not among those that are trusted");
 	else if (!ok)

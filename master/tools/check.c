@@ -136,6 +136,15 @@ check_domain_classes(struct check *c)
 	}
 }
 
+/* Answers that nothing validates demand nothing. */
+static void
+check_dane(struct check *c)
+{
+	if (strncmp(par.smtp_tls_security_level, "dane", 4) == 0 && par.dns_servers[0] && !par.dns_trust_anchor_file[0])
+		check_warning(c, "smtp_tls_security_level", "%s finds no record that counts: with dns_servers nothing is validated "
+		    "without dns_trust_anchor_file, such as /usr/share/dns/root.key", par.smtp_tls_security_level);
+}
+
 static void
 check_users(struct check *c)
 {
@@ -204,6 +213,7 @@ check_all(struct check *c)
 	check_services(c);
 	check_host(c);
 	check_domain_names(c);
+	check_dane(c);
 	check_domain_classes(c);
 	check_users(c);
 	conf_each_file(c->conf, check_stale, c);

@@ -81,6 +81,27 @@ test_names(void **state)
 }
 
 static void
+test_tlsa(void **state)
+{
+	static struct dns_tlsas t;
+	char canonical[DNS_NAME_MAX] = "";
+	struct span whole = vector("tlsa");
+
+	(void)state;
+	assert_true(dns_parse_tlsa(whole, &t));
+	assert_int_equal(t.n, 2);			/* the third is too short to be one */
+	assert_true(t.at[0].usage == 3 && t.at[0].selector == 1 && t.at[0].matching == 1 && t.at[0].data.n == 32);
+	assert_true(t.at[1].usage == 2 && t.at[1].matching == 0 && t.at[1].data.n == 1);
+	for (size_t i = 0; i < whole.n; i++)
+		assert_false(dns_parse_tlsa(span_sub(whole, 0, i), &t));
+	assert_true(dns_parse_canonical(vector("cname"), canonical));
+	assert_string_equal(canonical, "example.com");
+	canonical[0] = '\0';
+	assert_true(dns_parse_canonical(vector("a"), canonical));
+	assert_string_equal(canonical, "");
+}
+
+static void
 test_truncated_packets(void **state)
 {
 	struct dns_mx mx[DNS_ANSWERS_MAX];
@@ -134,6 +155,7 @@ main(void)
 		cmocka_unit_test(test_mx),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_tlsa),
 		cmocka_unit_test(test_truncated_packets),
 		cmocka_unit_test(test_name_ok),
 		cmocka_unit_test(names_in_utf8),

@@ -143,7 +143,7 @@ dns_ask(const char *name, void *ctx)
 	return q;
 }
 
-void dns_init(const char *servers) { (void)servers; }
+void dns_init(const char *servers, const char *anchor) { (void)servers; (void)anchor; }
 
 struct dns_query *
 dns_mx(const char *name, uint32_t ms, dns_mx_done *done, void *ctx)

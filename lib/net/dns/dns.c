@@ -16,7 +16,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "net/dns/parse.h"
+#include "net/dns/dns_private.h"
 #include "base/banned.h"
 
 #define ROOT_KEY "/usr/share/dns/root.key"	/* Debian: dns-root-data */
@@ -25,46 +25,6 @@
 #define SECURE 2
 #define BOGUS 1
 #define SERVERS_MAX 8
-
-struct ask {
-	struct dns_query *q;
-	int family;			/* of an address question */
-	int id;				/* of libunbound */
-	bool waiting;
-};
-
-struct dns_query {
-	struct ask asks[2];
-	unsigned waiting;
-	bool failed, secure;
-	bool ready;			/* all answers are there, `done` is about to be called */
-	struct timer timer;
-	void (*finish)(struct dns_query *q, enum dns_status st);	/* calls done (PTR: on_ptr does) */
-	bool (*parse)(struct dns_query *q, struct span packet, int family);
-	union {
-		dns_mx_done *mx;
-		dns_addr_done *addr;
-		dns_ptr_done *ptr;
-		dns_txt_done *txt;
-	} done;
-	void *ctx;
-	union {
-		struct {
-			struct dns_mx mx[DNS_ANSWERS_MAX];
-			size_t n;
-		} mx;
-		struct dns_addrs addrs;
-		struct dns_text text;
-		struct {
-			struct dns_names names;
-			size_t at;
-			struct sockaddr_storage sa;
-			uint32_t timeout_ms;
-			struct dns_query *forward;
-			bool unanswered;
-		} ptr;
-	} u;
-};
 
 static struct ub_ctx *resolver;
 static bool parse_ptr(struct dns_query *q, struct span packet, int family);
@@ -77,12 +37,8 @@ option(const char *name, const char *value)
 	(void)ub_ctx_set_option(resolver, name, value);		/* an option that this version lacks is no loss */
 }
 
-/*
- * Forwarders are the operator's word: they are believed, and nothing is
- * validated (private zones would be bogus). Without them the tree is walked
- * from the root and DNSSEC is checked.
- */
-static void
+/* True: there are some. Without them the tree is walked from the root. */
+static bool
 add_servers(const char *servers)
 {
 	struct span rest = span_str(servers), word;
@@ -95,19 +51,38 @@ add_servers(const char *servers)
 			die_config("dns_servers: %s is no address or address@port, or one too many", address);
 		free(address);
 	}
-	if (n) {
+	if (n)
 		option("infra-cache-max-rtt:", "1000");
+	return n > 0;
+}
+
+/*
+ * Forwarders are the operator's word: without a trust anchor they are believed,
+ * and nothing is validated (private zones would be bogus).
+ */
+static void
+add_anchor(const char *anchor, bool forward)
+{
+	bool named = anchor[0] != '\0';
+
+	if (!named && forward)
 		return;
-	}
-	if (access(ROOT_KEY, R_OK) == 0 && ub_ctx_add_ta_file(resolver, ROOT_KEY) != 0)
-		log_warn(NULL, "cannot use %s: DNS answers are not validated", ROOT_KEY);
+	if (!named)
+		anchor = ROOT_KEY;
+	if (access(anchor, R_OK) != 0 ? !named : ub_ctx_add_ta_file(resolver, anchor) == 0)
+		return;
+	if (named)
+		die_config("dns_trust_anchor_file: %s cannot be read", anchor);
+	log_warn(NULL, "cannot use %s: DNS answers are not validated", anchor);
 }
 
 void
-dns_init(const char *servers)
+dns_init(const char *servers, const char *anchor)
 {
 	/* libunbound answers these itself, and closes its configuration with the first removal: last, before the jail */
 	static const char *const own_zones[] = { "test.", "invalid.", "127.in-addr.arpa.", "10.in-addr.arpa." };
+
+	bool forward;
 
 	resolver = ub_ctx_create_event(loop_base());
 	if (!resolver)
@@ -117,8 +92,9 @@ dns_init(const char *servers)
 	option("key-cache-size:", "128k");
 	option("neg-cache-size:", "64k");
 	option("do-not-query-localhost:", "no");
-	option("module-config:", *servers ? "iterator" : "validator iterator");
-	add_servers(servers);
+	option("module-config:", *servers && !*anchor ? "iterator" : "validator iterator");
+	forward = add_servers(servers);
+	add_anchor(anchor, forward);
 	for (size_t i = 0; i < NELEMS(own_zones); i++)
 		(void)ub_ctx_zone_remove(resolver, own_zones[i]);
 }
@@ -134,6 +110,13 @@ stop(struct dns_query *q)
 	timer_stop(&q->timer);
 }
 
+static void
+query_free(struct dns_query *q)
+{
+	free(q->packet);
+	free(q);
+}
+
 /* Everything is there, or time is up. */
 static void
 on_timer(void *ctx)
@@ -142,7 +125,7 @@ on_timer(void *ctx)
 
 	stop(q);
 	q->finish(q, q->ready && !q->failed ? DNS_OK : DNS_FAIL);
-	free(q);
+	query_free(q);
 }
 
 /* `done` is called from the loop, never from here. */
@@ -158,22 +141,23 @@ on_answer(void *ctx, int rcode, void *packet, int len, int sec, char *why_bogus,
 {
 	struct ask *a = ctx;
 	struct dns_query *q = a->q;
+	bool ok;
 
-	(void)why_bogus;
 	(void)limited;
+	if (sec == BOGUS && why_bogus)
+		log_info(NULL, "DNSSEC: %s", why_bogus);
 	a->waiting = false;
 	q->waiting--;
-	if (rcode == RCODE_NXDOMAIN && sec != BOGUS)
-		;
-	else if (rcode != 0 || sec == BOGUS || len <= 0 || !q->parse(q, span_of(packet, (size_t)len), a->family))
-		q->failed = true;
-	q->secure &= sec == SECURE;
+	ok = sec != BOGUS && (rcode == RCODE_NXDOMAIN ||
+	    (rcode == 0 && len > 0 && q->parse(q, span_of(packet, (size_t)len), a->family)));
+	q->failed |= !ok;
+	q->secure &= !ok || sec == SECURE;	/* a family that fails does not make the other one insecure (RFC 7672 2.1.2) */
 	if (q->waiting == 0)
 		all_there(q);
 }
 
-static struct dns_query *
-query_new(void *ctx, uint32_t timeout_ms)
+struct dns_query *
+dns_query_new(void *ctx, uint32_t timeout_ms)
 {
 	struct dns_query *q = x_new(struct dns_query);
 
@@ -201,9 +185,8 @@ ask(struct dns_query *q, size_t slot, const char *name, int type, int family)
 		all_there(q);
 }
 
-/* One question of one type. A name that no host can have needs none. */
-static struct dns_query *
-ask_one(struct dns_query *q, const char *name, int type)
+struct dns_query *
+dns_ask_one(struct dns_query *q, const char *name, int type)
 {
 	if (dns_name_ok(span_str(name)))
 		ask(q, 0, name, type, 0);
@@ -220,7 +203,7 @@ dns_cancel(struct dns_query *q)
 	if (q->parse == parse_ptr)
 		dns_cancel(q->u.ptr.forward);
 	stop(q);
-	free(q);
+	query_free(q);
 }
 
 /* ---- MX ---- */
@@ -243,12 +226,12 @@ finish_mx(struct dns_query *q, enum dns_status st)
 struct dns_query *
 dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
 {
-	struct dns_query *q = query_new(ctx, timeout_ms);
+	struct dns_query *q = dns_query_new(ctx, timeout_ms);
 
 	q->finish = finish_mx;
 	q->parse = parse_mx;
 	q->done.mx = done;
-	return ask_one(q, domain, DNS_TYPE_MX);
+	return dns_ask_one(q, domain, DNS_TYPE_MX);
 }
 
 /* ---- text ---- */
@@ -271,12 +254,12 @@ finish_txt(struct dns_query *q, enum dns_status st)
 struct dns_query *
 dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx)
 {
-	struct dns_query *q = query_new(ctx, timeout_ms);
+	struct dns_query *q = dns_query_new(ctx, timeout_ms);
 
 	q->finish = finish_txt;
 	q->parse = parse_txt;
 	q->done.txt = done;
-	return ask_one(q, name, DNS_TYPE_TXT);
+	return dns_ask_one(q, name, DNS_TYPE_TXT);
 }
 
 /* ---- addresses ---- */
@@ -284,7 +267,7 @@ dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx)
 static bool
 parse_addrs(struct dns_query *q, struct span packet, int family)
 {
-	return dns_parse_addrs(packet, family, &q->u.addrs);
+	return dns_parse_addrs(packet, family, &q->u.addrs) && dns_parse_canonical(packet, q->u.addrs.canonical);
 }
 
 /* One family that fails does not spoil the other. */
@@ -301,7 +284,7 @@ finish_addr(struct dns_query *q, enum dns_status st)
 struct dns_query *
 dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done, void *ctx)
 {
-	struct dns_query *q = query_new(ctx, timeout_ms);
+	struct dns_query *q = dns_query_new(ctx, timeout_ms);
 
 	q->finish = finish_addr;
 	q->parse = parse_addrs;
@@ -318,6 +301,12 @@ dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done,
 	if (--q->waiting == 0)
 		all_there(q);
 	return q;
+}
+
+const char *
+dns_canonical(const struct dns_query *q)
+{
+	return q->u.addrs.canonical;
 }
 
 /* ---- the name of an address, proved by its addresses ---- */
@@ -421,7 +410,7 @@ reverse_name(const struct sockaddr_storage *sa, struct buf *out)
 struct dns_query *
 dns_ptr(const struct sockaddr_storage *sa, uint32_t timeout_ms, dns_ptr_done *done, void *ctx)
 {
-	struct dns_query *q = query_new(ctx, timeout_ms);
+	struct dns_query *q = dns_query_new(ctx, timeout_ms);
 	struct buf name;
 
 	q->parse = parse_ptr;

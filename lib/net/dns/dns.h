@@ -25,8 +25,11 @@ struct dns_mx {
 
 struct dns_query;
 
-/* In open(), before the jail. servers: words "address" or "address@port"; empty: full recursion. */
-void dns_init(const char *servers);
+/*
+ * In open(), before the jail. servers: words "address" or "address@port"; empty: full recursion.
+ * anchor: a file of DS or DNSKEY records; empty: the root's key, or with servers no validation at all.
+ */
+void dns_init(const char *servers, const char *anchor);
 
 /* MX sorted by preference, equal ones shuffled. */
 typedef void dns_mx_done(void *ctx, enum dns_status st, bool secure, const struct dns_mx *mx, size_t n);
@@ -45,6 +48,21 @@ typedef void dns_ptr_done(void *ctx, const struct dns_ptr_answer *a);
 /* The first TXT record, its strings joined; at most DNS_TEXT_MAX bytes of it. Hostile bytes. */
 #define DNS_TEXT_MAX 255
 typedef void dns_txt_done(void *ctx, enum dns_status st, struct span text);
+
+/* In dns_addr_done: where CNAME records have led; "": there were none. */
+const char *dns_canonical(const struct dns_query *q);
+
+/* RFC 6698 2.1: data is borrowed until the callback ends; hostile. secure: libunbound has validated the answer. */
+struct dns_tlsa {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+typedef void dns_tlsa_done(void *ctx, enum dns_status st, bool secure, const struct dns_tlsa *t, size_t n);
+struct dns_query *dns_tlsa(const char *host, uint16_t port, uint32_t timeout_ms, dns_tlsa_done *done, void *ctx);
+
+/* Is the name itself, without what it may lead to, in a signed zone? (RFC 7672 2.2.2) */
+typedef void dns_alias_done(void *ctx, enum dns_status st, bool secure);
+struct dns_query *dns_alias(const char *host, uint32_t timeout_ms, dns_alias_done *done, void *ctx);
 
 struct dns_query *dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx);
 struct dns_query *dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx);

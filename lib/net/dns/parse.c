@@ -240,6 +240,44 @@ dns_parse_addrs(struct span packet, int family, struct dns_addrs *out)
 	    dns_parse_answers(packet, DNS_TYPE_AAAA, add_aaaa, out);
 }
 
+static bool
+add_cname(void *ctx, struct span packet, struct span data)
+{
+	char name[DNS_NAME_MAX];
+	size_t at = (size_t)(data.p - packet.p);
+
+	if (data.n > 0 && dns_parse_name(span_sub(packet, 0, at + data.n), &at, name))
+		memcpy(ctx, name, sizeof(name));
+	return true;
+}
+
+bool
+dns_parse_canonical(struct span packet, char out[DNS_NAME_MAX])
+{
+	return dns_parse_answers(packet, DNS_TYPE_CNAME, add_cname, out);
+}
+
+/* ---- TLSA ---- */
+
+static bool
+add_tlsa(void *ctx, struct span packet, struct span data)
+{
+	struct dns_tlsas *out = ctx;
+
+	(void)packet;
+	if (data.n > 3)
+		out->at[out->n++] = (struct dns_tlsa){ .usage = (uint8_t)data.p[0], .selector = (uint8_t)data.p[1],
+			.matching = (uint8_t)data.p[2], .data = span_skip(data, 3) };
+	return true;
+}
+
+bool
+dns_parse_tlsa(struct span packet, struct dns_tlsas *out)
+{
+	out->n = 0;
+	return dns_parse_answers(packet, DNS_TYPE_TLSA, add_tlsa, out);
+}
+
 /* ---- names of an address ---- */
 
 /* "192.0.2.1" is no name: it would be taken for an address in a table. */

@@ -8,7 +8,8 @@
 
 #include "net/dns/dns.h"
 
-enum { DNS_TYPE_A = 1, DNS_TYPE_CNAME = 5, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_TXT = 16, DNS_TYPE_AAAA = 28 };
+enum { DNS_TYPE_A = 1, DNS_TYPE_CNAME = 5, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_TXT = 16, DNS_TYPE_AAAA = 28,
+	DNS_TYPE_TLSA = 52 };
 
 /* One record of the answer section; data is its RDATA. false stops the walk. */
 typedef bool dns_record(void *ctx, struct span packet, struct span data);
@@ -22,7 +23,10 @@ bool dns_parse_name(struct span packet, size_t *at, char out[DNS_NAME_MAX]) CHEC
 struct dns_addrs {
 	struct sockaddr_storage sa[DNS_ANSWERS_MAX];
 	size_t n;
+	char canonical[DNS_NAME_MAX];
 };
+/* Where the last CNAME of the answer leads; out stays when there is none. */
+bool dns_parse_canonical(struct span packet, char out[DNS_NAME_MAX]) CHECKED;
 bool dns_parse_addrs(struct span packet, int family, struct dns_addrs *out) CHECKED;	/* appends */
 
 struct dns_text {
@@ -31,6 +35,12 @@ struct dns_text {
 	bool found;
 };
 bool dns_parse_txt(struct span packet, struct dns_text *out) CHECKED;
+
+struct dns_tlsas {
+	struct dns_tlsa at[DNS_ANSWERS_MAX];	/* data points into the packet */
+	size_t n;
+};
+bool dns_parse_tlsa(struct span packet, struct dns_tlsas *out) CHECKED;	/* records too short to be any are left out */
 
 #define DNS_PTR_MAX 3		/* names of one address that are looked at */
 struct dns_names {
