@@ -88,6 +88,16 @@ param_mail_smtputf8(struct param_value *v)
 	return true;
 }
 
+/* RFC 8689 */
+static bool
+param_mail_requiretls(struct param_value *v)
+{
+	if (v->value.n > 0)
+		return bad_param(v, "REQUIRETLS");
+	v->s->flags |= MAIL_REQUIRETLS;
+	return true;
+}
+
 /* ---- RFC 3461 ---- */
 
 static bool
@@ -149,6 +159,7 @@ static const struct param mail_params[] = {
 	{ "RET", param_mail_ret, dsn_offered },
 	{ "ENVID", param_mail_envid, dsn_offered },
 	{ "SMTPUTF8", param_mail_smtputf8, utf8_offered },
+	{ "REQUIRETLS", param_mail_requiretls, requiretls_offered },
 };
 
 static const struct param rcpt_params[] = {

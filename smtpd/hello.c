@@ -88,6 +88,13 @@ may_vrfy(const struct session *s)
 	return !par.disable_vrfy_command;
 }
 
+/* RFC 8689 2: only inside TLS */
+bool
+requiretls_offered(const struct session *s)
+{
+	return s->secure && par.requiretls_enable && hello_announces("REQUIRETLS");
+}
+
 static void
 size_value(struct buf *out)
 {
@@ -117,6 +124,7 @@ static const struct {
 	{ "SMTPUTF8", always, NULL },
 	{ "CHUNKING", always, NULL },
 	{ "LIMITS", always, limits_value },
+	{ "REQUIRETLS", requiretls_offered, NULL },
 };
 
 bool

@@ -135,6 +135,7 @@ bool command_is_bogus(struct span input);	/* certainly not SMTP: ends the sessio
 /* hello.c */
 struct reply cmd_ehlo(struct session *s, struct span arg);
 struct reply cmd_helo(struct session *s, struct span arg);
+bool requiretls_offered(const struct session *s);
 bool hello_announces(const char *keyword);	/* not in smtpd_discard_ehlo_keywords */
 /* envelope.c */
 struct reply cmd_mail(struct session *s, struct span arg);

@@ -12,6 +12,7 @@ static const struct {
 	{ .name = "Date", .has = LINELAW_HAS_DATE },
 	{ .name = "Message-ID", .has = LINELAW_HAS_MESSAGE_ID, .id = true },
 	{ .name = "From", .has = LINELAW_HAS_FROM },
+	{ .name = "TLS-Required", .has = LINELAW_HAS_TLS_REQUIRED },
 	{ .name = "Received", .hop = true },
 	{ .name = "Return-Path", .drop = true },	/* ours to write, at final delivery (RFC 5321 4.4) */
 	{ .name = "Bcc", .drop = true },		/* RFC 5322 3.6.3 */

@@ -25,6 +25,7 @@ enum {
 	LINELAW_HAS_DATE = 1 << 0,
 	LINELAW_HAS_MESSAGE_ID = 1 << 1,
 	LINELAW_HAS_FROM = 1 << 2,
+	LINELAW_HAS_TLS_REQUIRED = 1 << 3,
 };
 
 #define LINELAW_NAME_MAX 128		/* a longer name is no name */

@@ -74,7 +74,7 @@ write_and_submit(const struct msg_BOUNCE *m, struct span original, struct buf *i
 		o = outcome_make(OUTCOME_FAILED, "5.3.4", "the report would be too large");
 	else
 		o = submit(&intake, connect_intake, buf_span(&sender), buf_span(&rcpt),
-		    MAIL_INTERNAL | (m->flags & MAIL_SMTPUTF8), buf_span(&text), id);
+		    MAIL_INTERNAL | (m->flags & (MAIL_SMTPUTF8 | MAIL_REQUIRETLS)), buf_span(&text), id);
 	buf_fini(&text);
 	buf_fini(&rcpt);
 	buf_fini(&sender);

@@ -15,7 +15,8 @@
 #define HEAD_MAX 2048
 
 /* Flags that ask for nothing beyond the delivery. */
-#define PLAIN (MAIL_8BITMIME | MAIL_SMTPUTF8 | MAIL_RET_FULL | MAIL_RET_HDRS | MAIL_SUBMISSION | MAIL_BARE_LF_REJECT)
+#define PLAIN (MAIL_8BITMIME | MAIL_SMTPUTF8 | MAIL_RET_FULL | MAIL_RET_HDRS | MAIL_SUBMISSION | MAIL_BARE_LF_REJECT | \
+	MAIL_TLS_OPTIONAL)
 
 void
 direct_init(struct direct *d, int link, struct resolver *resolver)

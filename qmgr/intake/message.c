@@ -16,6 +16,7 @@
 #include "mail/address.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
+#include "mail/header.h"
 #include "service/params.h"
 #include "base/banned.h"
 
@@ -197,7 +198,7 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	in->active = true;
 	queue_id_make(in->id, in->instance);
 	in->env.arrival_us = clock_wall_us();
-	in->env.flags = m->flags;
+	in->env.flags = m->flags & ~(uint32_t)MAIL_TLS_OPTIONAL;
 	if (in->role == R_PUBLIC)
 		in->env.flags = (in->env.flags | MAIL_SUBMISSION) & ~(uint32_t)MAIL_INTERNAL;
 	if (!take_names(in, m))
@@ -302,6 +303,20 @@ out:
 	buf_fini(&fresh);
 }
 
+/* RFC 8689 5: "No" is the only word, and REQUIRETLS counts more. A header longer than our buffer is not read twice. */
+static void
+note_tls_required(struct intake *in)
+{
+	struct header h;
+
+	if (!(in->law.has & LINELAW_HAS_TLS_REQUIRED) || in->failure.code || in->written)
+		return;
+	if (par.tls_required_enable && !(in->env.flags & MAIL_REQUIRETLS) &&
+	    header_find(span_sub(buf_span(&in->out), in->header_at, in->law.header_end), "TLS-Required", &h) &&
+	    span_is_nocase(span_trim(h.value), "No"))
+		in->env.flags |= MAIL_TLS_OPTIONAL;
+}
+
 /* The header has just ended in in->out: what is missing goes in front of the blank line. */
 static void
 complete_header(struct intake *in)
@@ -310,6 +325,7 @@ complete_header(struct intake *in)
 	size_t at, tail;
 
 	check_header(in);
+	note_tls_required(in);
 	if (!(in->env.flags & MAIL_SUBMISSION) || in->failure.code)
 		return;
 	at = in->law.header_end;
