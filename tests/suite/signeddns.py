@@ -1,4 +1,4 @@
-"""signeddns.py: zones of a test, signed or not, served by nsd on a port of its own; what validates them is a trust anchor."""
+"""signeddns.py: zones of a test, signed or not, served by nsd; what validates them is a trust anchor."""
 import glob, os, re, shutil, socket, subprocess, tempfile
 from harness import Skip, check, wait
 
@@ -6,17 +6,15 @@ HEAD = '$TTL 60\n@ IN SOA ns hostmaster 1 3600 900 86400 60\n@ IN NS ns\nns IN A
 
 
 class Zones:
-    """signed, plain: {zone: lines}; spoil: a function that changes a line of a signed zone after it was signed"""
-    def __init__(self, signed, plain, spoil=lambda line: line):
+    """signed, plain: {zone: lines}; port: of an instance, plus 53; spoil: a function that changes a line of a signed zone after it was signed"""
+    def __init__(self, port, signed, plain, spoil=lambda line: line):
         for p in ('nsd', 'ldns-signzone', 'ldns-keygen'):
             if not shutil.which(p, path=os.environ['PATH'] + ':/usr/sbin'):
                 raise Skip(f'needs {p}')
         self.dir = tempfile.mkdtemp(prefix='merpati-zones-', dir='/tmp')
         os.chmod(self.dir, 0o755)
         self.anchor = self.dir + '/anchor'
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
+        self.port = port
         conf = f'''server:
  ip-address: 127.0.0.1
  port: {self.port}

@@ -22,7 +22,7 @@ def sha256(b):
     return hashlib.sha256(b).hexdigest()
 
 
-def zones(d, port, plain_port):
+def zones(d, dns, port, plain_port):
     key = subprocess.run(f'openssl x509 -in {d}/leaf.pem -noout -pubkey | openssl pkey -pubin -outform DER', shell=True, check=True, stdout=subprocess.PIPE).stdout
     ee, ta, wrong = f'3 1 1 {sha256(key)}', f'2 0 1 {sha256(der(d + "/ca.pem"))}', '3 1 1 ' + 'ab' * 32
     hosts = {
@@ -41,7 +41,7 @@ def zones(d, port, plain_port):
     lines += f'second IN MX 5 bogus-mx\nsecond IN MX 10 ee-mx\n'
     plain = f'host IN A 127.0.0.1\nto IN MX 10 host\n_{port}._tcp.host IN TLSA {wrong}\nmixed IN MX 10 ee-mx.dane.test.\n'
     spoil = lambda l: l[:-4] + 'ffff' if re.match(rf'_{port}\._tcp\.bogus-mx\.\S*\s+60\s+IN\s+TLSA\s', l) else l
-    return Zones({'dane.test': lines}, {'plain.test': plain}, spoil)
+    return Zones(dns, {'dane.test': lines}, {'plain.test': plain}, spoil)
 
 
 class Bed:
@@ -55,7 +55,7 @@ class Bed:
         self.b.configure(f'smtpd_tls_chain_files = {d}/key.pem, {d}/chain.pem\nrelay_domains = dane.test, plain.test\n'
                          f'relayhost = [127.0.0.1]:{self.sink.port}\n'
                          'minimal_backoff_time = 1h\n')
-        self.zones = zones(d, port, self.clear.port)
+        self.zones = zones(d, self.b.base + 53, port, self.clear.port)
         self.a = Instance(main=f'dns_servers = 127.0.0.1@{self.zones.port}\ndns_trust_anchor_file = {self.zones.anchor}\n'
                                f'smtp_tls_security_level = dane\nsmtp_tls_policy_maps = inline:{{ {{ only.dane.test:{port} = dane-only }} }}\n'
                                'minimal_backoff_time = 1h\ninet_protocols = ipv4\n')
