@@ -21,18 +21,18 @@ plain_answer(struct searching *q, const struct command *c)
 }
 
 static struct reply
-extended_answer(struct searching *q, const struct command *c, unsigned what)
+extended_answer(struct searching *q, const struct command *c, const struct esearch *e)
 {
 	uint32_t *found;
 	size_t n;
 
-	found = searching_all(q, (what & ~(unsigned)RETURN_SAVE) == RETURN_MIN, &n);
+	found = searching_all(q, (e->what & ~(unsigned)RETURN_SAVE) == RETURN_MIN, &n);
 	if (!found) {
-		if (what & RETURN_SAVE)
+		if (e->what & RETURN_SAVE)
 			esearch_save(q->s, NULL, 0);
 		return reply_no("LIMIT", "Mailbox is too large for this command");
 	}
-	esearch_answer(q->s, c, what, found, n);
+	esearch_answer(q->s, c, e, found, n);
 	return reply_ok("Search completed");
 }
 
@@ -43,21 +43,21 @@ cmd_search(struct session *s, struct command *c)
 	struct parser *p = &c->args;
 	struct searching q;
 	struct reply r;
-	unsigned what;
+	struct esearch e;
 
-	if (!parse_space(p) || !esearch_parse(p, &what))
+	if (!parse_space(p) || !esearch_parse(p, &e))
 		return reply_bad(c);
 	if (parse_try_word(p, "CHARSET") && (!parse_space(p) || !searching_charset(p, &cs)))
 		return reply_bad(c);
 	if (!cs) {
-		if (what & RETURN_SAVE)
+		if (e.what & RETURN_SAVE)
 			esearch_save(s, NULL, 0);	/* RFC 5182 2.1: NO empties it */
 		return searching_bad_charset();
 	}
 	if (!searching_begin(&q, s, p, cs))
 		r = reply_bad(c);
 	else
-		r = what ? extended_answer(&q, c, what) : plain_answer(&q, c);
+		r = e.what ? extended_answer(&q, c, &e) : plain_answer(&q, c);
 	searching_end(&q);
 	return r;
 }

@@ -31,10 +31,12 @@ static const struct command_row rows[] = {
 	{ "RENAME",	cmd_rename,	ANY,		SYNC_FULL,	false },
 	{ "SEARCH",	cmd_search,	IN_SELECTED,	SYNC_KEEP,	true },
 	{ "SELECT",	cmd_select,	ANY,		SYNC_NONE,	false },
+	{ "SORT",	cmd_sort,	IN_SELECTED,	SYNC_KEEP,	true },
 	{ "STARTTLS",	cmd_refuse_login, ANY,		SYNC_NONE,	false },
 	{ "STATUS",	cmd_status,	ANY,		SYNC_FULL,	false },
 	{ "STORE",	cmd_store,	IN_SELECTED,	SYNC_KEEP,	true },
 	{ "SUBSCRIBE",	cmd_subscribe,	ANY,		SYNC_FULL,	false },
+	{ "THREAD",	cmd_thread,	IN_SELECTED,	SYNC_KEEP,	true },
 	{ "UNSELECT",	cmd_close,	IN_SELECTED,	SYNC_NONE,	false },
 	{ "UNSUBSCRIBE", cmd_subscribe,	ANY,		SYNC_FULL,	false },
 };

@@ -8,6 +8,6 @@
 bool find_in_body(struct buf *text, struct span body, struct span encoding, const struct charset *cs, struct span what);
 
 #define FIND_WINDOW (256u << 10)		/* of the body as it is stored */
-#define FIND_FOLDED_MAX (4 * FIND_WINDOW)	/* room that `text` needs beside the text that is looked for */
+#define FIND_FOLDED_MAX (9 * FIND_WINDOW)	/* room that `text` needs beside the text that is looked for */
 
 #endif

@@ -5,6 +5,21 @@
 #include "base/banned.h"
 
 #define WORD_MAX (64u << 10)
+#define MARKS_MAX 4		/* on one letter */
+
+/* As RFC 5051 compares: letter and marks apart, whichever way the sender wrote them. */
+static void
+fold_letter(struct buf *out, uint32_t cp)
+{
+	uint32_t letter = charset_small(cp), marks[MARKS_MAX];
+	unsigned n = 0;
+
+	while (n < MARKS_MAX && charset_decompose(letter, &letter, &marks[n]))
+		n += marks[n] != 0;
+	utf8_add(out, letter);
+	while (n-- > 0)
+		utf8_add(out, marks[n]);
+}
 
 void
 fold_text(struct buf *out, struct span utf8)
@@ -16,7 +31,7 @@ fold_text(struct buf *out, struct span utf8)
 		if ((unsigned char)utf8.p[at] < 0x80)
 			buf_addc(out, ascii_lower(utf8.p[at++]));
 		else if (utf8_next(utf8, &at, &cp))
-			utf8_add(out, charset_small(cp));
+			fold_letter(out, cp);
 		else
 			buf_addc(out, utf8.p[at++]);
 	}

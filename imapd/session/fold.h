@@ -8,7 +8,7 @@
 
 #include "mail/charset/charset.h"
 
-/* Small letters of every script that has them. */
+/* Small letters of every script that has them, their marks behind them. At most three bytes a byte. */
 void fold_text(struct buf *out, struct span utf8);
 /* To UTF-8, then as fold_text. cs NULL: the bytes are kept. */
 void fold_charset(struct buf *out, struct span text, const struct charset *cs);

@@ -4,9 +4,7 @@
 #include "mail/header.h"
 #include "base/banned.h"
 
-/* kinds of cached strings, and their version in front of them */
-enum { CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_BODY = 3 };
-#define CACHE_VERSION '1'
+#define CACHE_VERSION '1'		/* in front of each kept string */
 
 void
 message_init(struct message *m, struct session *s)
@@ -105,6 +103,24 @@ message_envelope(struct message *m, struct span *out)
 		return STORE_OK;
 	}
 	to_cache(m, CACHE_ENVELOPE, out);
+	return STORE_OK;
+}
+
+enum store_result
+message_computed(struct message *m, enum message_cached kind, void (*make)(struct buf *out, struct span header),
+    struct span *out)
+{
+	enum store_result r;
+
+	if (from_cache(m, kind, out))
+		return STORE_OK;
+	r = message_open(m, MESSAGE_HEAD);
+	if (r != STORE_OK)
+		return r;
+	buf_reset(&m->string);
+	buf_addc(&m->string, CACHE_VERSION);
+	make(&m->string, message_head(m));
+	to_cache(m, kind, out);
 	return STORE_OK;
 }
 

@@ -25,6 +25,11 @@ struct message {
 	struct buf string;		/* envelope or structure, when it is not cached */
 };
 
+/* Kinds of strings that the index keeps of a message. */
+enum message_cached {
+	CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_BODY = 3, CACHE_SORT = 4, CACHE_THREAD = 5, CACHE_PREVIEW = 6,
+};
+
 void message_init(struct message *m, struct session *s);
 void message_fini(struct message *m);
 void message_choose(struct message *m, size_t index);	/* another message; opens nothing */
@@ -37,6 +42,10 @@ const struct mime *message_mime(struct message *m);		/* of the whole message; NU
 /* The answer texts; *out is borrowed until the next call. */
 enum store_result message_envelope(struct message *m, struct span *out);
 enum store_result message_structure(struct message *m, bool extended, struct span *out);
+
+/* Anything else that is made of the header alone; *out as above. */
+enum store_result message_computed(struct message *m, enum message_cached kind,
+    void (*make)(struct buf *out, struct span header), struct span *out);
 
 /* The bytes of a section, LF line ends. *found false: there is no such part. Fields are gathered in m->string. */
 enum store_result message_section(struct message *m, const struct section *sec, struct span *out, bool *found);

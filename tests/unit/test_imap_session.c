@@ -1,4 +1,4 @@
-/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_store.c imapd/session/commands.c imapd/session/envelope.c imapd/session/esearch.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/searching.c imapd/session/seqset.c imapd/session/session.c imapd/session/structure.c imapd/session/utf7.c imapd/session/wire.c */
+/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_sort.c imapd/session/cmd_store.c imapd/session/cmd_thread.c imapd/session/commands.c imapd/session/envelope.c imapd/session/esearch.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/searching.c imapd/session/seqset.c imapd/session/session.c imapd/session/sortkey.c imapd/session/structure.c imapd/session/subject.c imapd/session/thread.c imapd/session/utf7.c imapd/session/wire.c */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -505,6 +505,58 @@ many_appends(void **state UNUSED)
 	stop(&c);
 }
 
+static void
+sorted(void **state UNUSED)
+{
+	static const char *const mails[] = {
+		"Date: Wed, 1 Jan 2020 10:00:00 +0000\r\nFrom: \"zoe\" <a@x>\r\nSubject: one\r\nMessage-ID: <1@x>\r\n\r\n",
+		"Date: Wed, 1 Jan 2020 09:00:00 +0000\r\nFrom: =?utf-8?q?=C3=84nne?= <c@x>\r\nSubject: Re: [l] two\r\nMessage-ID: <2@x>\r\n\r\nlonger\r\n",
+		"Date: Wed, 1 Jan 2020 12:30:00 +0200\r\nFrom: Bert <B@x>\r\nSubject: re: One\r\nReferences: <1@x>\r\n\r\nx\r\n",
+		"From: bert <B@x>\r\nSubject: two\r\nIn-Reply-To: what you said in <2@x>\r\n\r\n",
+	};
+	struct client c;
+	char line[2048];
+
+	start(&c, 10000);
+	for (size_t i = 0; i < NELEMS(mails); i++) {
+		snprintf(line, sizeof(line), "a APPEND INBOX \"0%zu-Feb-2020 00:00:00 +0000\" {%zu+}\r\n%s\r\n", 9 - i, strlen(mails[i]), mails[i]);
+		say(&c, line, "a OK", NULL, NULL);
+	}
+	say(&c, "b SORT (DATE) UTF-8 ALL\r\n", "b BAD", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", NULL, NULL);
+	say(&c, "b STORE 1 +FLAGS.SILENT \\Deleted\r\n", "b OK", NULL, NULL);
+	say(&c, "c SORT (ARRIVAL) UTF-8 ALL\r\n", "c OK", "* SORT 4 3 2 1\r\n", NULL);
+	say(&c, "d SORT (DATE) us-ascii ALL\r\n", "d OK", "* SORT 2 1 3 4\r\n", NULL);
+	say(&c, "e UID SORT (SUBJECT REVERSE DATE) UTF-8 ALL\r\n", "e OK", "* SORT 3 1 4 2\r\n", NULL);
+	say(&c, "f SORT (FROM) UTF-8 ALL\r\n", "f OK", "* SORT 1 3 4 2\r\n", NULL);
+	say(&c, "g SORT (REVERSE DISPLAYFROM REVERSE SIZE) UTF-8 NOT DELETED\r\n", "g OK", "* SORT 4 3 2\r\n", NULL);
+	say(&c, "h SORT (SIZE CC TO DISPLAYTO SIZE SIZE) UTF-8 UID 1:2\r\n", "h OK", "* SORT 1 2\r\n", NULL);
+	say(&c, "i SORT RETURN (MIN MAX COUNT ALL) (DATE) UTF-8 ALL\r\n", "i OK", "* ESEARCH (TAG \"i\") MIN 2 MAX 4 ALL 2,1,3:4 COUNT 4\r\n",
+	    NULL);
+	say(&c, "j UID SORT RETURN (PARTIAL -1:-2 SAVE) (DATE) UTF-8 ALL\r\n", "j OK", "* ESEARCH (TAG \"j\") UID PARTIAL (-1:-2 3:4)\r\n", NULL);
+	say(&c, "k SEARCH $\r\n", "k OK", "* SEARCH 3 4\r\n", NULL);
+	say(&c, "l SORT (DATE) UTF-8 FLAGGED\r\n", "l OK", "* SORT\r\n", NULL);
+	say(&c, "m SORT (DATE) X-NONE ALL\r\n", "m NO [BADCHARSET", NULL, NULL);
+	say(&c, "n SEARCH RETURN (PARTIAL 2:3 COUNT MIN SAVE) ALL\r\n", "n OK", "MIN 1 PARTIAL (2:3 2:3) COUNT 4\r\n", NULL);
+	say(&c, "n SEARCH $\r\n", "n OK", "* SEARCH 1 2 3 4\r\n", NULL);
+	say(&c, "o SEARCH RETURN (PARTIAL 9:5) ALL\r\n", "o OK", "PARTIAL (5:9 NIL)\r\n", NULL);
+	say(&c, "o SEARCH RETURN (PARTIAL 4294967295:3) ALL\r\n", "o OK", "PARTIAL (3:4294967295 3:4)\r\n", NULL);
+	say(&c, "p THREAD REFERENCES UTF-8 ALL\r\n", "p OK", "* THREAD (2 4)(1 3)\r\n", NULL);
+	say(&c, "q UID THREAD orderedsubject UTF-8 NOT DELETED\r\n", "q OK", "* THREAD (2 4)(3)\r\n", NULL);
+	say(&c, "r THREAD REFERENCES UTF-8 FLAGGED\r\n", "r OK", "* THREAD\r\n", NULL);
+	static const char *const bad[] = {
+		"SORT () UTF-8 ALL", "SORT (REVERSE) UTF-8 ALL", "SORT (FOO) UTF-8 ALL", "SORT (DATE) ALL", "SORT (DATE UTF-8 ALL", "SORT (DATE) UTF-8",
+		"SORT RETURN (FOO) (DATE) UTF-8 ALL", "SEARCH RETURN (PARTIAL 0:1) ALL", "SEARCH RETURN (PARTIAL 1:2 ALL) ALL",
+		"SEARCH RETURN (PARTIAL -1:2) ALL", "SEARCH RETURN (PARTIAL 1:2 PARTIAL 1:2) ALL", "THREAD FOO UTF-8 ALL", "THREAD REFERENCES ALL",
+		"THREAD REFERENCES UTF-8", "THREAD",
+	};
+	for (size_t i = 0; i < NELEMS(bad); i++) {
+		snprintf(line, sizeof(line), "z %s\r\n", bad[i]);
+		say(&c, line, "z BAD", NULL, NULL);
+	}
+	stop(&c);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -512,7 +564,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
-		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(many_appends),
+		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(many_appends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

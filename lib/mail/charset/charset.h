@@ -25,6 +25,8 @@ void charset_decode(struct charset_state *st, struct span in, struct buf *out);
 void charset_end(struct charset_state *st, struct buf *out);	/* what is held becomes U+FFFD */
 
 uint32_t charset_small(uint32_t cp);	/* the small letter; cp itself when there is none */
+/* A letter with a mark as both, one level; *mark 0: only another letter. false: it is not one. */
+bool charset_decompose(uint32_t cp, uint32_t *letter, uint32_t *mark) CHECKED;
 
 /* One code point of UTF-8 at *at, which moves on; false: malformed. */
 bool utf8_next(struct span s, size_t *at, uint32_t *cp) CHECKED;
