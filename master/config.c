@@ -94,6 +94,7 @@ config_free(struct config *c)
 	if (!c)
 		return;
 	conf_free(c->conf);
+	keyfiles_free(c);
 	mastercf_free(&c->services);
 	buf_fini(&c->text);
 	close_fd(&c->memfd);
@@ -126,7 +127,7 @@ is_beside(const char *path, const char *beside, const char *name)
 }
 
 bool
-config_names_file(const struct config *c, const char *path, unsigned role)
+config_names_file( struct config *c, const char *path, unsigned role)
 {
 	struct search s = { path, false };
 	size_t n = strlen(master.confdir);
@@ -135,7 +136,7 @@ config_names_file(const struct config *c, const char *path, unsigned role)
 		return role == R_AUTH;
 	if (strcmp(path, c->par.users_file) == 0)
 		return false;
-	if (param_list_has(c->par.smtpd_tls_chain_files, span_str(path)))
+	if (keyfiles_have(c, path))
 		return role == R_KEYD;
 	if (is_beside(path, c->par.users_file, "users.cdb"))
 		return true;

@@ -65,6 +65,7 @@ struct config {
 	struct conf *conf;
 	struct params par;
 	struct mastercf services;
+	struct maps *sni;			/* tls_server_sni_maps; NULL: not opened yet */
 	struct buf text;			/* main.cf */
 	int memfd;				/* the same, sealed, for children */
 };
@@ -81,10 +82,13 @@ struct master {
 };
 extern struct master master;
 
+/* keyfiles.c */
+bool keyfiles_have(struct config *c, const char *path);	/* a private key may be in it: for keyd alone */
+void keyfiles_free(struct config *c);
 /* config.c: NULL and every mistake in err */
 struct config *config_load(const char *confdir, struct buf *err);
 void config_free(struct config *c);
-bool config_names_file(const struct config *c, const char *path, unsigned role);	/* may a daemon of this role have it opened? */
+bool config_names_file(struct config *c, const char *path, unsigned role);	/* may a daemon of this role have it opened? */
 bool owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct owner *o);
 bool owner_of_user(const char *name, struct owner *o);		/* /etc/passwd; never uid 0 */
 

@@ -465,6 +465,9 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 		refuse(s, 421, "4.7.0", limit);
 	} else if (early) {
 		refuse(s, 554, "5.5.1", "Error: you talk before your turn");
+	} else if (par.smtpd_tls_wrappermode && !tls_offered()) {
+		log_warn(s->id, "no certificate: unknown[%s] is turned away", s->addr);
+		end_session(s);
 	} else if (par.smtpd_tls_wrappermode) {
 		s->phase = PH_WAIT;
 		tls_begin(s);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/die.h"
 #include "net/conn.h"
 #include "net/tls.h"
 #include "service/front/keylink.h"
@@ -17,12 +16,11 @@ static struct tls_server *server;
 void
 tls_open(void)
 {
-	if (strcmp(par.smtpd_tls_security_level, "none") == 0 && !par.smtpd_tls_wrappermode)
+	bool mandatory = par.smtpd_tls_wrappermode || strcmp(par.smtpd_tls_security_level, "encrypt") == 0;
+
+	if (!mandatory && strcmp(par.smtpd_tls_security_level, "none") == 0)
 		return;
-	tls_init();
-	server = keylink_open(R_SMTPD, "smtp");
-	if (!server && par.smtpd_tls_wrappermode)
-		die("smtpd_tls_wrappermode needs a certificate: see smtpd_tls_chain_files");
+	server = keylink_open(R_SMTPD, "smtp", mandatory, false);
 }
 
 void

@@ -55,6 +55,7 @@ struct tls_server {
 	size_t ntickets;
 	unsigned char alpn[ALPN_MAX];	/* wire form: length, name */
 	unsigned alpn_len;
+	SSL_CTX *model;			/* has what tls_policy says; NULL: what is usual */
 };
 
 struct tls_client {
@@ -131,12 +132,14 @@ ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c, 
 
 /* ---- which certificate ---- */
 
-/* A pattern is a name, or *.name for exactly one more label (RFC 6125 6.4.3). */
+/* A pattern is a name, *.name for exactly one more label (RFC 6125 6.4.3), or .name for everything below it. */
 static bool
 name_matches(struct span pattern, struct span host)
 {
 	ssize_t dot;
 
+	if (span_starts(pattern, "."))
+		return host.n > pattern.n && span_eq_nocase(pattern, span_skip(host, host.n - pattern.n));
 	if (!span_starts(pattern, "*."))
 		return span_eq_nocase(pattern, host);
 	dot = span_find(host, '.');
@@ -222,6 +225,8 @@ new_server_ctx(struct tls_server *t)
 
 	SSL_CTX_set_app_data(ctx, t);
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	if (t->model)
+		tls_policy_copy(ctx, t->model);
 	SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1);
 	SSL_CTX_set_timeout(ctx, TICKET_SECONDS);
 	SSL_CTX_set_num_tickets(ctx, 1);
@@ -265,6 +270,14 @@ tls_server_new(tls_signer *sign, void *ctx)
 	t->sign = sign;
 	t->ctx = ctx;
 	return t;
+}
+
+bool
+tls_server_policy(struct tls_server *t, const struct tls_policy *p, struct buf *err)
+{
+	SSL_CTX_free(t->model);
+	t->model = tls_policy_model(p, err);
+	return t->model != NULL;
 }
 
 void
@@ -331,6 +344,17 @@ tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct spa
 	return ok;
 }
 
+/* Where certificates of clients are asked for, each connection brings its own: a ticket would outlive its authority. */
+static void
+allow_tickets(SSL_CTX *ctx, bool keys)
+{
+	bool allow = keys && SSL_CTX_get_verify_mode(ctx) == SSL_VERIFY_NONE;
+
+	SSL_CTX_set_num_tickets(ctx, allow);
+	if (!allow)
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+}
+
 void
 tls_server_commit(struct tls_server *t, struct span ticket_keys)
 {
@@ -347,11 +371,8 @@ tls_server_commit(struct tls_server *t, struct span ticket_keys)
 	OPENSSL_cleanse(t->tickets, sizeof(t->tickets));
 	if (t->ntickets > 0)
 		memcpy(t->tickets, ticket_keys.p, t->ntickets * sizeof(struct ticket_key));
-	for (size_t i = 0; t->now && i < t->now->n; i++) {
-		SSL_CTX_set_num_tickets(t->now->at[i].ctx, t->ntickets > 0);
-		if (t->ntickets == 0)
-			SSL_CTX_set_options(t->now->at[i].ctx, SSL_OP_NO_TICKET);
-	}
+	for (size_t i = 0; t->now && i < t->now->n; i++)
+		allow_tickets(t->now->at[i].ctx, t->ntickets > 0);
 }
 
 bool

@@ -20,9 +20,20 @@ struct tls_client;
 typedef bool tls_signer(void *ctx, uint32_t key, const char *scheme, const char *digest,
     struct span tbs, struct buf *signature);
 
+/* What a server's handshakes may be. Strings are borrowed for the call. */
+struct tls_policy {
+	bool v12, v13;
+	const char *ciphers;		/* of TLS 1.2, openssl-ciphers(1) */
+	bool client_order;		/* of cipher suites; else ours counts */
+	bool ask;			/* for a client certificate; the handshake goes on without one */
+	const char *ca_file;		/* authorities that sign those; "": none, all are unverified */
+};
+
 void tls_init(void);			/* before the jail: loads providers and error strings */
 
 struct tls_server *tls_server_new(tls_signer *sign, void *ctx);
+/* Before any certificate, before the jail (ca_file is read). False and a sentence in err. */
+bool tls_server_policy(struct tls_server *t, const struct tls_policy *p, struct buf *err) CHECKED;
 /* Replace all certificates at once: begin, add each, commit. A chain that does not parse is refused (false, err). */
 void tls_server_begin(struct tls_server *t);
 bool tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct span pem_chain, struct buf *err) CHECKED;

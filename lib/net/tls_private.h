@@ -10,6 +10,10 @@ SSL *tls_server_ssl(struct tls_server *t);	/* the caller's; ready for SSL_do_han
 SSL_CTX *tls_client_ctx(struct tls_client *t);
 SSL *tls_client_ssl(struct tls_client *t, const char *server_name);
 
+/* tls_policy.c: a context that nobody connects with, checked; and what it says, for one that is used. */
+SSL_CTX *tls_policy_model(const struct tls_policy *p, struct buf *err);
+void tls_policy_copy(SSL_CTX *to, SSL_CTX *model);
+
 void tlskey_init(void);				/* registers the provider; dies when it cannot */
 /* A private key that lives elsewhere: `pub` is its public half. NULL: not a kind of key that we can use. */
 EVP_PKEY *tlskey_new(const EVP_PKEY *pub, tls_signer *sign, void *ctx, uint32_t key);

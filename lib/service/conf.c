@@ -188,10 +188,23 @@ expand_braced(const struct conf *c, struct span in, int depth, struct buf *out, 
 		ok = lookup(c, span_sub(in, 0, n), depth, &value, why);
 	if (ok && (value.len > 0) == (in.p[n] == '?'))
 		ok = conf_expand(c, span_skip(in, n + 1), depth + 1, out, why);
-	else if (ok && in.p[n] == ':')
-		buf_addspan(out, buf_span(&value));
 	buf_fini(&value);
 	return ok;
+}
+
+/* The end of what in.p[from] opens, or -1. */
+static ssize_t
+closing(struct span in, size_t from)
+{
+	char open = in.p[from], close = open == '{' ? '}' : ')';
+	unsigned depth = 0;
+
+	for (size_t i = from; i < in.n; i++) {
+		depth += in.p[i] == open;
+		if (in.p[i] == close && --depth == 0)
+			return (ssize_t)i;
+	}
+	return -1;
 }
 
 /* depth is bounded by CONF_DEPTH_MAX: a value that refers to itself is an error, not a loop */
@@ -216,13 +229,13 @@ conf_expand(const struct conf *c, struct span in, int depth, struct buf *out, st
 			continue;
 		}
 		if (from < in.n && (in.p[from] == '{' || in.p[from] == '(')) {
-			ssize_t end = span_find(span_skip(in, from), in.p[from] == '{' ? '}' : ')');
+			ssize_t end = closing(in, from);
 
 			if (end < 0) {
 				buf_adds(why, "\"${\" without \"}\"");
 				return false;
 			}
-			to = from + (size_t)end;
+			to = (size_t)end;
 			if (!expand_braced(c, span_sub(in, from + 1, to), depth, out, why))
 				return false;
 			i = to;

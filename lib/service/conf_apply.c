@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/netlist.h"
+#include "base/tlsrange.h"
 #include "service/conf_private.h"
 #include "service/foreign.h"
 #include "service/restrict.h"
@@ -135,6 +136,14 @@ store_rules(struct store *s)
 }
 
 static bool
+store_tls(struct store *s)
+{
+	struct tlsrange range;
+
+	return tlsrange_parse(s->value, &range, s->why) && store_text(s);
+}
+
+static bool
 store_nets(struct store *s)
 {
 	struct netlist *l = netlist_new(s->value, s->why);
@@ -196,7 +205,8 @@ store_number(struct store *s)
 }
 
 static bool (*const store_as[])(struct store *) = {
-	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules, [PT_FILE] = store_text,
+	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules,
+	[PT_TLS] = store_tls, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
 	[PT_DOMAINS] = store_domains, [PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };

@@ -8,7 +8,6 @@
 
 #define NOT_NEEDED "Postfix's; nothing is lost without it: remove the line"
 #define NOT_THERE "Postfix's; Merpati cannot do this: remove the line if you can do without it"
-#define CHAIN "write smtpd_tls_chain_files = KEY CERTIFICATE instead"
 
 /* A name that ends with * stands for all that begin so; the first row that fits counts. */
 static const struct {
@@ -35,11 +34,7 @@ static const struct {
 	{ "queue_run_delay", "each message has its own time, see minimal_backoff_time: remove the line" },
 	{ "syslog_*", "lines go to maillog_file: remove the line" },
 	{ "debug*", "see log_level" },
-	{ "smtpd_tls_cert_file", CHAIN },
-	{ "smtpd_tls_key_file", CHAIN },
-	{ "smtpd_tls_eccert_file", CHAIN },
-	{ "smtpd_tls_eckey_file", CHAIN },
-	{ "smtpd_tls_CA*", NOT_NEEDED },
+	{ "smtpd_tls_CApath", "write smtpd_tls_CAfile = FILE instead, with all certificates in it" },
 	{ "smtpd_use_tls", "write smtpd_tls_security_level = may instead" },
 	{ "smtp_use_tls", "write smtp_tls_security_level = may instead" },
 	{ "smtpd_enforce_tls", "write smtpd_tls_security_level = encrypt instead" },

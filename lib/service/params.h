@@ -34,6 +34,7 @@ enum {
  *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table
  *   RULES          const char *   list of restrictions (restrict.h)
+ *   TLS            const char *   versions of TLS (base/tlsrange.h)
  *   FILE           const char *   must exist when not empty
  *   ENUM           const char *   one of the words in `min` (blank separated)
  *   BOOL           bool           yes, no
@@ -48,6 +49,7 @@ struct params {
 #define P_DOMAINS(name) const char *name;
 #define P_MAPS(name) const char *name;
 #define P_RULES(name) const char *name;
+#define P_TLS(name) const char *name;
 #define P_FILE(name) const char *name;
 #define P_ENUM(name) const char *name;
 #define P_BOOL(name) bool name;
@@ -63,6 +65,7 @@ struct params {
 #undef P_DOMAINS
 #undef P_MAPS
 #undef P_RULES
+#undef P_TLS
 #undef P_FILE
 #undef P_ENUM
 #undef P_BOOL
@@ -73,7 +76,7 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS };
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_TLS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS };
 
 struct param_row {
 	const char *name;

@@ -16,9 +16,9 @@
 #include "base/loop.h"
 #include "base/rand.h"
 #include "service/service.h"
+#include "sources.h"
 #include "base/banned.h"
 
-#define FILES_MAX (2 * KEYS_MAX)
 #define LOOK_MS 1000
 #define TICKET_KEY_LEN 80
 #define TICKET_KEYS 3			/* the current one and two old ones */
@@ -34,9 +34,9 @@ struct stamp {
 	struct timespec mtime, ctime;
 };
 
-static char *paths[FILES_MAX];
-static size_t path_count;
-static struct stamp tried[FILES_MAX], seen[FILES_MAX];	/* of the last load, of the last look */
+static struct source sources[SOURCES_MAX];
+static size_t source_count;
+static struct stamp tried[SOURCES_MAX], seen[SOURCES_MAX];	/* of the last load, of the last look */
 
 static struct keys *now, *old;
 static uint32_t generation;
@@ -49,15 +49,15 @@ static void (*changed)(void);
 /* ---- files ---- */
 
 static void
-take_paths(void)
+take_sources(void)
 {
-	struct span list = span_str(par.smtpd_tls_chain_files), one;
+	struct buf err;
 
-	for (size_t i = 0; i < path_count; i++)
-		x_free(&paths[i]);
-	path_count = 0;
-	while (path_count < FILES_MAX && span_word(&list, ", \t\r\n", &one))
-		paths[path_count++] = x_spandup(one);
+	buf_init(&err, 500);
+	source_count = sources_list(sources, &err);
+	if (err.len > 0)
+		log_error(NULL, "%s", buf_cstr(&err));
+	buf_fini(&err);
 	memset(tried, 0, sizeof(tried));
 	memset(seen, 0, sizeof(seen));
 }
@@ -82,59 +82,111 @@ stamp_of(int fd, int error)
 }
 
 static void
-open_files(int fds[FILES_MAX], struct stamp stamps[FILES_MAX])
+open_files(int fds[SOURCES_MAX], struct stamp stamps[SOURCES_MAX])
 {
-	for (size_t i = 0; i < path_count; i++) {
-		fds[i] = service_open_file(paths[i]);
+	for (size_t i = 0; i < source_count; i++) {
+		fds[i] = service_open_file(sources[i].path);
 		stamps[i] = stamp_of(fds[i], errno);
 	}
 }
 
 static void
-close_files(int fds[FILES_MAX])
+close_files(int fds[SOURCES_MAX])
 {
-	for (size_t i = 0; i < path_count; i++)
+	for (size_t i = 0; i < source_count; i++)
 		close_fd(&fds[i]);
 }
 
 static bool
-same(const struct stamp a[FILES_MAX], const struct stamp b[FILES_MAX])
+same(const struct stamp a[SOURCES_MAX], const struct stamp b[SOURCES_MAX])
 {
-	return memcmp(a, b, path_count * sizeof(a[0])) == 0;
+	return memcmp(a, b, source_count * sizeof(a[0])) == 0;
 }
 
-/* All files behind each other, in one piece of memory that is wiped afterwards. */
+/* One file's part behind the others, in memory that is wiped afterwards. */
 static bool
-read_files(const int fds[FILES_MAX], const struct stamp stamps[FILES_MAX], struct buf *pem, struct buf *err)
+read_source(const struct source *f, int fd, const struct stamp *stamp, struct buf *pem, struct buf *err)
 {
-	size_t all = 0;
+	size_t n = stamp->error || stamp->size > KEYS_PEM_MAX ? 0 : (size_t)stamp->size;
+	struct buf text;
+	bool ok = false;
 
-	for (size_t i = 0; i < path_count; i++) {
-		if (stamps[i].error) {
-			buf_addf(err, "%s: %s", paths[i], strerror(stamps[i].error));
-			return false;
+	buf_init(&text, KEYS_PEM_MAX + 1);
+	if (stamp->error)
+		buf_addf(err, "%s: %s", f->path, strerror(stamp->error));
+	else if (stamp->size > KEYS_PEM_MAX)
+		buf_addf(err, "%s: too big", f->path);
+	else if (!buf_room(&text, KEYS_PEM_MAX) || (n && !pread_all(fd, buf_room(&text, n), n, 0)))
+		buf_addf(err, "%s: %s", f->path, strerror(errno));
+	else
+		ok = true;
+	if (ok) {
+		buf_grew(&text, n);
+		if (f->part == PART_ALL) {
+			buf_addspan(pem, buf_span(&text));
+			buf_addc(pem, '\n');
+		} else {
+			ok = keys_pick(buf_span(&text), f->part == PART_KEY, pem);
 		}
-		if (stamps[i].size > KEYS_PEM_MAX) {
-			buf_addf(err, "%s: too big", paths[i]);
-			return false;
-		}
-		all += (size_t)stamps[i].size + 1;
+		if (pem->over)
+			buf_adds(err, "the files together are too big");
+		ok = ok && !pem->over;
 	}
-	if (!buf_room(pem, all)) {
-		buf_adds(err, "the files together are too big");
-		return false;
-	}
-	for (size_t i = 0; i < path_count; i++) {
-		size_t n = (size_t)stamps[i].size;
+	explicit_bzero(text.p, text.len);
+	buf_fini(&text);
+	return ok;
+}
 
-		if (n && !pread_all(fds[i], buf_room(pem, n), n, 0)) {
-			buf_addf(err, "%s: %s", paths[i], strerror(errno));
-			return false;
+/* The files of one group, from the first on; *end: the first of the next one. */
+static struct keys *
+load_group(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], size_t from, size_t *end, struct buf *err)
+{
+	struct keys *k = NULL;
+	struct buf pem;
+	bool ok = true;
+	size_t i = from;
+
+	buf_init(&pem, KEYS_PEM_MAX);
+	if (!buf_room(&pem, KEYS_PEM_MAX))	/* once, so that no copy of a key stays behind a realloc */
+		ok = false;
+	for (; i < source_count && sources[i].group == sources[from].group; i++)
+		ok = ok && read_source(&sources[i], fds[i], &stamps[i], &pem, err);
+	*end = i;
+	if (ok)
+		k = keys_load(buf_span(&pem), err);
+	if (!k && sources[from].name)
+		buf_addf(err, " (for %s)", sources[from].name);
+	explicit_bzero(pem.p, pem.len);
+	buf_fini(&pem);
+	return k;
+}
+
+/*
+ * All or nothing: a name that fell back to the default certificate would be a
+ * mistake that only clients see. Where nothing is in use yet, the good names
+ * are better than none.
+ */
+static struct keys *
+load_all(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], struct buf *err)
+{
+	struct keys *all = x_new(struct keys), *k;
+	size_t next;
+
+	for (size_t i = 0; i < source_count; i = next) {
+		k = load_group(fds, stamps, i, &next, err);
+		if (k && keys_append(all, k, span_str(sources[i].name)))
+			continue;
+		if (!k && sources[i].name && !now) {
+			log_error(NULL, "keys of tls_server_sni_maps not taken: %s", buf_cstr(err));
+			buf_reset(err);
+			continue;
 		}
-		buf_grew(pem, n);
-		buf_addc(pem, '\n');
+		if (k)
+			buf_addf(err, "more than %d chains", KEYS_MAX);
+		keys_free(all);
+		return NULL;
 	}
-	return true;
+	return all;
 }
 
 /* ---- loading ---- */
@@ -157,28 +209,25 @@ report(const struct keys *k)
 }
 
 static bool
-load(const int fds[FILES_MAX], const struct stamp stamps[FILES_MAX])
+load(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX])
 {
 	struct keys *fresh = NULL;
-	struct buf pem, err;
+	struct buf err;
 
-	buf_init(&pem, KEYS_PEM_MAX);
 	buf_init(&err, 500);
 	memcpy(tried, stamps, sizeof(tried));
-	if (path_count && read_files(fds, stamps, &pem, &err))
-		fresh = keys_load(buf_span(&pem), &err);
+	if (source_count)
+		fresh = load_all(fds, stamps, &err);
 	if (fresh) {
 		report(fresh);
 		keys_free(old);
 		old = now;
 		now = fresh;
 		generation++;
-	} else if (path_count) {
-		log_error(NULL, "keys of smtpd_tls_chain_files not taken: %s; %s", err.p,
+	} else if (source_count) {
+		log_error(NULL, "keys not taken: %s; %s", buf_cstr(&err),
 		    now ? "the old ones stay in use" : "TLS is not offered");
 	}
-	explicit_bzero(pem.p, pem.len);
-	buf_fini(&pem);
 	buf_fini(&err);
 	return fresh != NULL;
 }
@@ -187,11 +236,13 @@ load(const int fds[FILES_MAX], const struct stamp stamps[FILES_MAX])
 static void
 look(void *ctx)
 {
-	struct stamp stamps[FILES_MAX];
-	int fds[FILES_MAX];
+	struct stamp stamps[SOURCES_MAX];
+	int fds[SOURCES_MAX];
 	bool settled;
 
 	(void)ctx;
+	if (sources_changed())
+		take_sources();
 	memset(stamps, 0, sizeof(stamps));
 	open_files(fds, stamps);
 	settled = same(stamps, seen);
@@ -229,11 +280,12 @@ on_ticket_time(void *ctx)
 void
 store_open(void)
 {
-	struct stamp stamps[FILES_MAX];
-	int fds[FILES_MAX];
+	struct stamp stamps[SOURCES_MAX];
+	int fds[SOURCES_MAX];
 
 	rotate();
-	take_paths();
+	sources_open();
+	take_sources();
 	memset(stamps, 0, sizeof(stamps));
 	open_files(fds, stamps);
 	load(fds, stamps);
@@ -254,7 +306,8 @@ store_start(void (*on_change)(void))
 void
 store_configured(void)
 {
-	take_paths();			/* loaded anew by the next looks */
+	sources_open();
+	take_sources();			/* loaded anew by the next looks */
 }
 
 const struct keys *

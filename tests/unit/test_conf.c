@@ -56,7 +56,7 @@ values(void **state)
 	assert_true(v.message_size_limit == 2u << 20);
 	assert_int_equal(v.smtpd_timeout, 90);
 	assert_true(v.smtpd_helo_required);
-	assert_string_equal(v.relayhost, "aa$1");
+	assert_string_equal(v.relayhost, "a$1");
 	assert_string_equal(v.notify_classes, "2bounce, other");
 	assert_string_equal(v.smtpd_banner, "mail.example.com ESMTP Merpati");
 	assert_int_equal(conf_check_names(c, "", &err), 0);	/* `list` is referred to */

@@ -1,6 +1,6 @@
 /*
  * keyd in a child process, a worker's keylink here: certificates, signatures, renewal, and bad peers.
- * links: master/keyd/store.c master/keyd/links.c */
+ * links: master/keyd/store.c master/keyd/sources.c master/keyd/links.c */
 #include "service/front/keylink.h"
 
 #include <errno.h>
@@ -52,6 +52,7 @@ run_keyd(int listener)
 	loop_init();
 	keys_init();
 	par.smtpd_tls_chain_files = "ec.pem, rsa.key rsa.crt";
+	par.tls_server_sni_maps = "texthash:sni";
 	store_open();
 	store_start(links_push);
 	watch_start(&w, listener, LOOP_READ, on_link, &listener);
@@ -90,14 +91,20 @@ put(const char *path, struct span text)
 }
 
 static void
-put_ec(const char *name)
+put_pair(const char *file, const char *name)
 {
 	struct buf b;
 
 	buf_init(&b, 1 << 16);
 	bed_pair(&b, "EC", name);
-	put("ec.pem", buf_span(&b));
+	put(file, buf_span(&b));
 	buf_fini(&b);
+}
+
+static void
+put_ec(const char *name)
+{
+	put_pair("ec.pem", name);
 }
 
 static void
@@ -138,6 +145,8 @@ spin(void)
 		event_base_loop(loop_base(), EVLOOP_NONBLOCK);
 }
 
+static const char *asked;		/* for this name, when it is not the expected one */
+
 static bool
 handshake(int version, const char *sigalgs, const char *expected)
 {
@@ -154,6 +163,8 @@ handshake(int version, const char *sigalgs, const char *expected)
 	conn_tls_accept(c, server);
 	ssl = SSL_new(ctx);
 	SSL_set_fd(ssl, fd[1]);
+	assert_int_equal(SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+	    (void *)(uintptr_t)(asked ? asked : expected)), 1);
 	SSL_set_min_proto_version(ssl, version);
 	SSL_set_max_proto_version(ssl, version);
 	assert_int_equal(SSL_set1_sigalgs_list(ssl, sigalgs), 1);
@@ -194,11 +205,15 @@ setup(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(chdir(dir), 0);
 	signal(SIGPIPE, SIG_IGN);
+	par.smtpd_tls_mandatory_protocols = ">=TLSv1.2";
+	par.smtpd_tls_mandatory_ciphers = "high";
+	par.tls_high_cipherlist = "ECDHE+AESGCM";
+	put("sni", SPAN("# nothing yet\n"));
 	put_ec("first.test");
 	put_rsa();
 	start_keyd();
 	loop_init();
-	server = keylink_open(R_SMTPD, "smtp");
+	server = keylink_open(R_SMTPD, "smtp", true, false);
 	assert_non_null(server);
 	keylink_start();
 	return 0;
@@ -207,7 +222,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const files[] = { "ec.pem", "rsa.key", "rsa.crt", "keyd" };
+	static const char *const files[] = { "ec.pem", "rsa.key", "rsa.crt", "keyd", "sni", "one.pem", "many.pem" };
 
 	(void)state;
 	stop_keyd();
@@ -248,6 +263,32 @@ test_renewal(void **state)
 	assert_true(handshake(TLS1_3_VERSION, "ECDSA+SHA256", "second.test"));
 	put_rsa();
 	assert_true(soon(TLS1_3_VERSION, "ECDSA+SHA256", "third.test"));
+}
+
+/* tls_server_sni_maps, replaced while keyd runs; a name whose file is broken spoils nothing that is in use. */
+static void
+test_names(void **state)
+{
+	(void)state;
+	put_pair("one.pem", "one.test");
+	put_pair("many.pem", "many.test");
+	put("sni", SPAN("mx.one.test one.pem\n.many.test many.pem\n"));
+	asked = "MX.one.test";
+	assert_true(soon(TLS1_3_VERSION, "ECDSA+SHA256", "one.test"));
+	asked = "a.b.many.test";
+	assert_true(handshake(TLS1_3_VERSION, "ECDSA+SHA256", "many.test"));
+	asked = "many.test";
+	assert_true(handshake(TLS1_3_VERSION, "ECDSA+SHA256", "third.test"));
+	put("many.pem", SPAN("x\n"));
+	for (int i = 0; i < 25; i++) {
+		usleep(100000);
+		spin();
+	}
+	asked = "a.many.test";
+	assert_true(handshake(TLS1_3_VERSION, "ECDSA+SHA256", "many.test"));
+	put("sni", SPAN("# none\n"));
+	assert_true(soon(TLS1_3_VERSION, "ECDSA+SHA256", "third.test"));
+	asked = NULL;
 }
 
 static void
@@ -336,6 +377,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_successor),
 		cmocka_unit_test(test_bad_peers),
 		cmocka_unit_test(test_deaf_peer),

@@ -74,7 +74,7 @@ static struct tls_server tls_here;
 static bool tls_wanted;
 void tls_init(void) { }
 bool tls_server_ready(const struct tls_server *t) { return t != NULL; }
-struct tls_server *keylink_open(unsigned role, const char *alpn) { (void)role; (void)alpn; return tls_wanted ? &tls_here : NULL; }
+struct tls_server *keylink_open(unsigned role, const char *alpn, bool mandatory, bool ask) { (void)role; (void)alpn; (void)mandatory; (void)ask; return tls_wanted ? &tls_here : NULL; }
 void keylink_start(void) { }
 
 static bool trusted;

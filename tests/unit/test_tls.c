@@ -304,6 +304,57 @@ test_handshakes(void **state)
 	}
 }
 
+/* What an operator allows: versions, suites; and what he may not say. */
+static void
+test_policy(void **state)
+{
+	static const struct {
+		struct tls_policy policy;
+		struct client how;
+		bool ok;
+	} t[] = {
+		{ { .v12 = true, .ciphers = "ECDHE+AESGCM" }, { TLS1_2_VERSION, NULL, NULL, NULL, NULL }, true },
+		{ { .v12 = true, .ciphers = "ECDHE+AESGCM" }, { TLS1_3_VERSION, NULL, NULL, NULL, NULL }, false },
+		{ { .v13 = true, .ciphers = "ECDHE+AESGCM" }, { TLS1_2_VERSION, NULL, NULL, NULL, NULL }, false },
+		{ { .v13 = true, .ciphers = "ECDHE+AESGCM" }, { TLS1_3_VERSION, NULL, NULL, NULL, NULL }, true },
+		{ { .v12 = true, .v13 = true, .ciphers = "ECDHE+AESGCM:!AES256" }, { TLS1_2_VERSION, NULL, NULL, NULL, "ECDHE-ECDSA-AES256-GCM-SHA384" }, false },
+		{ { .v12 = true, .v13 = true, .ciphers = "ALL" }, { TLS1_2_VERSION, NULL, NULL, NULL, "ECDHE-ECDSA-AES256-SHA" }, true },
+		{ { .v12 = true, .v13 = true, .ciphers = "ALL", .ask = true }, { TLS1_3_VERSION, NULL, NULL, NULL, NULL }, true },
+		{ { .v12 = true, .v13 = true, .ciphers = "AES128-SHA" }, { 0 }, false },
+		{ { .v12 = true, .v13 = true, .ciphers = "no such" }, { 0 }, false },
+		{ { .v12 = true, .v13 = true, .ciphers = "ALL", .ask = true, .ca_file = "/nonexistent" }, { 0 }, false },
+	};
+	struct tls_server *usual = server;
+	struct buf err;
+
+	(void)state;
+	buf_init(&err, 500);
+	for (size_t i = 0; i < NELEMS(t); i++) {
+		struct tls_policy p = t[i].policy;
+		struct side s;
+		SSL *ssl;
+		int fd;
+
+		p.ca_file = p.ca_file ? p.ca_file : "";
+		server = tls_server_new(sign, NULL);
+		assert_int_equal(tls_server_policy(server, &p, &err), t[i].how.version != 0);
+		if (!t[i].how.version)
+			continue;
+		fill_server(SPAN_NONE);
+		fd = open_side(&s);
+		ssl = client_new(&t[i].how, fd);
+		conn_tls_accept(s.conn, server);
+		if (shake(ssl) != t[i].ok)
+			fail_msg("row %zu", i);
+		SSL_free(ssl);
+		close_side(&s, fd);
+	}
+	assert_true(err.len > 0);
+	buf_fini(&err);
+	server = usual;
+	fill_server(SPAN_NONE);
+}
+
 static void
 test_starttls_drops_plain_input(void **state)
 {
@@ -531,6 +582,7 @@ main(void)
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_renewal_under_a_live_connection),
 		cmocka_unit_test(test_own_client),
+		cmocka_unit_test(test_policy),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

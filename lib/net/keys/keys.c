@@ -252,6 +252,42 @@ keys_load(struct span pem, struct buf *err)
 	return l.keys;
 }
 
+bool
+keys_pick(struct span pem, bool private, struct buf *out)
+{
+	struct span rest = pem, line;
+	bool inside = false;
+
+	while (rest.n > 0 && span_cut(&rest, '\n', &line)) {
+		if (span_starts(line, "-----BEGIN "))
+			inside = (memmem(line.p, line.n, "PRIVATE KEY", 11) != NULL) == private;
+		if (!inside)
+			continue;
+		buf_addspan(out, line);
+		buf_addc(out, '\n');
+		inside = !span_starts(line, "-----END ");
+	}
+	return !out->over;
+}
+
+bool
+keys_append(struct keys *k, struct keys *more, struct span names)
+{
+	bool ok = k->n + more->n <= KEYS_MAX;
+
+	for (size_t i = 0; ok && i < more->n; i++) {
+		if (names.n > 0) {
+			buf_reset(&more->at[i].names);
+			buf_addspan(&more->at[i].names, names);
+		}
+		k->at[k->n++] = more->at[i];
+	}
+	if (ok)
+		more->n = 0;
+	keys_free(more);
+	return ok;
+}
+
 void
 keys_free(struct keys *k)
 {

@@ -37,6 +37,13 @@ void keys_init(void);			/* before the jail */
 
 /* NULL and a sentence in err: nothing is taken when one pair is wrong. Blocks only for the CPU. */
 struct keys *keys_load(struct span pem, struct buf *err);
+/* Appends those PEM blocks of a text that are private keys, or those that are not. False: out is full. */
+bool keys_pick(struct span pem, bool private, struct buf *out) CHECKED;
+/*
+ * Moves all pairs of `more` (freed) behind those of `k`. names: what they are
+ * for instead of the names of their certificates; empty: those stay. False: more than KEYS_MAX.
+ */
+bool keys_append(struct keys *k, struct keys *more, struct span names) CHECKED;
 void keys_free(struct keys *k);
 const struct keypair *keys_find(const struct keys *k, uint32_t id);	/* k may be NULL */
 

@@ -428,7 +428,7 @@ front_open(void)
 
 	buf_init(&err, 512);
 	tls_init();
-	tls = keylink_open(protocol->role, protocol->name);
+	tls = keylink_open(protocol->role, protocol->name, true, false);
 	cleartext = netlist_new(span_str(par.mailbox_cleartext_networks), &err);
 	if (!cleartext)
 		die_config("mailbox_cleartext_networks: %s", err.p);

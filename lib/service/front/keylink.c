@@ -10,9 +10,11 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/tlsrange.h"
 #include "service/message.h"
 #include "service/service.h"
 #include "base/banned.h"
@@ -186,8 +188,44 @@ on_retry(void *ctx)
 		timer_set(&link.retry, RETRY_MS);
 }
 
+static void
+add_excluded(struct buf *ciphers, const char *list)
+{
+	struct span rest = span_str(list), word;
+
+	while (span_word(&rest, ", \t\r\n:", &word))
+		buf_addf(ciphers, ":!%.*s", SPAN_FMT(word));
+}
+
+/* What smtpd_tls_* and tls_* say. */
+static void
+set_policy(bool mandatory, bool ask)
+{
+	const char *grade = mandatory ? par.smtpd_tls_mandatory_ciphers : par.smtpd_tls_ciphers;
+	const char *versions = mandatory ? par.smtpd_tls_mandatory_protocols : par.smtpd_tls_protocols;
+	struct tls_policy p = { .client_order = !par.tls_preempt_cipherlist, .ask = ask, .ca_file = "" };
+	struct tlsrange range;
+	struct buf ciphers, err;
+
+	buf_init(&ciphers, 8192);
+	buf_init(&err, 1024);
+	if (!tlsrange_parse(span_str(versions), &range, &err))
+		die_config("smtpd_tls_%sprotocols: %s", mandatory ? "mandatory_" : "", buf_cstr(&err));
+	p.v12 = range.v12;
+	p.v13 = range.v13;
+	buf_adds(&ciphers, strcmp(grade, "high") == 0 ? par.tls_high_cipherlist : par.tls_medium_cipherlist);
+	add_excluded(&ciphers, par.smtpd_tls_exclude_ciphers);
+	if (mandatory)
+		add_excluded(&ciphers, par.smtpd_tls_mandatory_exclude_ciphers);
+	p.ciphers = buf_cstr(&ciphers);
+	if (!tls_server_policy(link.server, &p, &err))
+		die_config("TLS: %s", buf_cstr(&err));
+	buf_fini(&ciphers);
+	buf_fini(&err);
+}
+
 struct tls_server *
-keylink_open(unsigned own_role, const char *alpn)
+keylink_open(unsigned own_role, const char *alpn, bool mandatory, bool ask_certificate)
 {
 	uint64_t deadline = clock_mono_ms() + FIRST_MS;
 	struct msg in;
@@ -195,15 +233,16 @@ keylink_open(unsigned own_role, const char *alpn)
 	tls_init();
 	link.role = own_role;
 	link.server = tls_server_new(sign_by_keyd, NULL);
+	set_policy(mandatory, ask_certificate);
 	if (alpn && *alpn)
 		tls_server_alpn(link.server, alpn);
 	if (link_open())
 		while (link.fd >= 0 && !link.filled && clock_mono_ms() < deadline)
 			take_one(&in);
 	if (!tls_server_ready(link.server))
-		log_warn(NULL, link.filled ? "keyd has no certificate: TLS is not offered" :
-		    "keyd does not answer: TLS is not offered");
-	return tls_server_ready(link.server) ? link.server : NULL;
+		log_warn(NULL, link.filled ? "keyd has no certificate: TLS is not offered before it has one" :
+		    "keyd does not answer: TLS is not offered before it does");
+	return link.server;
 }
 
 void

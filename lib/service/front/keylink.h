@@ -9,8 +9,13 @@
 
 #include "net/tls.h"
 
-/* In open(): connects; waits up to 5 s for the first certificates. NULL when keyd has none (TLS is not offered). */
-struct tls_server *keylink_open(unsigned own_role, const char *alpn);
+/*
+ * In open(): connects; waits up to 5 s for the first certificates. What it
+ * returns is not ready (tls_server_ready) as long as keyd has none.
+ * mandatory: the parameters smtpd_tls_mandatory_* count. Dies (EX_CONFIG) when
+ * those of TLS have a mistake.
+ */
+struct tls_server *keylink_open(unsigned own_role, const char *alpn, bool mandatory, bool ask_certificate);
 /* In start(): watches the link for renewed certificates. */
 void keylink_start(void);
 

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""TLS of the servers: chains, names, versions, tickets, renewal without a command; and where private keys are."""
+import base64, glob, imaplib, os, re, signal, smtplib, socket, ssl, subprocess, time
+from harness import *
+
+A = 'alice@' + DOMAIN
+I = None
+
+
+def openssl(*args, **kw):
+    r = subprocess.run(['openssl', *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **kw)
+    check(r.returncode == 0, f'openssl {args}: {r.stderr.decode()[-300:]}')
+    return r.stdout
+
+
+def make_pair(directory, name, rsa=False, issuer=None, days='30'):
+    """NAME.key and NAME.crt for the DNS name and CN name.test, by itself or by a pair made before"""
+    key, crt = f'{directory}/{name}.key', f'{directory}/{name}.crt'
+    kind = ['-newkey', 'rsa:2048'] if rsa else ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
+    by = ['-CA', f'{directory}/{issuer}.crt', '-CAkey', f'{directory}/{issuer}.key'] if issuer else []
+    req = ['req', '-new', *kind, '-nodes', '-keyout', key, '-subj', f'/CN={name}.test', '-addext', f'subjectAltName=DNS:{name}.test']
+    if issuer:
+        openssl(*req, '-out', crt + '.csr')
+        openssl('x509', '-req', '-in', crt + '.csr', '-days', days, *by, '-CAcreateserial', '-out', crt)
+    else:
+        openssl(*req, '-x509', '-days', days, '-out', crt)
+    return key, crt
+
+
+def put(path, *parts):
+    """the parts' text as one file, by rename"""
+    with open(path + '.new', 'w') as f:
+        f.write(''.join(open(p).read() for p in parts))
+    os.rename(path + '.new', path)
+
+
+WORDS = {'smtp': (b'EHLO x\r\n', b'STARTTLS\r\n'), 'submission': (b'EHLO x\r\n', b'STARTTLS\r\n'), 'imap': (b'a STARTTLS\r\n',), 'pop3': (b'STLS\r\n',)}
+
+
+def client(port, name=None, version=None, ciphers=None, session=None, rsa=False, cert=None):
+    """a TLS connection, after STARTTLS where that is needed; nothing is verified"""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    if version:
+        ctx.minimum_version = ctx.maximum_version = version
+    if ciphers:
+        ctx.set_ciphers(ciphers)
+    if cert:
+        ctx.load_cert_chain(cert[1], cert[0])
+    if session:
+        ctx = session[1]
+    s = socket.create_connection(('127.0.0.1', I.port(port)), timeout=15)
+    for word in WORDS.get(port, ()):
+        s.recv(4096)
+        s.sendall(word)
+    if port in WORDS:
+        s.recv(4096)
+    t = ctx.wrap_socket(s, server_hostname=name, session=session[0] if session else None)
+    t.ctx = ctx
+    return t
+
+
+def refused(*args, **kw):
+    try:
+        client(*args, **kw).close()
+    except (ssl.SSLError, ConnectionError):
+        return True
+    return False
+
+
+def served(port, name=None, **kw):
+    """the CN that is served"""
+    t = client(port, name, **kw)
+    try:
+        text = openssl('x509', '-inform', 'DER', '-noout', '-subject', input=t.getpeercert(True)).decode()
+        return text.split('=')[-1].strip()
+    finally:
+        t.close()
+
+
+PORTS_ALL = ('smtp', 'submission', 'submissions', 'imap', 'imaps', 'pop3', 'pop3s')
+
+
+@test
+def a_table_of_names_gives_tls_to_workers_that_began_without():
+    """nothing is configured but an empty table; then a name comes into it, without a command"""
+    for port in ('smtp', 'imap'):
+        s = socket.create_connection(('127.0.0.1', I.port(port)), timeout=15)
+        s.recv(4096)
+        s.sendall(b'EHLO x\r\n' if port == 'smtp' else b'a CAPABILITY\r\n')
+        check(b'STARTTLS' not in s.recv(4096), f'{port}: STARTTLS without a certificate')
+        s.close()
+    check(refused('submissions') and refused('imaps'), 'TLS without a certificate')
+    put(I.dir + '/one.pem', *make_pair(I.dir, 'one'))
+    put(I.dir + '/many.pem', *make_pair(I.dir, 'many', rsa=True), *make_pair(I.dir, 'many2'))
+    with open(I.dir + '/sni.new', 'w') as f:
+        f.write(f'mx.one.test {I.dir}/one.pem\n.many.test {I.dir}/many.pem\n')
+    os.rename(I.dir + '/sni.new', I.dir + '/sni')
+    check(wait(lambda: not refused('submissions')), 'no TLS after the certificate appeared: ' + I.log()[-600:])
+    for port in PORTS_ALL:
+        check(served(port, 'MX.one.test') == 'one.test', port)
+        check(served(port, 'a.b.many.test') == 'many2.test', port)
+    check(served('imaps', 'x.many.test', ciphers='aRSA', version=ssl.TLSVersion.TLSv1_2) == 'many.test', 'the RSA chain of a name')
+
+
+@test
+def the_parameters_of_postfix_name_chains():
+    """an RSA certificate with its key behind it in one file, an ECDSA one in two; and the versions and ciphers of each kind"""
+    key, crt = make_pair(I.dir, 'rsa', rsa=True)
+    put(I.dir + '/rsa.pem', crt, key)
+    make_pair(I.dir, 'ec')
+    I.configure(f'smtpd_tls_cert_file = {I.dir}/rsa.pem\nsmtpd_tls_eccert_file = {I.dir}/ec.crt\nsmtpd_tls_eckey_file = {I.dir}/ec.key\n'
+                'smtpd_tls_mandatory_protocols = >=TLSv1.3\nsmtpd_tls_exclude_ciphers = CHACHA20\n')
+    text = open(I.conf + '/main.cf').read()
+    with open(I.conf + '/main.cf', 'w') as f:
+        f.write(re.sub(r'(?m)^smtpd_tls_chain_files.*\n', '', text))
+    I.run('check')
+    I.run('reload')
+    check(wait(lambda: served('smtp') == 'ec.test'), 'not served: ' + I.log()[-600:])
+    v12, v13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    check(served('smtp', version=v12, ciphers='aRSA') == 'rsa.test', 'RSA')
+    check(wait(lambda: refused('submissions', version=v12)), 'smtpd_tls_mandatory_protocols: submissions')
+    for port in ('imaps', 'imap', 'pop3s'):
+        check(refused(port, version=v12), f'smtpd_tls_mandatory_protocols: {port}')
+        check(served(port, version=v13) == 'ec.test', port)
+    check(refused('smtp', version=v12, ciphers='CHACHA20'), 'smtpd_tls_exclude_ciphers')
+    check(served('smtp', version=v12, ciphers='ECDHE+AESGCM') == 'ec.test', 'a cipher that stays')
+
+
+@test
+def a_renewed_certificate_is_served_without_a_command():
+    make_pair(I.dir, 'next')
+    put(I.dir + '/ec.key', I.dir + '/next.key')
+    put(I.dir + '/ec.crt', I.dir + '/next.crt')
+    for port in PORTS_ALL:
+        check(wait(lambda: served(port) == 'next.test', 8), f'{port}: {served(port)}')
+    at = len(I.log())
+    with open(I.dir + '/ec.crt.new', 'w') as f:
+        f.write('-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
+    os.rename(I.dir + '/ec.crt.new', I.dir + '/ec.crt')
+    check(wait(lambda: 'keys not taken' in I.log()[at:], 8), 'a broken certificate is not told')
+    check('the old ones stay in use' in I.log()[at:], I.log()[at:])
+    for port in ('smtp', 'imaps', 'pop3'):
+        check(served(port) == 'next.test', port)
+    put(I.dir + '/ec.crt', I.dir + '/next.crt')
+
+
+def resumed(port, *args):
+    r = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{I.port(port)}', '-ign_eof', *args], input=b'QUIT\r\n',
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30).stdout
+    return b'\nReused, ' in r
+
+
+@test
+def tickets_hold_over_workers():
+    """a session of one worker is resumed by those that come after all have been killed"""
+    for port, name in (('submissions', 'smtpd'), ('pop3s', 'pop3d')):
+        check(not resumed(port, '-sess_out', I.dir + '/session'), 'a first connection')
+        check(resumed(port, '-sess_in', I.dir + '/session'), f'{port}: not resumed')
+        old = [p for p, n in I.processes().items() if n == name]
+        for p in old:
+            os.kill(p, signal.SIGKILL)
+        check(wait(lambda: len(set(p for p, n in I.processes().items() if n == name) - set(old)) >= len(old)), 'no new workers')
+        check(resumed(port, '-sess_in', I.dir + '/session'), f'{port}: not resumed by a new worker')
+
+
+# ---- where private keys are
+
+def numbers_of(key):
+    """the secret numbers of a private key: what must lie in no other process, as DER has them and as OpenSSL's words of 64 bits"""
+    text = openssl('pkey', '-in', key, '-noout', '-text').decode()
+    out = []
+    for name in ('priv', 'privateExponent', 'prime1', 'prime2', 'exponent1', 'coefficient'):
+        m = re.search(rf'(?m)^{name}:\n((?: +[0-9a-f:]+\n)+)', text)
+        if m:
+            n = bytes.fromhex(re.sub(r'[^0-9a-f]', '', m[1])).lstrip(b'\0')
+            out += [n, n[::-1]]
+    der = openssl('pkey', '-in', key, '-outform', 'DER')
+    pem = base64.b64encode(der)
+    return out + [pem[60:120]]
+
+
+def memory(pid):
+    out = []
+    with open(f'/proc/{pid}/maps') as maps, open(f'/proc/{pid}/mem', 'rb', 0) as mem:
+        for line in maps:
+            m = re.match(r'([0-9a-f]+)-([0-9a-f]+) r', line)
+            size = m and int(m[2], 16) - int(m[1], 16)
+            if not m or '[v' in line or size > 1 << 30:
+                continue
+            try:
+                mem.seek(int(m[1], 16))
+                out.append(mem.read(size))
+            except OSError:
+                pass
+    return b''.join(out)
+
+
+@test
+def private_keys_are_in_no_process_but_keyd():
+    if os.getuid() != 0:
+        raise Skip('needs root to read memory')
+    secrets = [n[:24] for k in ('next.key', 'rsa.key', 'one.key') for n in numbers_of(f'{I.dir}/{k}')]
+    check(len(secrets) > 12 and all(len(s) >= 16 for s in secrets), 'the numbers of the keys')
+    for port in PORTS_ALL:              # each worker has made handshakes with each kind of key
+        served(port)
+    served('smtp', version=ssl.TLSVersion.TLSv1_2, ciphers='aRSA')
+    m = imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=ssl._create_unverified_context())
+    m.login(A, 'pw-alice')
+    seen, holders = set(), set()
+    for pid, name in I.processes().items():
+        try:
+            text = memory(pid)
+        except (OSError, ProcessLookupError):
+            continue
+        seen.add(name)
+        if any(s in text for s in secrets):
+            holders.add(name)
+    m.logout()
+    check(seen >= {'master', 'keyd', 'auth', 'smtpd', 'intake', 'qmgr', 'imapd', 'pop3d', 'imap-session'}, f'not all were read: {seen}')
+    check(holders == {'keyd'}, f'private keys are in {sorted(holders)}')
+
+
+@test
+def mistakes_are_told_with_their_line():
+    i = Instance()
+    rows = {'smtpd_tls_protocols = >=TLSv1.4': 'no version of TLS', 'smtpd_tls_mandatory_protocols = !TLSv1.2, !TLSv1.3': 'leaves no version',
+            'smtpd_tls_ciphers = export': 'medium high', 'tls_high_cipherlist = no such': 'names no cipher', 'smtpd_tls_cert_file = /nonexistent': 'No such file',
+            'tls_server_sni_maps = inline:{ {a.test = /nonexistent/pem} }': 'a.test: /nonexistent/pem'}
+    try:
+        i.configure(''.join(r + '\n' for r in rows))
+        out = i.run('check', ok=False).stdout
+        for r, words in rows.items():
+            check(re.search(rf'main\.cf:\d+: .*{re.escape(words)}', out), f'{r}: {out}')
+    finally:
+        i.close()
+
+
+I = Instance(users=('alice', 'bob'))
+I.configure(f'smtpd_tls_chain_files =\ntls_server_sni_maps = texthash:{I.dir}/sni\n')
+open(I.dir + '/sni', 'w').close()
+with I:
+    main()
