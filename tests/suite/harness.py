@@ -201,9 +201,10 @@ def main():
         name = f.__name__.replace('_', ' ')
         if want and f.__name__ not in want:
             continue
+        begin = time.monotonic()
         try:
             f()
-            print(f'ok {name}', flush=True)
+            print(f'ok {name} ({time.monotonic() - begin:.1f} s)', flush=True)
         except Skip as e:
             print(f'skip {name}: {e}', flush=True)
         except Exception as e:
