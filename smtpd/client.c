@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-#define MAIL_WAITS_MS 2000		/* from the connection */
+#define MAIL_WAITS_MS 500		/* from the connection */
 
 static void
 on_name(void *ctx)
