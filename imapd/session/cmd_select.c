@@ -131,7 +131,7 @@ enum store_result
 status_tell(struct session *s, struct span name, uint32_t items)
 {
 	struct mailstore_status st;
-	enum store_result r = mailstore_status(s->ms, name, &st);
+	enum store_result r = mailstore_status(s->ms, name, false, &st);
 	const char *gap = "";
 	struct buf out;
 

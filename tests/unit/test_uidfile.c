@@ -112,13 +112,13 @@ test_damage_gives_new_uidvalidity(void **state)
 		if (good[i] != ' ' && good[i] != '\n')	/* padding behind the sum says nothing */
 			assert_false(uidfile_peek(".", &u));
 	}
-	assert_true(told > 80);
+	assert_true(told > 170);
 	for (size_t i = 0; i + 20 < n; i += 7) {
 		store(good, i);
-		if (i < 80)
+		if (i < 170)
 			assert_false(uidfile_peek(".", &u));
 		assert_true(uidfile_lock(&u, "."));
-		assert_true(i >= 80 || u.fresh);
+		assert_true(i >= 170 || u.fresh);
 		uidfile_close(&u);
 		assert_true(uidfile_peek(".", &u));
 	}

@@ -27,8 +27,31 @@ struct flag_change {
 	enum mailflag_op op;
 	uint8_t flags;
 	uint32_t keywords;
-	uint64_t modseq;
+	uint64_t modseq;		/* 0: nothing has changed yet */
 };
+
+/* One number for all that one command changes. */
+static uint64_t
+number_of(struct mailfolder *f, uint64_t *modseq)
+{
+	if (!*modseq)
+		*modseq = uidfile_stamp(&f->uids);
+	return *modseq;
+}
+
+/* The change is on the disk: its number becomes what others see, then what the next session sees. */
+static enum store_result
+settle(struct mailfolder *f, uint64_t before, uint64_t modseq, const uint32_t *index, size_t n)
+{
+	if (!modseq)
+		return STORE_OK;
+	if (!uidfile_flush(&f->uids))
+		return driver_fail(f->ms, "number", f->dir);
+	if (f->modseq == before)	/* otherwise the next scan has more to find out */
+		f->modseq = modseq;
+	index_note(f, before, modseq, index, n);
+	return STORE_OK;
+}
 
 static bool
 change_one(struct mailfolder *f, struct mail_message *m, void *ctx)
@@ -38,10 +61,11 @@ change_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 		[MAILFLAG_ADD] = { true, true },
 		[MAILFLAG_REMOVE] = { true, false },
 	};
-	const struct flag_change *c = ctx;
+	struct flag_change *c = ctx;
 	struct filename name;
 	bool keep = ops[c->op].keep, add = ops[c->op].add, same;
 	uint32_t keywords;
+	uint64_t was;
 	uint8_t flags;
 
 	if (!filename_parse(span_str(m->name), &name)) {
@@ -52,16 +76,18 @@ change_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 	flags = add ? (uint8_t)((keep ? name.flags : 0) | c->flags) : (uint8_t)(name.flags & ~c->flags);
 	keywords = add ? (keep ? name.keywords : 0) | c->keywords : name.keywords & ~c->keywords;
 	same = flags == name.flags && keywords == name.keywords && m->place == PLACE_CUR;
+	was = folder_digest_of(m->uid, name.flags, name.keywords);
 	name.flags = flags;
 	name.keywords = keywords;
 	name.uid = m->uid;
 	if (!same && !folder_rename_message(f, m, &name, PLACE_CUR))
 		return false;
+	f->uids.digest += folder_digest_of(m->uid, flags, keywords) - was;
 	if (same && flags == (m->flags & MFLAG_ALL) && keywords == m->keywords)
 		return true;
 	m->flags = (uint8_t)((m->flags & ~MFLAG_ALL) | name.flags);
 	m->keywords = name.keywords;
-	m->modseq = c->modseq;
+	m->modseq = number_of(f, &c->modseq);
 	return true;
 }
 
@@ -70,7 +96,8 @@ mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum
     uint8_t flags, uint32_t keywords, uint64_t unchangedsince, uint32_t *failed, size_t *nfailed)
 {
 	struct flag_change change = { op, flags & MFLAG_ALL, keywords, 0 };
-	enum store_result r = STORE_OK;
+	enum store_result r = STORE_OK, settled;
+	uint64_t before;
 
 	if (nfailed)
 		*nfailed = 0;
@@ -78,7 +105,9 @@ mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum
 		return STORE_DENIED;
 	if (!uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
-	change.modseq = folder_stamp(f);
+	if (unchangedsince != UINT64_MAX)
+		r = folder_catch_up(f);
+	before = f->uids.modseq;
 	for (size_t i = 0; i < n && r == STORE_OK; i++) {
 		struct mail_message *m = &f->msgs[index[i]];
 
@@ -92,20 +121,27 @@ mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum
 		if (!with_message(f, index[i], change_one, &change) && errno != ENOENT)
 			r = driver_fail(f->ms, "rename in", f->dir);
 	}
+	settled = settle(f, before, change.modseq, index, n);
 	uidfile_unlock(&f->uids);
 	f->indexed = false;
-	return r;
+	return r == STORE_OK ? settled : r;
 }
 
 static bool
 remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 {
 	char path[DRIVER_PATH_MAX];
+	struct filename name;
+	uint64_t *modseq = ctx;
 
-	(void)ctx;
 	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || unlink(path) < 0)
 		return false;
 	m->flags |= MFLAG_GONE;
+	if (f->how & MAILFOLDER_PLAIN)
+		return true;
+	if (filename_parse(span_str(m->name), &name))
+		f->uids.digest -= folder_digest_of(m->uid, name.flags, name.keywords);
+	m->modseq = number_of(f, modseq);
 	return true;
 }
 
@@ -113,20 +149,22 @@ enum store_result
 mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n)
 {
 	bool plain = f->how & MAILFOLDER_PLAIN;
-	enum store_result r = STORE_OK;
+	enum store_result r = STORE_OK, settled;
+	uint64_t before, modseq = 0;
 
 	if (f->how & MAILFOLDER_READONLY)
 		return STORE_DENIED;
 	if (!plain && !uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
-	folder_stamp(f);
+	before = f->uids.modseq;
 	for (size_t i = 0; i < n && r == STORE_OK; i++) {
 		if (f->msgs[index[i]].flags & MFLAG_GONE)
 			continue;
-		if (!with_message(f, index[i], remove_one, NULL) && errno != ENOENT)
+		if (!with_message(f, index[i], remove_one, &modseq) && errno != ENOENT)
 			r = driver_fail(f->ms, "unlink in", f->dir);
 	}
+	settled = settle(f, before, modseq, index, n);
 	uidfile_unlock(&f->uids);
 	f->indexed = false;
-	return r;
+	return r == STORE_OK ? settled : r;
 }

@@ -35,14 +35,17 @@ struct mailfolder {
 	struct mail_message *msgs;	/* by UID (PLAIN: by date and name) */
 	size_t n, cap;
 	uint32_t uidvalidity;		/* that this session has shown; 0: none yet */
-	uint64_t modseq;
+	uint64_t modseq;		/* of the state that msgs show */
 	struct timespec mtime[2];	/* of cur/ and new/, as they were before the last scan */
 	bool trusted;			/* the mtimes are old enough to tell every later change */
 	bool fresh_view;		/* nothing was scanned yet */
+	bool tracked;			/* modseqs are kept for the next session: there must be an index */
 	char *keywords[MAILSTORE_KEYWORDS];
 	struct timespec keywords_mtime;
 	int watch;
 	struct mailfolder_changes changes;
+	bool reported;			/* changes were told: the next one begins anew */
+	size_t told;			/* messages that the last refresh knew of, gone ones included */
 	size_t cap_expunged, cap_changed;
 	bool indexed;			/* the index holds this folder as it is in msgs */
 };
@@ -76,7 +79,13 @@ int64_t folder_date(struct mailfolder *f, struct mail_message *m);	/* m->date, f
 void folder_complete_dates(struct mailfolder *f);	/* all of them, before the index takes them over */
 void folder_relocate(struct mailfolder *f);	/* find messages that others renamed; the snapshot keeps its flags */
 bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;
-uint64_t folder_stamp(struct mailfolder *f);	/* a new modseq */
+enum store_result folder_catch_up(struct mailfolder *f);	/* scan when something changed; the lock stays as it was */
+
+/* modseq.c. Locked. */
+/* After a scan: messages with modseq 0 and the folder as a whole get theirs. False with errno. */
+bool folder_number(struct mailfolder *f) CHECKED;
+/* A message as a summand of the folder's digest. */
+uint64_t folder_digest_of(uint32_t uid, uint8_t flags, uint32_t keywords);
 
 /* specialuse.c: a folder and what is below it have another name. */
 enum store_result specialuse_move(struct mailstore *ms, struct span from, struct span to);
@@ -86,6 +95,16 @@ bool index_load_folder(struct mailfolder *f) CHECKED;
 void index_save_folder(struct mailfolder *f);
 void index_close(struct mailstore *ms);
 void index_forget_folder(struct mailstore *ms, const char *dir);
+bool index_exists(struct mailstore *ms);	/* small mailboxes have none, and must not get one by looking */
+/*
+ * Modseqs (index_modseq.c). What the index holds of a folder is current when it was written with the folder's
+ * last modseq, `before`. All of these are called under the folder's lock, after uidfile_flush.
+ */
+/* Take over what the index knows; what it does not know gets `number`, also there. False: it is not current. */
+bool index_number(struct mailfolder *f, uint64_t before, uint64_t number) CHECKED;
+/* Own changes: messages of index[n] that have `number`, or are gone by it. Nothing when it is not current. */
+void index_note(struct mailfolder *f, uint64_t before, uint64_t number, const uint32_t *index, size_t n);
+void index_save_tracked(struct mailfolder *f);	/* the whole folder, when it is not there as it is */
 #define INDEX_LEAST 200			/* smaller folders are read as quickly without */
 
 #endif

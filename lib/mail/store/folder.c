@@ -14,15 +14,6 @@
 #define RACY_US 50000		/* an mtime younger than this may hide a later change (a tick is up to 10 ms) */
 #define RACY_COARSE_US 2000000	/* the same where the file system keeps whole seconds */
 
-uint64_t
-folder_stamp(struct mailfolder *f)
-{
-	uint64_t now = driver_now_us();
-
-	f->modseq = now > f->modseq ? now : f->modseq + 1;
-	return f->modseq;
-}
-
 size_t
 folder_add(struct mailfolder *f, const struct mail_message *m)
 {
@@ -112,13 +103,12 @@ same_mtimes(const struct timespec a[2], const struct timespec b[2])
 	return true;
 }
 
-/* Scan when something changed. */
-static enum store_result
-catch_up(struct mailfolder *f)
+enum store_result
+folder_catch_up(struct mailfolder *f)
 {
 	struct timespec mtime[2];
 	enum store_result r;
-	bool plain = f->how & MAILFOLDER_PLAIN;
+	bool plain = f->how & MAILFOLDER_PLAIN, locked = f->uids.locked;
 
 	if (f->trusted) {
 		if (!stat_places(f->dir, mtime))
@@ -135,16 +125,16 @@ catch_up(struct mailfolder *f)
 	} else if (!stat_places(f->dir, mtime)) {
 		r = driver_fail(f->ms, "stat", f->dir);
 	} else {
-		for (int i = 0; i < 2; i++)
-			if (timespec_us(&mtime[i]) > f->modseq)
-				f->modseq = timespec_us(&mtime[i]);
 		f->trusted = old_enough(mtime);
 		memcpy(f->mtime, mtime, sizeof(mtime));
 		r = folder_scan(f);
+		if (r == STORE_OK && !plain && !folder_number(f))
+			r = driver_fail(f->ms, "number", f->dir);
 		f->trusted = f->trusted && r == STORE_OK;
 		f->indexed = false;
 	}
-	uidfile_unlock(&f->uids);
+	if (!locked)
+		uidfile_unlock(&f->uids);
 	return r;
 }
 
@@ -167,7 +157,7 @@ folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_resu
 	f->how = how;
 	f->watch = -1;
 	f->fresh_view = true;
-	f->modseq = 1;
+	f->tracked = how & MAILFOLDER_TRACK;
 	uidfile_init(&f->uids);
 	buf_fini(&dir);
 	return f;
@@ -182,7 +172,7 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 		return NULL;
 	if (!(how & MAILFOLDER_PLAIN) && index_load_folder(f))
 		f->fresh_view = false;
-	*r = catch_up(f);
+	*r = folder_catch_up(f);
 	if (*r != STORE_OK) {
 		folder_free(f);
 		return NULL;
@@ -198,6 +188,7 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 			f->n--;
 		}
 	}
+	f->told = f->n;
 	return f;
 }
 
@@ -283,6 +274,12 @@ mailfolder_uidnext(const struct mailfolder *f)
 }
 
 uint64_t
+mailfolder_id(const struct mailfolder *f)
+{
+	return f->uids.id;
+}
+
+uint64_t
 mailfolder_highestmodseq(const struct mailfolder *f)
 {
 	return f->modseq;
@@ -337,6 +334,8 @@ renumber_changed(struct mailfolder *f)
 	for (size_t i = 0; i < ch->nchanged; i++) {
 		uint32_t old = ch->changed[i];
 
+		if (i + 1 < ch->nchanged && ch->changed[i + 1] == old)
+			continue;	/* changed twice */
 		while (k > 0 && ch->expunged[k - 1].index < old)
 			k--;
 		if (k > 0 && ch->expunged[k - 1].index == old)
@@ -350,18 +349,20 @@ enum store_result
 mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes *ch)
 {
 	enum store_result r;
-	size_t before = f->n;
 	char events[4096];
 
-	f->changes.nchanged = f->changes.nexpunged = 0;
-	f->changes.arrived = 0;
+	if (f->reported)
+		f->changes.nchanged = 0;
+	f->changes.nexpunged = 0;
 	while (f->watch >= 0 && read(f->watch, events, sizeof(events)) > 0)
 		continue;
-	r = f->how & MAILFOLDER_PLAIN ? STORE_OK : catch_up(f);
-	f->changes.arrived = (uint32_t)(f->n - before);
+	r = f->how & MAILFOLDER_PLAIN ? STORE_OK : folder_catch_up(f);
+	f->changes.arrived = (uint32_t)(f->n - f->told);
 	if (expunge)
 		drop_gone(f);
 	renumber_changed(f);
+	f->told = f->n;
+	f->reported = true;
 	*ch = f->changes;
 	return r;
 }

@@ -20,7 +20,7 @@
 #include "base/banned.h"
 
 #define INDEX_DIR "merpati.index"
-#define INDEX_VERSION "merpati-index 1"
+#define INDEX_VERSION "merpati-index 2"
 #define INDEX_MAP_SIZE (256ull << 20)	/* a sparse file; when it is full, the index begins anew */
 #define STATE_MAX 128
 

@@ -7,6 +7,7 @@
  * Every value is u64 checksum, then its own key, then the content. Keys:
  *   'F' folder         the folder as a whole
  *   'M' folder, uid    one message
+ *   'X' folder, modseq UIDs that were expunged by that change
  *   'C' id, kind       a computed string
  */
 #ifndef MAIL_STORE_INDEX_H
@@ -61,5 +62,22 @@ index_mdb_key(const struct index_key *key)
 }
 
 void index_flush_strings(struct mailstore *ms);
+
+/* ---- index_folder.c: records of folders and messages; inside index_guard, results are LMDB's ---- */
+struct folder_record {			/* content of 'F' */
+	uint32_t uidvalidity, count;
+	uint64_t modseq;		/* the folder's when this was written */
+	uint64_t floor;			/* 'X' records tell all that was expunged since */
+	uint64_t nexpunges;		/* 'X' records */
+	int64_t mtime[2][2];		/* zeros: the names are to be compared */
+};
+
+void index_folder_key(const char *dir, char kind, uint32_t uid, struct index_key *key);
+bool index_message_of(struct span s, struct mail_message *m) CHECKED;	/* m->name is malloced; false: damaged */
+int index_get_folder(struct store_index *ix, MDB_txn *txn, const char *dir, struct folder_record *rec);
+int index_put_folder(struct store_index *ix, MDB_txn *txn, const char *dir, const struct folder_record *rec);
+int index_put_message(struct store_index *ix, MDB_txn *txn, const char *dir, const struct mail_message *m, bool *added);
+int index_delete_message(struct store_index *ix, MDB_txn *txn, const char *dir, uint32_t uid, bool *deleted);	/* with its strings */
+int index_delete_expunges(struct store_index *ix, MDB_txn *txn, const char *dir);	/* all of the folder */
 
 #endif

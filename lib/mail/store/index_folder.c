@@ -13,14 +13,8 @@
 
 #define RECORD_FIXED 56			/* bytes of a message without its name */
 
-struct folder_record {			/* content of 'F' */
-	uint32_t uidvalidity, count;
-	uint64_t modseq;
-	int64_t mtime[2][2];
-};
-
-static void
-folder_key(const char *dir, char kind, uint32_t uid, struct index_key *key)
+void
+index_folder_key(const char *dir, char kind, uint32_t uid, struct index_key *key)
 {
 	struct mail_id id = filename_id(span_str(dir));
 
@@ -58,8 +52,8 @@ get(struct span s, size_t at, size_t n)
 	return v;
 }
 
-static bool
-message_of(struct span s, struct mail_message *m)
+bool
+index_message_of(struct span s, struct mail_message *m)
 {
 	struct filename name;
 
@@ -90,7 +84,7 @@ load_messages(struct store_index *ix, MDB_txn *txn, struct mailfolder *f, uint32
 	bool ok;
 	int rc;
 
-	folder_key(f->dir, 'M', 0, &key);
+	index_folder_key(f->dir, 'M', 0, &key);
 	k = index_mdb_key(&key);
 	if (mdb_cursor_open(txn, ix->db, &cur))
 		return false;
@@ -102,7 +96,7 @@ load_messages(struct store_index *ix, MDB_txn *txn, struct mailfolder *f, uint32
 		if (k.mv_size != key.n || memcmp(k.mv_data, key.b, 9) != 0)
 			break;
 		memcpy(key.b, k.mv_data, key.n);
-		ok = index_content(&key, v, &content) && message_of(content, &m);
+		ok = index_content(&key, v, &content) && index_message_of(content, &m);
 		if (ok && f->n && m.uid <= f->msgs[f->n - 1].uid) {
 			free(m.name);
 			ok = false;
@@ -114,6 +108,25 @@ load_messages(struct store_index *ix, MDB_txn *txn, struct mailfolder *f, uint32
 	return ok && f->n == count;
 }
 
+int
+index_get_folder(struct store_index *ix, MDB_txn *txn, const char *dir, struct folder_record *rec)
+{
+	struct index_key key;
+	struct span content;
+	MDB_val k, v;
+	int rc;
+
+	index_folder_key(dir, 'F', 0, &key);
+	k = index_mdb_key(&key);
+	rc = mdb_get(txn, ix->db, &k, &v);
+	if (rc)
+		return rc;
+	if (!index_content(&key, v, &content) || content.n != sizeof(*rec))
+		return MDB_CORRUPTED;
+	memcpy(rec, content.p, sizeof(*rec));
+	return 0;
+}
+
 static int
 load(struct mailstore *ms, void *ctx)
 {
@@ -121,24 +134,12 @@ load(struct mailstore *ms, void *ctx)
 	struct store_index *ix = ms->index;
 	MDB_txn *txn = index_reader(ix);
 	struct folder_record rec;
-	struct index_key key;
-	struct span content;
-	MDB_val k, v;
 	int rc;
 
 	if (!txn)
 		return MDB_PANIC;
-	folder_key(job->f->dir, 'F', 0, &key);
-	k = index_mdb_key(&key);
-	rc = mdb_get(txn, ix->db, &k, &v);
-	if (rc == MDB_NOTFOUND) {
-		index_reader_done(ix);
-		return 0;
-	}
-	if (rc || !index_content(&key, v, &content) || content.n != sizeof(rec))
-		return rc ? rc : MDB_CORRUPTED;
-	memcpy(&rec, content.p, sizeof(rec));
-	if (rec.uidvalidity == job->f->uids.uidvalidity) {
+	rc = index_get_folder(ix, txn, job->f->dir, &rec);
+	if (rc == 0 && rec.uidvalidity == job->f->uids.uidvalidity) {
 		if (!load_messages(ix, txn, job->f, rec.count))
 			return MDB_CORRUPTED;
 		job->found = true;
@@ -149,7 +150,7 @@ load(struct mailstore *ms, void *ctx)
 		}
 	}
 	index_reader_done(ix);
-	return 0;
+	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static void
@@ -158,11 +159,10 @@ forget_messages(struct mailfolder *f)
 	for (size_t i = 0; i < f->n; i++)
 		free(f->msgs[i].name);
 	f->n = 0;
-	f->modseq = 1;
+	f->modseq = 0;
 }
 
-/* Is there an index at all? Small mailboxes have none, and must not get one by looking. */
-static bool
+bool
 index_exists(struct mailstore *ms)
 {
 	char path[DRIVER_PATH_MAX];
@@ -184,7 +184,8 @@ index_load_folder(struct mailfolder *f)
 		return false;
 	}
 	memcpy(f->mtime, job.mtime, sizeof(f->mtime));
-	f->trusted = f->indexed = true;
+	/* where numbers were given and not noted here, the names are looked at again */
+	f->trusted = f->indexed = f->modseq == f->uids.modseq;
 	keywords_load(f);
 	return true;
 }
@@ -215,10 +216,9 @@ delete_strings(struct store_index *ix, MDB_txn *txn, const struct mail_id *id)
 	return rc == MDB_NOTFOUND || rc == EINVAL ? 0 : rc;
 }
 
-static int
-put_message(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f, const struct mail_message *m)
+int
+index_put_message(struct store_index *ix, MDB_txn *txn, const char *dir, const struct mail_message *m, bool *added)
 {
-	struct store_index *ix = ms->index;
 	struct buf record, value;
 	struct index_key key;
 	MDB_val k, v, old;
@@ -226,10 +226,11 @@ put_message(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f, const stru
 
 	buf_init(&record, RECORD_FIXED + FILENAME_MAX_);
 	buf_init(&value, 1024);
-	folder_key(f->dir, 'M', m->uid, &key);
+	index_folder_key(dir, 'M', m->uid, &key);
 	index_value(&key, record_of(m, &record), &value);
 	k = index_mdb_key(&key);
 	rc = mdb_get(txn, ix->db, &k, &old);
+	*added = rc == MDB_NOTFOUND;
 	if (rc == MDB_NOTFOUND || (rc == 0 && !span_eq(span_of(old.mv_data, old.mv_size), buf_span(&value)))) {
 		v = (MDB_val){ value.len, value.p };
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
@@ -237,6 +238,29 @@ put_message(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f, const stru
 	buf_fini(&record);
 	buf_fini(&value);
 	return rc;
+}
+
+int
+index_delete_message(struct store_index *ix, MDB_txn *txn, const char *dir, uint32_t uid, bool *deleted)
+{
+	struct mail_message m = { .name = NULL };
+	struct index_key key;
+	struct span content;
+	MDB_val k, v;
+	int rc;
+
+	index_folder_key(dir, 'M', uid, &key);
+	k = index_mdb_key(&key);
+	rc = mdb_get(txn, ix->db, &k, &v);
+	*deleted = rc == 0;
+	if (rc)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	if (!index_content(&key, v, &content) || !index_message_of(content, &m))
+		return MDB_CORRUPTED;
+	free(m.name);
+	k = index_mdb_key(&key);
+	rc = mdb_del(txn, ix->db, &k, NULL);
+	return rc ? rc : delete_strings(ix, txn, &m.id);
 }
 
 /* Records of UIDs that the folder has no more, with their strings. all: the whole folder goes. */
@@ -249,7 +273,7 @@ delete_missing(struct store_index *ix, MDB_txn *txn, const char *dir, const stru
 	size_t i = 0;
 	int rc;
 
-	folder_key(dir, 'M', 0, &key);
+	index_folder_key(dir, 'M', 0, &key);
 	k = index_mdb_key(&key);
 	rc = mdb_cursor_open(txn, ix->db, &cur);
 	if (rc)
@@ -261,14 +285,14 @@ delete_missing(struct store_index *ix, MDB_txn *txn, const char *dir, const stru
 		struct mail_message m = { .name = NULL };
 		struct span content;
 
-		while (f && i < f->n && f->msgs[i].uid < uid)
+		while (f && i < f->n && (f->msgs[i].uid < uid || f->msgs[i].flags & MFLAG_GONE))
 			i++;
 		if (f && i < f->n && f->msgs[i].uid == uid) {
 			rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
 			continue;
 		}
 		memcpy(key.b, k.mv_data, key.n);
-		if (!index_content(&key, v, &content) || !message_of(content, &m))
+		if (!index_content(&key, v, &content) || !index_message_of(content, &m))
 			rc = MDB_CORRUPTED;
 		free(m.name);
 		rc = rc ? rc : mdb_cursor_del(cur, 0);
@@ -280,39 +304,65 @@ delete_missing(struct store_index *ix, MDB_txn *txn, const char *dir, const stru
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int
-put_folder(struct mailstore *ms, MDB_txn *txn, struct mailfolder *f)
+int
+index_put_folder(struct store_index *ix, MDB_txn *txn, const char *dir, const struct folder_record *rec)
 {
-	struct folder_record rec;
 	struct index_key key;
 	struct buf value;
 	MDB_val k, v;
 	int rc;
 
-	memset(&rec, 0, sizeof(rec));
-	rec.uidvalidity = f->uids.uidvalidity;
-	rec.count = (uint32_t)f->n;
-	rec.modseq = f->modseq;
-	for (int i = 0; i < 2; i++) {
-		rec.mtime[i][0] = f->mtime[i].tv_sec;
-		rec.mtime[i][1] = f->mtime[i].tv_nsec;
-	}
 	buf_init(&value, 1024);
-	folder_key(f->dir, 'F', 0, &key);
-	index_value(&key, span_of(&rec, sizeof(rec)), &value);
+	index_folder_key(dir, 'F', 0, &key);
+	index_value(&key, span_of(rec, sizeof(*rec)), &value);
 	k = index_mdb_key(&key);
 	v = (MDB_val){ value.len, value.p };
-	rc = mdb_put(txn, ms->index->db, &k, &v, 0);
+	rc = mdb_put(txn, ix->db, &k, &v, 0);
 	buf_fini(&value);
 	return rc;
 }
 
+/* What is kept of expunges stays when nothing is missing between it and now. */
+static int
+save_head(struct store_index *ix, MDB_txn *txn, const struct mailfolder *f, uint32_t count, bool exact)
+{
+	struct folder_record rec;
+	int rc = index_get_folder(ix, txn, f->dir, &rec);
+
+	if (rc && rc != MDB_NOTFOUND)
+		return rc;
+	if (rc || rec.uidvalidity != f->uids.uidvalidity || rec.modseq != f->modseq) {
+		memset(&rec, 0, sizeof(rec));
+		rec.floor = f->modseq;
+		rc = index_delete_expunges(ix, txn, f->dir);
+		if (rc)
+			return rc;
+	}
+	rec.uidvalidity = f->uids.uidvalidity;
+	rec.count = count;
+	rec.modseq = f->modseq;
+	memset(rec.mtime, 0, sizeof(rec.mtime));
+	for (int i = 0; i < 2 && exact; i++) {
+		rec.mtime[i][0] = f->mtime[i].tv_sec;
+		rec.mtime[i][1] = f->mtime[i].tv_nsec;
+	}
+	return index_put_folder(ix, txn, f->dir, &rec);
+}
+
+struct saving {
+	struct mailfolder *f;
+	bool exact;			/* the directories' times tell every later change */
+};
+
 static int
 save(struct mailstore *ms, void *ctx)
 {
-	struct mailfolder *f = ctx;
+	const struct saving *what = ctx;
+	const struct mailfolder *f = what->f;
 	struct store_index *ix = ms->index;
+	uint32_t count = 0;
 	MDB_txn *txn;
+	bool added;
 	int rc;
 
 	index_reader_done(ix);
@@ -320,10 +370,14 @@ save(struct mailstore *ms, void *ctx)
 	if (rc)
 		return rc;
 	rc = delete_missing(ix, txn, f->dir, f);
-	for (size_t i = 0; i < f->n && rc == 0; i++)
-		rc = put_message(ms, txn, f, &f->msgs[i]);
+	for (size_t i = 0; i < f->n && rc == 0; i++) {
+		if (f->msgs[i].flags & MFLAG_GONE)
+			continue;
+		rc = index_put_message(ix, txn, f->dir, &f->msgs[i], &added);
+		count++;
+	}
 	if (rc == 0)
-		rc = put_folder(ms, txn, f);
+		rc = save_head(ix, txn, f, count, what->exact);
 	if (rc) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -331,19 +385,53 @@ save(struct mailstore *ms, void *ctx)
 	return mdb_txn_commit(txn);
 }
 
+static int
+ask_current(struct mailstore *ms, void *ctx)
+{
+	struct job *job = ctx;
+	MDB_txn *txn = index_reader(ms->index);
+	struct folder_record rec;
+	int rc;
+
+	if (!txn)
+		return MDB_PANIC;
+	rc = index_get_folder(ms->index, txn, job->f->dir, &rec);
+	index_reader_done(ms->index);
+	job->found = rc == 0 && rec.uidvalidity == job->f->uids.uidvalidity && rec.modseq == job->f->modseq;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+void
+index_save_tracked(struct mailfolder *f)
+{
+	struct saving what = { f, false };
+	struct job job = { .f = f };
+
+	if (!index_open(f->ms) || !index_guard(f->ms, ask_current, &job) || job.found)
+		return;
+	f->ms->wants_index = true;
+	if (!index_guard(f->ms, save, &what))
+		return;			/* dropped: the next session finds all changed */
+}
+
 void
 index_save_folder(struct mailfolder *f)
 {
+	struct saving what = { f, true };
+
 	if (!f->trusted || f->indexed || (f->n < INDEX_LEAST && !f->ms->index))
 		return;
 	for (size_t i = 0; i < f->n; i++)
 		if (f->msgs[i].flags & MFLAG_GONE || f->msgs[i].place != PLACE_CUR)
 			return;			/* not what the names say, or not yet settled */
-	if (!index_open(f->ms))
+	if (!index_open(f->ms) || !uidfile_lock(&f->uids, f->dir))
 		return;
-	folder_complete_dates(f);
-	if (index_guard(f->ms, save, f))
-		f->indexed = true;
+	/* others have given numbers that this snapshot does not know: theirs is the better one */
+	if (f->uids.modseq == f->modseq && f->uids.uidvalidity == f->uidvalidity) {
+		folder_complete_dates(f);
+		f->indexed = index_guard(f->ms, save, &what);
+	}
+	uidfile_unlock(&f->uids);
 }
 
 struct forget {
@@ -364,11 +452,13 @@ forget(struct mailstore *ms, void *ctx)
 	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
 	if (rc)
 		return rc;
-	folder_key(what->dir, 'F', 0, &key);
+	index_folder_key(what->dir, 'F', 0, &key);
 	k = index_mdb_key(&key);
 	rc = mdb_del(txn, ix->db, &k, NULL);
 	if (rc == 0 || rc == MDB_NOTFOUND)
 		rc = delete_missing(ix, txn, what->dir, NULL);
+	if (rc == 0)
+		rc = index_delete_expunges(ix, txn, what->dir);
 	if (rc) {
 		mdb_txn_abort(txn);
 		return rc;

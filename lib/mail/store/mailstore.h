@@ -124,17 +124,19 @@ enum store_result mailstore_create_defaults(struct mailstore *ms);
 
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;
-	uint64_t size, highestmodseq;
+	uint64_t size, id;
+	uint64_t highestmodseq;		/* 0 unless asked for */
 };
-/* Without selecting: nothing is renamed, \Recent stays. */
-enum store_result mailstore_status(struct mailstore *ms, struct span name, struct mailstore_status *st);
+/* Without selecting: \Recent stays, and nothing is renamed unless `modseq` is asked for: that looks as a session does. */
+enum store_result mailstore_status(struct mailstore *ms, struct span name, bool modseq, struct mailstore_status *st);
 
-/* ---- a selected folder: a snapshot that changes only in mailfolder_refresh ---- */
+/* ---- a selected folder: a snapshot that changes in mailfolder_refresh; track and set_flags may lengthen it at the end ---- */
 struct mailfolder;
 
 enum {
 	MAILFOLDER_READONLY = 1 << 0,	/* EXAMINE: \Recent is left for others */
 	MAILFOLDER_PLAIN = 1 << 1,	/* POP3: no UIDs are given (0), nothing is moved out of new/; only messages, read, expunge */
+	MAILFOLDER_TRACK = 1 << 2,	/* as mailfolder_track */
 };
 struct mailfolder *mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store_result *r);
 void mailfolder_close(struct mailfolder *f);
@@ -147,7 +149,21 @@ int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, s
 size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
 uint32_t mailfolder_uidvalidity(const struct mailfolder *f);
 uint32_t mailfolder_uidnext(const struct mailfolder *f);
-uint64_t mailfolder_highestmodseq(const struct mailfolder *f);
+uint64_t mailfolder_id(const struct mailfolder *f);		/* the same for ever, also under another name; not 0 */
+
+/*
+ * Modification sequences (RFC 7162) rise with every change under the folder's lock and never fall, also when every cache
+ * is lost: then all messages have the highest one. They hold from session to session; to be exact for single
+ * messages and to remember what was expunged they need the index, which `track` makes for small folders too.
+ */
+uint64_t mailfolder_highestmodseq(const struct mailfolder *f);	/* of what the snapshot shows */
+enum store_result mailfolder_track(struct mailfolder *f);
+/*
+ * UIDs that were expunged after `since`, and perhaps others: those in the snapshot must be left out by the caller. *r is
+ * malloced, ascending. False: not known so far back.
+ */
+struct mail_range { uint32_t lo, hi; };
+bool mailfolder_expunged(struct mailfolder *f, uint64_t since, struct mail_range **r, size_t *n) CHECKED;
 
 /*
  * What others did meanwhile. Two stats when nothing changed. Without `expunge`
@@ -196,7 +212,8 @@ enum mailflag_op { MAILFLAG_SET, MAILFLAG_ADD, MAILFLAG_REMOVE };
  * All n messages; those that are gone are skipped. The snapshot shows the new
  * flags and modseq at once. Messages whose modseq
  * is above `unchangedsince` are left alone and their index is put in failed[]
- * (room for n; may be NULL when unchangedsince is UINT64_MAX).
+ * (room for n; may be NULL when unchangedsince is UINT64_MAX); what others did is looked at
+ * before, and told by the next refresh.
  */
 enum store_result mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum mailflag_op op,
     uint8_t flags, uint32_t keywords, uint64_t unchangedsince, uint32_t *failed, size_t *nfailed);

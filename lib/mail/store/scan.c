@@ -97,6 +97,9 @@ changed_add(struct mailfolder *f, size_t index)
 {
 	struct mailfolder_changes *ch = &f->changes;
 
+	if (f->reported)
+		ch->nchanged = 0;
+	f->reported = false;
 	if (ch->nchanged == f->cap_changed) {
 		f->cap_changed = f->cap_changed ? f->cap_changed * 2 : 64;
 		ch->changed = x_realloc(ch->changed, f->cap_changed * sizeof(*ch->changed));
@@ -113,7 +116,7 @@ scan_known(struct scan *s, struct mail_message *m, const struct filename *name, 
 
 	s->seen[index] = 1;
 	if ((m->flags & MFLAG_ALL) != name->flags || m->keywords != name->keywords) {
-		m->modseq = folder_stamp(s->f);
+		m->modseq = 0;
 		changed_add(s->f, index);
 	}
 	m->flags = name->flags | kept;
@@ -467,10 +470,8 @@ take_fresh(struct scan *s)
 	if (!s->nfresh)
 		return;
 	qsort(s->fresh, s->nfresh, sizeof(*s->fresh), by_uid_then_age);
-	for (size_t i = 0; i < s->nfresh; i++) {
-		s->fresh[i].modseq = f->modseq;
+	for (size_t i = 0; i < s->nfresh; i++)
 		folder_add(f, &s->fresh[i]);
-	}
 }
 
 static bool
@@ -488,10 +489,8 @@ mark_missing(struct scan *s)
 	for (size_t i = 0; i < s->before; i++) {
 		struct mail_message *m = &s->f->msgs[i];
 
-		if (s->seen[i] || m->flags & MFLAG_GONE)
-			continue;
-		m->flags |= MFLAG_GONE;
-		folder_stamp(s->f);
+		if (!s->seen[i])
+			m->flags |= MFLAG_GONE;
 	}
 }
 
@@ -514,8 +513,6 @@ folder_scan(struct mailfolder *f)
 	if (ok) {
 		settle(&s);
 		split_twins(&s);
-		if (s.nfresh && !f->fresh_view)
-			folder_stamp(f);
 		ok = f->how & MAILFOLDER_PLAIN || give_uids(&s);
 	}
 	if (ok) {

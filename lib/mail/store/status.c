@@ -39,16 +39,11 @@ static bool
 count_place(struct mailstore_status *st, const char *folder, enum place place, uint32_t *without)
 {
 	char dir[DRIVER_PATH_MAX];
-	struct stat sb;
 	struct dirent *e;
-	uint64_t us;
 	DIR *d;
 
-	if (!driver_path(dir, folder, driver_places[place], "") || stat(dir, &sb) < 0)
+	if (!driver_path(dir, folder, driver_places[place], ""))
 		return false;
-	us = sb.st_mtim.tv_sec < 0 ? 1 : (uint64_t)sb.st_mtim.tv_sec * 1000000 + (uint64_t)sb.st_mtim.tv_nsec / 1000;
-	if (us > st->highestmodseq)
-		st->highestmodseq = us;
 	d = opendir(dir);
 	if (!d)
 		return false;
@@ -60,27 +55,30 @@ count_place(struct mailstore_status *st, const char *folder, enum place place, u
 }
 
 enum store_result
-mailstore_status(struct mailstore *ms, struct span name, struct mailstore_status *st)
+mailstore_status(struct mailstore *ms, struct span name, bool modseq, struct mailstore_status *st)
 {
 	enum store_result r;
-	struct mailfolder *f = folder_new(ms, name, 0, &r);
+	struct mailfolder *f;
 	uint32_t without = 0;
 
+	f = folder_new(ms, name, 0, &r);
 	if (!f)
 		return r;
-	*st = (struct mailstore_status){ .highestmodseq = 1 };
-	if (!count_place(st, f->dir, PLACE_CUR, &without) || !count_place(st, f->dir, PLACE_NEW, &without))
-		r = driver_fail(ms, "read", f->dir);
-	if (r == STORE_OK && !uidfile_peek(f->dir, &f->uids)) {
-		/* never selected, or damaged: selecting it settles the UIDs */
+	*st = (struct mailstore_status){ 0 };
+	if (!modseq && !uidfile_peek(f->dir, &f->uids))
+		modseq = true;		/* never selected, or damaged: selecting it settles the UIDs */
+	if (modseq) {
 		folder_free(f);
 		f = mailfolder_open(ms, name, MAILFOLDER_READONLY, &r);
 		if (!f)
 			return r;
-		without = 0;
+		st->highestmodseq = mailfolder_highestmodseq(f);
 	}
+	if (!count_place(st, f->dir, PLACE_CUR, &without) || !count_place(st, f->dir, PLACE_NEW, &without))
+		r = driver_fail(ms, "read", f->dir);
 	st->uidvalidity = f->uids.uidvalidity;
 	st->uidnext = f->uids.next + without;
-	folder_free(f);
+	st->id = f->uids.id;
+	mailfolder_close(f);
 	return r;
 }

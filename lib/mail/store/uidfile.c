@@ -11,13 +11,16 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/rand.h"
 
 #include "base/banned.h"
 
 #define UIDFILE_NAME "merpati-uid"
-#define UIDFILE_LEN 96		/* all fields have a fixed width: rewritten in place, within one sector */
+#define UIDFILE_LEN 192		/* all fields have a fixed width: rewritten in place, within one sector */
 #define UIDFILE_BLOCK 1024	/* UIDs that one fsync covers */
+#define MODSEQ_BLOCK (1u << 20)	/* the same for modseqs */
 #define BOOT_LEN 36
+#define MODSEQ_MAX (INT64_MAX - 2ull * MODSEQ_BLOCK)	/* RFC 7162 7: 63 bits */
 
 static char boot[BOOT_LEN + 1] = "------------------------------------";
 
@@ -67,31 +70,54 @@ uidfile_close(struct uidfile *u)
 static void
 format_line(const struct uidfile *u, char out[UIDFILE_LEN + 1])
 {
-	int n = snprintf(out, UIDFILE_LEN + 1, "merpati-uid 1 %010u %010u %010u %s ", u->uidvalidity, u->high, u->next, boot);
+	int n = snprintf(out, UIDFILE_LEN + 1, "merpati-uid 2 %010u %010u %010u %020llu %020llu %020llu %020llu %s ",
+	    u->uidvalidity, u->high, u->next, (unsigned long long)u->id, (unsigned long long)u->modhigh,
+	    (unsigned long long)u->modseq, (unsigned long long)u->digest, boot);
 
 	snprintf(out + n, (size_t)(UIDFILE_LEN + 1 - n), "%08x%*s\n", store_crc32c(span_of(out, (size_t)n)),
 	    UIDFILE_LEN - n - 9, "");
 }
 
+/* Fields 5 to 8 of version 2. */
+static bool
+parse_modseq(const struct span word[4], struct uidfile *u)
+{
+	return span_u64(word[0], 1, UINT64_MAX, &u->id) && span_u64(word[1], 1, MODSEQ_MAX, &u->modhigh) &&
+	    span_u64(word[2], 1, MODSEQ_MAX, &u->modseq) && span_u64(word[3], 0, UINT64_MAX, &u->digest);
+}
+
 static bool
 parse_line(struct span line, struct uidfile *u)
 {
-	struct span word[7], rest = line;
+	struct span word[11], rest = line;
+	size_t n = 0, last;
 	char sum[9];
+	bool old;
 
-	for (size_t i = 0; i < NELEMS(word); i++)
-		if (!span_word(&rest, " \n", &word[i]))
-			return false;
-	if (!span_is(word[0], "merpati-uid") || !span_is(word[1], "1") || word[5].n != BOOT_LEN)
+	while (n < NELEMS(word) && span_word(&rest, " \n", &word[n]))
+		n++;
+	if (n < 7 || !span_is(word[0], "merpati-uid"))
 		return false;
-	snprintf(sum, sizeof(sum), "%08x", store_crc32c(span_of(line.p, (size_t)(word[6].p - line.p))));
-	if (!span_is(word[6], sum))
+	old = span_is(word[1], "1");	/* without modseqs */
+	last = old ? 6 : 10;
+	if ((!old && !span_is(word[1], "2")) || last >= n || word[last - 1].n != BOOT_LEN)
+		return false;
+	snprintf(sum, sizeof(sum), "%08x", store_crc32c(span_of(line.p, (size_t)(word[last].p - line.p))));
+	if (!span_is(word[last], sum))
 		return false;
 	if (!span_u32(word[2], 1, UINT32_MAX, &u->uidvalidity) || !span_u32(word[3], 0, UINT32_MAX - 1, &u->high) ||
 	    !span_u32(word[4], 1, UINT32_MAX, &u->next))
 		return false;
-	if (!span_is(word[5], boot) || boot[0] == '-')
+	u->modhigh = u->modseq = 1;
+	u->id = 0;
+	u->digest = UINT64_MAX;
+	if (!old && !parse_modseq(word + 5, u))
+		return false;
+	if (!span_is(word[last - 1], boot) || boot[0] == '-') {
 		u->next = u->high + 1;	/* what was used since the last fsync is not known */
+		u->modseq = u->modhigh;
+		u->digest = ~u->digest;	/* fits no folder that anybody has seen */
+	}
 	return true;
 }
 
@@ -100,8 +126,26 @@ write_line(struct uidfile *u, bool durable)
 {
 	char line[UIDFILE_LEN + 1];
 
+	if (u->modseq > u->modhigh) {
+		u->modhigh = u->modseq + MODSEQ_BLOCK;
+		durable = true;
+	}
 	format_line(u, line);
-	return pwrite_all(u->fd, line, UIDFILE_LEN, 0) && (!durable || fsync(u->fd) == 0);
+	if (!pwrite_all(u->fd, line, UIDFILE_LEN, 0) || (durable && fsync(u->fd) < 0))
+		return false;
+	u->unsaved = false;
+	return true;
+}
+
+static uint64_t
+make_id(void)
+{
+	uint64_t id;
+
+	do
+		rand_bytes(&id, sizeof(id));
+	while (id == 0);
+	return id;
 }
 
 static bool
@@ -112,6 +156,10 @@ make_anew(struct uidfile *u, const char *dir)
 	u->uidvalidity = now > 1 && now < UINT32_MAX ? (uint32_t)now : 1;
 	u->high = UIDFILE_BLOCK;
 	u->next = 1;
+	u->id = make_id();
+	u->modseq = 1;
+	u->modhigh = MODSEQ_BLOCK;
+	u->digest = 0;			/* of an empty folder */
 	u->fresh = true;
 	return ftruncate(u->fd, 0) == 0 && write_line(u, true) && fsync_dir(AT_FDCWD, dir);
 }
@@ -158,9 +206,14 @@ uidfile_lock(struct uidfile *u, const char *dir)
 	got = pread(u->fd, line, sizeof(line), 0);
 	if (got < 0)
 		goto fail;
-	u->fresh = false;
+	u->fresh = u->unsaved = false;
 	if (!parse_line(span_of(line, (size_t)got), u) && !make_anew(u, dir))
 		goto fail;
+	if (u->id == 0) {		/* of version 1 */
+		u->id = make_id();
+		if (!write_line(u, true))
+			goto fail;
+	}
 	u->locked = true;
 	return true;
 fail:;
@@ -212,6 +265,19 @@ uidfile_raise(struct uidfile *u, uint32_t next)
 	return write_line(u, durable);
 }
 
+uint64_t
+uidfile_stamp(struct uidfile *u)
+{
+	u->unsaved = true;
+	return ++u->modseq;
+}
+
+bool
+uidfile_flush(struct uidfile *u)
+{
+	return !u->unsaved || write_line(u, false);
+}
+
 bool
 uidfile_peek(const char *dir, struct uidfile *u)
 {
@@ -226,5 +292,5 @@ uidfile_peek(const char *dir, struct uidfile *u)
 		return false;
 	got = pread(fd, line, sizeof(line), 0);
 	close(fd);
-	return got > 0 && parse_line(span_of(line, (size_t)got), u);
+	return got > 0 && parse_line(span_of(line, (size_t)got), u) && u->id != 0;
 }

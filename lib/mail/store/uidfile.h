@@ -1,12 +1,15 @@
 /*
- * uidfile.h: the folder's file merpati-uid: UIDVALIDITY and the next UID, and
- * the lock under which UIDs are given and files renamed by us. One line:
+ * uidfile.h: the folder's file merpati-uid: UIDVALIDITY, the next UID, the last
+ * modification sequence, and the lock under which both are given and files
+ * renamed by us. One line:
  *
- *   merpati-uid 1 <uidvalidity> <high> <next> <boot id> <crc32c>
+ *   merpati-uid 2 <uidvalidity> <high> <next> <id> <modhigh> <modseq> <digest> <boot id> <crc32c>
  *
  * `high` is durable before any UID up to it is used; `next` is exact while the
  * same boot lasts. After another boot the next UID is above `high`, so no UID
- * is ever given twice, whatever the disk forgot.
+ * is ever given twice, whatever the disk forgot. The same holds of `modhigh` and
+ * `modseq`. `digest` sums up UIDs and flags of all messages as they were when `modseq` was
+ * given: what differs from it has no number yet. After another boot it fits nothing.
  */
 #ifndef MAIL_STORE_UIDFILE_H
 #define MAIL_STORE_UIDFILE_H
@@ -18,6 +21,9 @@ struct uidfile {
 	bool locked;
 	bool fresh;		/* made just now: names with U= tell more than it does */
 	uint32_t uidvalidity, high, next;
+	uint64_t id;		/* of the folder, for ever: made with the file, not 0 */
+	uint64_t modhigh, modseq, digest;
+	bool unsaved;		/* modseq or digest are not yet in the file */
 };
 
 void uidfile_init(struct uidfile *u);
@@ -29,6 +35,10 @@ void uidfile_unlock(struct uidfile *u);
 bool uidfile_take(struct uidfile *u, uint32_t n, uint32_t *first) CHECKED;
 /* Locked: no UID below `next` is given any more. */
 bool uidfile_raise(struct uidfile *u, uint32_t next) CHECKED;
+/* Locked: the next modseq, above all before. It may be shown after uidfile_flush. */
+uint64_t uidfile_stamp(struct uidfile *u);
+/* Locked: modseq and digest into the file, durable where it must be. False with errno. */
+bool uidfile_flush(struct uidfile *u) CHECKED;
 /* Without lock or change; false when there is none. */
 bool uidfile_peek(const char *dir, struct uidfile *u) CHECKED;
 
