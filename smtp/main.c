@@ -40,7 +40,7 @@ smtp_open(void)
 	tls_init();
 	tls = tls_client_new();
 	trust_authorities();
-	policy_open();
+	policy_open(service_maps(par.smtp_tls_policy_maps));
 	login_open();
 	dns_init(par.dns_servers, par.dns_trust_anchor_file);
 }

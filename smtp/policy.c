@@ -3,9 +3,8 @@
 
 #include <stdio.h>
 
-#include "base/map.h"
 #include "mail/envelope.h"
-#include "service/service.h"
+#include "service/params.h"
 #include "base/banned.h"
 
 #define VALUE_MAX 4096
@@ -20,15 +19,22 @@ static const char *const levels[] = {
 };
 
 void
-policy_open(void)
+policy_open(struct maps *m)
 {
-	maps = service_maps(par.smtp_tls_policy_maps);
+	maps = m;
+	maps_label(maps, "smtp_tls_policy_maps");
 }
 
 void
 policy_refresh(void)
 {
 	(void)maps_refresh(maps);
+}
+
+const char *
+policy_level_name(enum policy_level level)
+{
+	return levels[level];
 }
 
 static bool
@@ -141,6 +147,10 @@ policy_find(struct span nexthop, const char *host, uint32_t flags, struct policy
 	struct buf value, match;
 	bool ok = true;
 
+	if (span_starts(nexthop, "lmtp:"))
+		nexthop = span_skip(nexthop, 5);
+	if (span_starts_nocase(nexthop, "inet:"))
+		nexthop = span_skip(nexthop, 5);
 	*out = (struct policy){ 0 };
 	if (!parse_level(span_str(par.smtp_tls_security_level), &out->level))
 		out->level = POLICY_SECURE;

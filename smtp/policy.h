@@ -2,7 +2,7 @@
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
 
-#include "base/buf.h"
+#include "base/map.h"
 #include "dane.h"
 
 enum policy_level { POLICY_NONE, POLICY_MAY, POLICY_ENCRYPT, POLICY_FINGERPRINT, POLICY_VERIFY, POLICY_SECURE,
@@ -16,8 +16,9 @@ struct policy {
 	char match[POLICY_MATCH_MAX];	/* blank separated: names, ".name", or fingerprints */
 };
 
-void policy_open(void);			/* before the jail */
+void policy_open(struct maps *m);	/* smtp_tls_policy_maps; before the jail */
 void policy_refresh(void);
+const char *policy_level_name(enum policy_level level);
 
 /*
  * For a next hop, and the host of it that is tried; flags: MAIL_* of the message.

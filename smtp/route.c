@@ -11,15 +11,12 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
-#include "base/log.h"
-#include "net/dns/idn.h"
 #include "net/dns/parse.h"
 #include "policy.h"
 #include "service/params.h"
 #include "base/banned.h"
 
 #define LOOKUP_MS 30000
-#define SMTP_PORT 25
 #define LMTP_PORT 24
 
 struct route {
@@ -34,55 +31,6 @@ struct route {
 	uint32_t mark;			/* its first target */
 	bool dane_failed;
 };
-
-/* ---- next hops ---- */
-
-static bool
-parse_port(struct span s, uint16_t *port)
-{
-	static const struct { const char *name; uint16_t port; } names[] = {
-		{ "smtp", 25 }, { "submission", 587 }, { "lmtp", 24 },
-	};
-	uint32_t n;
-
-	for (size_t i = 0; i < NELEMS(names); i++)
-		if (span_is_nocase(s, names[i].name)) {
-			*port = names[i].port;
-			return true;
-		}
-	if (!span_u32(s, 1, 65535, &n))
-		return false;
-	*port = (uint16_t)n;
-	return true;
-}
-
-bool
-nexthop_parse(struct span s, struct nexthop *out)
-{
-	struct span host = s, rest = SPAN_NONE;
-	ssize_t end;
-
-	*out = (struct nexthop){ .port = SMTP_PORT };
-	if (s.n && s.p[0] == '[') {
-		end = span_find(s, ']');
-		if (end < 0)
-			return false;
-		host = span_sub(s, 1, (size_t)end);
-		rest = span_skip(s, (size_t)end + 1);
-		out->direct = true;
-		if (span_starts_nocase(host, "ipv6:"))
-			host = span_skip(host, 5);
-	} else if ((end = span_rfind(s, ':')) >= 0) {
-		host = span_sub(s, 0, (size_t)end);
-		rest = span_skip(s, (size_t)end);
-	}
-	if (!idn_to_ascii(host, out->host, sizeof(out->host)))
-		return false;
-	if (rest.n == 0)
-		return true;
-	out->has_port = true;
-	return rest.p[0] == ':' && parse_port(span_skip(rest, 1), &out->port);
-}
 
 /* ---- targets ---- */
 
@@ -282,7 +230,7 @@ look_up_hosts(struct route *r)
 static bool
 is_ourselves(const struct route *r, const char *host)
 {
-	return r->hop.port == SMTP_PORT && span_is_nocase(span_str(host), par.myhostname);
+	return r->hop.port == NEXTHOP_SMTP_PORT && span_is_nocase(span_str(host), par.myhostname);
 }
 
 /* RFC 5321 5.1: where we are a mail host ourselves, only better ones may be tried. */

@@ -3,14 +3,7 @@
 #define SMTP_ROUTE_H
 
 #include "delivery.h"
-
-struct nexthop {
-	char host[DNS_NAME_MAX];
-	uint16_t port;
-	bool direct;			/* in brackets: no MX */
-	bool has_port;
-};
-bool nexthop_parse(struct span s, struct nexthop *out) CHECKED;
+#include "nexthop.h"
 
 /* Fills d->targets and calls delivery_next, now or later; or ends the delivery. */
 void route_start(struct delivery *d);

@@ -12,7 +12,26 @@
 struct maps {
 	struct map *first;
 	unsigned n;
+	const char *label;
 };
+
+static void (*tracer)(void *ctx, const struct map_look *look);
+static void *tracer_ctx;
+unsigned map_line;
+
+void
+map_trace(void (*f)(void *ctx, const struct map_look *look), void *ctx)
+{
+	tracer = f;
+	tracer_ctx = ctx;
+}
+
+void
+maps_label(struct maps *m, const char *label)
+{
+	if (m)
+		m->label = label;
+}
 
 /* Where the item that begins at s ends: at a separator outside of braces. False: braces do not match. */
 static bool
@@ -194,13 +213,18 @@ find(struct maps *maps, struct span raw, bool part, struct buf *out)
 	for (size_t i = 0; i < key.folded.n; i++)
 		folded[i] = ascii_lower(raw.p[i]);
 	for (const struct map *m = maps ? maps->first : NULL; m; m = m->next) {
+		size_t before = out->len;
 		enum map_answer a;
 
 		if ((part && m->pattern) || (raw.n > sizeof(folded) && !m->kind->any_length))
 			continue;
+		map_line = 0;
 		a = m->kind->find(m, key, out);
 		if (a == MAP_FOUND && out->over)
-			return MAP_FAILED;
+			a = MAP_FAILED;
+		if (tracer)
+			tracer(tracer_ctx, &(struct map_look){ maps->label ? maps->label : "", m->kind->type, m->path, map_line, a,
+			    m->pattern ? raw : key.folded, a == MAP_FOUND ? span_skip(buf_span(out), before) : SPAN_NONE });
 		if (a != MAP_NONE)
 			return a;
 	}

@@ -52,6 +52,19 @@ typedef bool map_entry(void *ctx, struct span key, struct span value);
 enum map_answer maps_each(struct maps *m, map_entry *f, void *ctx);
 
 /*
+ * What each table has answered, for those who explain it: f is called for every table that is asked. label: what
+ * maps_label() has set, "" if nothing; path: the file that is open, NULL: none; line: in the text, 0: not known.
+ */
+struct map_look {
+	const char *label, *type, *path;
+	unsigned line;
+	enum map_answer answer;
+	struct span key, value;
+};
+void map_trace(void (*f)(void *ctx, const struct map_look *look), void *ctx);
+void maps_label(struct maps *m, const char *label);	/* borrowed for good */
+
+/*
  * Regular expressions come from a library that only some programs have
  * (lib/regex); without it regexp: and pcre: can be checked but not opened.
  */

@@ -15,6 +15,8 @@ struct map_pair {
 
 struct map_rules;
 
+extern unsigned map_line;			/* where the last table that knows its lines has found something */
+
 struct map {
 	struct map *next;
 	const struct map_kind *kind;

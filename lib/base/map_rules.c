@@ -22,6 +22,7 @@ struct rule {
 	void *re;
 	char *value;			/* NULL: an if */
 	bool negated;
+	unsigned line;
 	size_t otherwise;		/* if: where to go on when it does not match */
 };
 
@@ -192,7 +193,7 @@ rule_new(struct map_rules *r)
 }
 
 static bool
-take_rule(struct parse *p, struct span line)
+take_rule(struct parse *p, unsigned number, struct span line)
 {
 	struct rule *rule;
 	struct span word, rest = line;
@@ -202,6 +203,7 @@ take_rule(struct parse *p, struct span line)
 	is_if = span_word(&rest, " \t", &word) && span_is_nocase(word, "if");
 	rest = span_trim(is_if && rest.p ? rest : is_if ? SPAN_NONE : line);
 	rule = rule_new(p->r);
+	rule->line = number;
 	while (rest.n && rest.p[0] == '!') {
 		rule->negated = !rule->negated;
 		rest = span_trim(span_skip(rest, 1));
@@ -252,7 +254,7 @@ take_line(void *ctx, unsigned line, struct span key, struct span value)
 		buf_adds(p->err, "too many rules");
 		return false;
 	}
-	ok = span_is_nocase(key, "endif") ? take_endif(p) : take_rule(p, key);
+	ok = span_is_nocase(key, "endif") ? take_endif(p) : take_rule(p, line, key);
 	if (ok)
 		buf_truncate(p->err, before);
 	return ok;
@@ -336,6 +338,7 @@ map_rules_find(const struct map *m, struct map_key key, struct buf *out)
 				buf_adds(out, rule->value);
 			else
 				expand(rule->value, group, out);
+			map_line = rule->line;
 			return MAP_FOUND;
 		}
 		if (!rule->value)

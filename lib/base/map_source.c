@@ -131,6 +131,7 @@ map_texthash_find(const struct map *m, struct map_key key, struct buf *out)
 
 		if (c == 0) {
 			buf_adds(out, m->pairs[mid].value);
+			map_line = m->pairs[mid].line;
 			return MAP_FOUND;
 		}
 		if (c < 0)

@@ -60,6 +60,7 @@ domain_list_init(struct domain_list *l, const char *name, const char *text, stru
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), compare_domains);
 	l->tables = maps_open(buf_span(&tables), err);
+	maps_label(l->tables, name);
 	buf_fini(&tables);
 	if (!l->tables)
 		buf_addf(err, " (%s)", name);
@@ -111,6 +112,7 @@ static bool
 open_maps(struct maps **out, const char *name, const char *spec, struct buf *err)
 {
 	*out = maps_open(span_str(spec), err);
+	maps_label(*out, name);
 	if (*out)
 		return true;
 	buf_addf(err, " (%s)", name);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "alias", command_alias, "add|set|del|show ADDRESS ... | list", "the table of virtual_alias_maps", false },
 	{ "index", command_index, "drop|rebuild ADDRESS", "the index of a mailbox", false },
 	{ "queue", command_queue, "list|why|hold|... [SITE] [--where EXPR]", "the queued mail: see it, change it", false },
+	{ "explain", command_explain, "ADDRESS [--sender S] [--client IP]", "each table that is asked, and where mail for it goes", false },
 	{ "trace", command_trace, "ID|ADDRESS", "the story of a message, from the log", false },
 };
 

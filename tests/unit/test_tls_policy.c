@@ -6,8 +6,7 @@
 
 #include "mail/envelope.h"
 #include "smtp/policy.h"
-#include "service/service.h"
-#include "base/map.h"
+#include "service/params.h"
 #include "base/banned.h"
 
 #define TABLE "inline:{ { only.test = dane-only }, { pinned.test = secure match=mx.pinned.test }, " \
@@ -31,6 +30,7 @@ static const struct row {
 	{ "may", "only.test", 0, DANE_USABLE, true, POLICY_DANE, NULL },
 	{ "dane", "pinned.test", 0, DANE_USABLE, true, POLICY_SECURE, "mx.pinned.test" },
 	{ "dane", "x.parent.test", 0, DANE_USABLE, true, POLICY_ENCRYPT, NULL },
+	{ "may", "lmtp:inet:[relay.test]:587", 0, DANE_NONE, true, POLICY_VERIFY, NULL },
 	{ "may", "bad.test", 0, DANE_NONE, true, -1, NULL },
 	{ "verify", "a.test", 0, DANE_USABLE, true, POLICY_VERIFY, "mx.a.test" },
 	{ "secure", "a.test", 0, DANE_NONE, false, POLICY_SECURE, "a.test .a.test" },
@@ -51,33 +51,23 @@ static const struct row {
 	{ "may", "only.test", MAIL_TLS_OPTIONAL, DANE_NONE, true, -1, NULL },
 };
 
-struct maps *
-service_maps(const char *spec)
-{
-	struct buf err;
-	struct maps *m;
-
-	buf_init(&err, 400);
-	m = maps_open(span_str(spec), &err);
-	assert_non_null(m);
-	buf_fini(&err);
-	return m;
-}
-
 static void
 levels(void **state)
 {
+	struct buf err;
+
 	(void)state;
 	par.smtp_tls_verify_cert_match = "hostname";
 	par.smtp_tls_secure_cert_match = "nexthop, dot-nexthop";
 	par.smtp_tls_fingerprint_cert_match = "";
 	par.tls_required_enable = true;
-	par.smtp_tls_policy_maps = TABLE;
-	policy_open();
+	buf_init(&err, 400);
+	policy_open(maps_open(span_str(TABLE), &err));
+	assert_int_equal(err.len, 0);
+	buf_fini(&err);
 	for (size_t i = 0; i < NELEMS(rows); i++) {
 		const struct row *r = &rows[i];
 		struct policy p;
-		struct buf err;
 		bool ok;
 
 		par.smtp_tls_security_level = r->level;

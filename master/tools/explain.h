@@ -1,0 +1,19 @@
+/* explain.h: what merpati explain has found out, as JSON from the beginning; the text for people is written from that. */
+#ifndef TOOLS_EXPLAIN_H
+#define TOOLS_EXPLAIN_H
+
+#include <jansson.h>
+
+#include "base/buf.h"
+
+/* Where the parameter is set: "main.cf:12", "default". */
+void explain_place(const char *parameter, struct buf *out);
+
+/*
+ * The way to a next hop: {"hosts": [{"host", "preference", "signed", "addresses", "tls"}]} or {"trouble"} is added to
+ * `destination`. Asks the DNS: blocks as long as that takes (at most some seconds a question). flags: MAIL_*.
+ */
+void explain_route(json_t *destination, struct span nexthop, bool lmtp, uint32_t flags);
+void explain_route_open(void);
+
+#endif
