@@ -83,15 +83,6 @@ add_fresh(struct span id)
 	message_push(&fresh, m);
 }
 
-void
-flow_arrived(struct span id)
-{
-	if (!queue_id_valid(id) || message_find(id))
-		return;
-	if (queue_take(id))
-		add_fresh(id);
-}
-
 /* Not of interest to anybody's clock: monotonic seconds from now, even when the file is dated in the future. */
 static void
 found_queued(struct span id, uint64_t tried)
@@ -129,6 +120,28 @@ found_held(struct span id)
 }
 
 static void
+taken(struct span id, bool hold)
+{
+	char text[QUEUE_ID_LEN + 1];
+
+	if (!hold) {
+		add_fresh(id);
+		return;
+	}
+	memcpy(text, id.p, QUEUE_ID_LEN);
+	text[QUEUE_ID_LEN] = '\0';
+	log_info(text, "placed on hold as it came in");
+	found_held(id);
+}
+
+void
+flow_arrived(struct span id, bool hold)
+{
+	if (queue_id_valid(id) && !message_find(id) && queue_take(id, hold))
+		taken(id, hold);
+}
+
+static void
 scan_step(void *ctx)
 {
 	(void)ctx;
@@ -143,7 +156,7 @@ scan_step(void *ctx)
 void
 flow_scan_incoming(void)
 {
-	queue_scan_incoming(add_fresh);
+	queue_scan_incoming(taken);
 	flow_pump();
 }
 

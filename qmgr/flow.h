@@ -12,7 +12,7 @@ void flow_start(void);		/* inside: reads the queue directories, step by step */
 void flow_limits(void);		/* parameters have changed */
 uint32_t flow_open_files_max(void);
 
-void flow_arrived(struct span id);	/* intake says: incoming/ID is durable */
+void flow_arrived(struct span id, bool hold);	/* intake says: incoming/ID is durable */
 void flow_scan_incoming(void);
 void flow_due(struct message *m);	/* in no list: its next attempt is now */
 void flow_hurry(struct message *m);	/* waiting or released: try it now */

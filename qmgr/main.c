@@ -47,7 +47,7 @@ on_intake(void *ctx, int events)
 	if (r == MSG_AGAIN)
 		return;
 	if (r == MSG_OK && m.kind == MSG_NEW) {
-		flow_arrived(m.NEW.id);
+		flow_arrived(m.NEW.id, m.NEW.hold != 0);
 		flow_pump();
 		return;
 	}

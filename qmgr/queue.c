@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "mail/envelope.h"
 #include "base/banned.h"
 
 #define PATH_BYTES 48
@@ -75,12 +76,12 @@ queue_start(void)
 }
 
 bool
-queue_take(struct span id)
+queue_take(struct span id, bool hold)
 {
 	char from[PATH_BYTES], to[PATH_BYTES];
 
 	snprintf(from, sizeof(from), "incoming/%.*s", (int)QUEUE_ID_LEN, id.p);
-	if (rename(from, queue_path(to, id.p)) == 0)
+	if (rename(from, hold ? hold_path(to, id.p) : queue_path(to, id.p)) == 0)
 		return true;
 	if (errno != ENOENT)		/* two told us of it, and one was first */
 		log_error(from + strlen("incoming/"), "cannot take the message over: %s; it waits in incoming/ until the next start",
@@ -221,7 +222,8 @@ scan_dir(const char *dir, void (*found)(int dirfd, const char *id, const struct 
 
 struct scan {
 	void (*found)(struct span id, uint64_t tried);
-	void (*taken)(struct span id);
+	void (*taken)(struct span id, bool hold);
+	void (*held)(struct span id);
 };
 
 static void
@@ -254,13 +256,13 @@ found_held(int dirfd, const char *id, const struct stat *st, void *ctx)
 
 	(void)dirfd;
 	(void)st;
-	s->taken(span_str(id));
+	s->held(span_str(id));
 }
 
 void
 queue_scan_held(void (*found)(struct span id))
 {
-	struct scan s = { .taken = found };
+	struct scan s = { .held = found };
 
 	scan_dir("hold", found_held, &s);
 }
@@ -293,8 +295,10 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 	got = queue_file_read(fd, &q, true, &why);
 	snprintf(path, sizeof(path), "incoming/%s", id);
 	if (got == QUEUE_READ_OK) {
-		if (queue_take(span_str(id)))
-			s->taken(span_str(id));
+		bool hold = q.env.flags & MAIL_HOLD;
+
+		if (queue_take(span_str(id), hold))
+			s->taken(span_str(id), hold);
 		queue_file_fini(&q);
 	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old && writer_had_finished(fd)) {
 		set_aside(id, path, buf_cstr(&why));
@@ -307,7 +311,7 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 }
 
 void
-queue_scan_incoming(void (*taken)(struct span id))
+queue_scan_incoming(void (*taken)(struct span id, bool hold))
 {
 	struct scan s = { .taken = taken };
 

@@ -11,8 +11,8 @@
 
 void queue_start(void);				/* makes what is missing below queue/; dies */
 
-/* Move incoming/ID to queue/<hash>/ID. False with errno (ENOENT: not there any more). */
-bool queue_take(struct span id) CHECKED;
+/* Move incoming/ID to queue/<hash>/ID, or to hold/ID. False with errno (ENOENT: not there any more). */
+bool queue_take(struct span id, bool hold) CHECKED;
 
 int queue_open(const struct message *m, int flags);	/* O_RDONLY or O_RDWR; -1 with errno */
 bool queue_remove(const struct message *m);	/* logs what fails */
@@ -30,6 +30,6 @@ bool queue_scan(void (*found)(struct span id, uint64_t tried));
 void queue_scan_held(void (*found)(struct span id));
 
 /* All whole files of incoming/ are taken over; abandoned ones are removed. */
-void queue_scan_incoming(void (*taken)(struct span id));
+void queue_scan_incoming(void (*taken)(struct span id, bool hold));
 
 #endif

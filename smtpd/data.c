@@ -192,6 +192,20 @@ mail_flags(const struct session *s)
 	    (strcmp(par.smtpd_forbid_bare_newline, "reject") == 0 ? MAIL_BARE_LF_REJECT : 0);
 }
 
+/* What the lists ordered goes with the last of it: the last list is asked when all has come. */
+static enum intake_state
+send_part(struct session *s, struct span rcpts, struct span body, uint32_t last)
+{
+	struct msg_PART m = { .rcpts = rcpts, .body = body, .last = last };
+
+	if (last == MAIL_END) {
+		m.hold = s->hold;
+		m.redirect = span_str(s->redirect);
+		m.bcc = buf_span(&s->bcc);
+	}
+	return intake_send(&s->job, MSG_PART, &m);
+}
+
 static enum intake_state
 send_first(struct session *s, struct span rcpts, struct span body, uint32_t last)
 {
@@ -204,6 +218,11 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 		.rcpts = rcpts, .body = body, .last = last,
 	};
 
+	if (last == MAIL_END) {
+		m.hold = s->hold;
+		m.redirect = span_str(s->redirect);
+		m.bcc = buf_span(&s->bcc);
+	}
 	if (par.smtpd_hide_client_session)	/* who has logged in stays in the queue file and in the log */
 		m.client_addr = m.client_name = m.helo = m.protocol = m.tls = SPAN_NONE;
 	return intake_send(&s->job, MSG_MAIL, &m);
@@ -225,7 +244,7 @@ send_next(struct session *s)
 	if (!s->begun)
 		st = send_first(s, rcpts, body, last);
 	else
-		st = intake_send(&s->job, MSG_PART, &(struct msg_PART){ .rcpts = rcpts, .body = body, .last = last });
+		st = send_part(s, rcpts, body, last);
 	if (st != INTAKE_READY)
 		return st;
 	s->begun = true;

@@ -237,6 +237,8 @@ run_free(struct policy_run *run)
 	buf_fini(&run->sender);
 	buf_fini(&run->rcpt);
 	buf_fini(&run->prepend);
+	buf_fini(&run->bcc);
+	free(run->redirect);
 	free(run);
 }
 
@@ -260,6 +262,7 @@ run_new(struct session *s, enum stage stage, struct span sender, struct span rcp
 	buf_addspan(&run->sender, sender);
 	buf_addspan(&run->rcpt, rcpt);
 	buf_init(&run->prepend, ADDED_MAX);
+	buf_init(&run->bcc, ADDED_MAX);
 	if (rcpt.n > 0)
 		run->cls = resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1)));
 	return run;
@@ -320,13 +323,21 @@ refused(struct session *s, const char *stage, struct reply *r, struct span rcpt)
 	return *r;
 }
 
-/* Each recipient asks the lists again: a header that is there already is not added once more. */
+/* Each recipient asks the lists again: a header that is there already is not added once more; copies go to one recipient once. */
 static void
 settle(struct session *s, struct policy_run *run)
 {
 	struct span rest = buf_span(&run->prepend), line;
 
 	s->discard = s->discard || run->discard;
+	s->hold = s->hold || run->hold;
+	if (run->redirect) {
+		free(s->redirect);
+		s->redirect = run->redirect;
+		run->redirect = NULL;
+	}
+	if (run->bcc.len > 0 && (s->bcc.len == 0 || !memmem(s->bcc.p, s->bcc.len, run->bcc.p, run->bcc.len)))
+		buf_addspan(&s->bcc, buf_span(&run->bcc));
 	while (rest.p && rest.n > 0 && span_cut(&rest, '\n', &line)) {
 		if (s->prepend.len > 0 && memmem(s->prepend.p, s->prepend.len, line.p, line.n))
 			continue;

@@ -5,7 +5,11 @@
  */
 #include "policy_run.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
+#include "mail/envelope.h"
+#include "service/message.h"
 #include "service/params.h"
 
 #include "base/banned.h"
@@ -154,6 +158,15 @@ act_prepend(const struct action *a)
 	return DUNNO;
 }
 
+/* The whole message, all recipients: into the queue, and no further. */
+static enum verdict
+act_hold(const struct action *a)
+{
+	log_action(a, "hold");
+	a->run->hold = true;
+	return DUNNO;
+}
+
 static enum verdict
 misconfigured(struct policy_run *run, enum subject of, const char *what, struct span text)
 {
@@ -161,10 +174,39 @@ misconfigured(struct policy_run *run, enum subject of, const char *what, struct 
 	return run_refuse(run, of, 451, "4.3.5", "Server configuration error");
 }
 
+static bool
+is_address(struct span text)
+{
+	struct address a;
+
+	return address_parse(text, ADDRESS_UTF8, &a) == ADDRESS_OK && text.n <= ADDRESS_MAX;
+}
+
+static enum verdict
+act_redirect(const struct action *a)
+{
+	if (!is_address(a->text))
+		return misconfigured(a->run, a->of, "REDIRECT needs one address user@domain", a->text);
+	log_action(a, "redirect");
+	free(a->run->redirect);
+	a->run->redirect = x_spandup(a->text);
+	return DUNNO;
+}
+
+static enum verdict
+act_bcc(const struct action *a)
+{
+	if (!is_address(a->text))
+		return misconfigured(a->run, a->of, "BCC needs one address user@domain", a->text);
+	log_action(a, "bcc");
+	msg_list_add(&a->run->bcc, a->text);
+	return DUNNO;
+}
+
 static enum verdict
 act_not_here(const struct action *a)
 {
-	return misconfigured(a->run, a->of, "HOLD, FILTER, REDIRECT and BCC are not done here", a->text);
+	return misconfigured(a->run, a->of, "FILTER is not done here", a->text);
 }
 
 static const struct {
@@ -174,7 +216,7 @@ static const struct {
 	{ "OK", act_ok }, { "PERMIT", act_ok }, { "DUNNO", act_dunno }, { "REJECT", act_reject }, { "DEFER", act_defer },
 	{ "DEFER_IF_PERMIT", act_defer_if_permit }, { "DEFER_IF_REJECT", act_defer_if_reject },
 	{ "WARN", act_warn }, { "INFO", act_info }, { "DISCARD", act_discard }, { "PREPEND", act_prepend },
-	{ "HOLD", act_not_here }, { "FILTER", act_not_here }, { "REDIRECT", act_not_here }, { "BCC", act_not_here },
+	{ "HOLD", act_hold }, { "REDIRECT", act_redirect }, { "BCC", act_bcc }, { "FILTER", act_not_here },
 };
 
 /* "REJECT" alone is ours; "reject" as in a list of restrictions is the same. */

@@ -72,8 +72,9 @@ struct policy_run {
 	struct span what;			/* of the word that waits: what it asks about, in name[] or the session */
 	char name[RUN_NAME_MAX];		/* asked of DNS */
 
-	bool discard;				/* for the session, once all is decided */
-	struct buf prepend;
+	bool discard, hold;			/* for the session, once all is decided */
+	char *redirect;
+	struct buf prepend, bcc;
 
 	struct reply reply;			/* of a refusal */
 	struct reply if_permit, if_reject;	/* code 0: none */

@@ -50,6 +50,7 @@ session_init(struct session *s)
 	buf_init(&s->rcpts, RCPTS_MAX);
 	buf_init(&s->body, SMTP_CHUNK);
 	buf_init(&s->prepend, 16384);
+	buf_init(&s->bcc, 16384);
 	timer_init(&s->timer, on_time, s);
 	s->last_verb = "CONNECT";
 }
@@ -68,6 +69,8 @@ session_fini(struct session *s)
 	x_free(&s->envid);
 	x_free(&s->again);
 	buf_fini(&s->prepend);
+	buf_fini(&s->bcc);
+	x_free(&s->redirect);
 	x_free(&s->login);
 	x_free(&s->mech);
 	x_free(&s->tls);
@@ -84,7 +87,9 @@ session_reset(struct session *s)
 	if (s->state == ST_BDAT)
 		data_abandon(s);
 	buf_fini(&s->prepend);
-	s->discard = false;
+	buf_fini(&s->bcc);
+	x_free(&s->redirect);
+	s->discard = s->hold = false;
 	s->transactions++;
 	if (s->state > ST_HELLO)
 		s->state = s->helo[0] ? ST_HELLO : ST_START;

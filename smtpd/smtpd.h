@@ -84,6 +84,9 @@ struct session {
 	struct policy_run *policy;	/* the restriction lists, while they are asked; NULL: not */
 	struct buf prepend;		/* headers that the lists have added */
 	bool discard;			/* by them: the message is taken and thrown away */
+	bool hold;			/* by them: it waits in the queue for the operator */
+	char *redirect;			/* by them: to this address alone; NULL: not */
+	struct buf bcc;			/* by them: to these too; list of addresses (service/message.h) */
 	char *again;			/* the command line that is run again, from its verb on */
 	char *envid;			/* RFC 3461, decoded; NULL: none */
 

@@ -45,6 +45,7 @@ struct intake {
 	struct span helo, protocol, tls, client_name, client_addr;
 	struct queue_trailer trailer;
 	struct buf first_rcpt;
+	struct buf redirect, more_bcc;	/* of smtpd's lists and of checks: one address; a list of addresses */
 	struct seen seen;		/* recipients, so that each gets one copy */
 	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
 	uint64_t size;			/* of the message as it is stored */
@@ -63,6 +64,8 @@ void intake_fini(struct intake *in);
 bool intake_begin(struct intake *in, const struct msg_MAIL *m) CHECKED;
 bool intake_rcpts(struct intake *in, struct span list) CHECKED;
 void intake_body(struct intake *in, struct span body);
+/* What shall become of the message besides; before its end. Addresses are parsed then. */
+void intake_orders(struct intake *in, bool hold, struct span redirect, struct span bcc);
 /* The end of the message: durable when the reply is 250. The id stays in in->id. */
 struct reply intake_end(struct intake *in);
 /* When that has been answered: what need not be waited for. */

@@ -22,6 +22,7 @@
 
 #define NAMES_MAX (64 * 1024)
 #define OUT_MAX (INTAKE_FLUSH + CHAN_MAX + 8192)
+#define ORDERED_MAX (16 * 1024)		/* bytes of addresses that lists and checks add */
 #define MINFREE_CHECK_MS 1000		/* how long a look at the free space counts */
 
 static const struct reply accepted = { 250, "2.0.0", "Ok" };
@@ -45,6 +46,8 @@ intake_init(struct intake *in, struct dest *dest, uint32_t instance)
 	*in = (struct intake){ .dest = dest, .instance = instance };
 	buf_init(&in->names, NAMES_MAX);
 	buf_init(&in->first_rcpt, ADDRESS_PATH_MAX);
+	buf_init(&in->redirect, ADDRESS_PATH_MAX);
+	buf_init(&in->more_bcc, ORDERED_MAX);
 	buf_init(&in->out, OUT_MAX + QUEUE_RECORDS_MAX);
 	queue_trailer_init(&in->trailer);
 }
@@ -55,6 +58,8 @@ intake_fini(struct intake *in)
 	intake_abort(in);
 	buf_fini(&in->names);
 	buf_fini(&in->first_rcpt);
+	buf_fini(&in->redirect);
+	buf_fini(&in->more_bcc);
 	buf_fini(&in->out);
 	queue_trailer_fini(&in->trailer);
 	seen_fini(&in->seen);
@@ -181,6 +186,8 @@ reset(struct intake *in)
 	in->received = in->written = 0;
 	in->failure = (struct reply){ 0 };
 	buf_reset(&in->first_rcpt);
+	buf_reset(&in->redirect);
+	buf_reset(&in->more_bcc);
 	buf_reset(&in->out);
 	buf_reset(&in->trailer.b);
 	in->trailer.rcpts = 0;
@@ -340,12 +347,30 @@ complete_header(struct intake *in)
 	buf_fini(&add);
 }
 
+/* Addresses out of the configuration. */
+static void
+add_recipients(struct intake *in, struct span list, struct span notify, const char *whence)
+{
+	struct span address;
+	struct buf canon;
+
+	while (!in->failure.code && msg_list_next(&list, &address)) {
+		buf_init(&canon, ADDRESS_PATH_MAX);
+		if (take_address(in, address, &canon)) {
+			take_rcpt(in, buf_span(&canon), SPAN_NONE, notify);
+		} else {
+			log_error(in->id, "\"%.*s\" %s is no address", SPAN_FMT(address), whence);
+			fail(in, bad_bcc);
+		}
+		buf_fini(&canon);
+	}
+}
+
 /* Copies that the operator wants. No report is sent about them, and none of a report is made: that would never end. */
 static void
 add_copies(struct intake *in)
 {
-	struct span list, address;
-	struct buf canon;
+	struct span list;
 
 	if (!in->bcc || in->failure.code || in->role == R_BOUNCE || in->env.flags & MAIL_INTERNAL)
 		return;
@@ -353,17 +378,44 @@ add_copies(struct intake *in)
 		fail(in, bad_lookup);
 		return;
 	}
-	while (!in->failure.code && msg_list_next(&list, &address)) {
-		buf_init(&canon, ADDRESS_PATH_MAX);
-		if (take_address(in, address, &canon)) {
-			take_rcpt(in, buf_span(&canon), SPAN_NONE, SPAN("NEVER"));
-		} else {
-			log_error(in->id, "\"%.*s\" of always_bcc, sender_bcc_maps or recipient_bcc_maps is no address",
-			    SPAN_FMT(address));
-			fail(in, bad_bcc);
-		}
-		buf_fini(&canon);
+	add_recipients(in, list, SPAN("NEVER"), "of always_bcc, sender_bcc_maps or recipient_bcc_maps");
+}
+
+/* ---- what smtpd's lists and the checks have ordered ---- */
+
+void
+intake_orders(struct intake *in, bool hold, struct span redirect, struct span bcc)
+{
+	if (hold)
+		in->env.flags |= MAIL_HOLD;
+	if (redirect.n) {
+		buf_reset(&in->redirect);
+		buf_addspan(&in->redirect, redirect);
 	}
+	buf_addspan(&in->more_bcc, bcc);
+}
+
+/* REDIRECT takes the place of all recipients, copies too. */
+static void
+follow_orders(struct intake *in)
+{
+	struct buf to;
+
+	if (in->more_bcc.over || in->redirect.over)
+		fail(in, too_many_rcpts);
+	if (in->redirect.len == 0) {
+		add_recipients(in, buf_span(&in->more_bcc), SPAN("NEVER"), "of an action BCC");
+		return;
+	}
+	in->trailer.rcpts = 0;
+	in->notify = false;
+	buf_reset(&in->trailer.b);
+	buf_reset(&in->first_rcpt);
+	seen_reset(&in->seen);
+	buf_init(&to, ADDRESS_PATH_MAX + 8);
+	msg_list_add(&to, buf_span(&in->redirect));
+	add_recipients(in, buf_span(&to), SPAN_NONE, "of an action REDIRECT");
+	buf_fini(&to);
 }
 
 static void
@@ -498,6 +550,8 @@ intake_end(struct intake *in)
 		buf_reset(&in->out);
 		return accepted;
 	}
+	if (!in->failure.code)
+		follow_orders(in);
 	in->delivered = !in->failure.code && in->direct && direct_deliver(in->direct, in);
 	if (in->delivered)
 		return accepted;

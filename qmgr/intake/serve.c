@@ -12,6 +12,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/envelope.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -31,7 +32,8 @@ finish(struct intake *in, struct intake_links *l, int fd)
 	}
 	answered = msg_send(fd, MSG_MAIL_DONE, &done);
 	if (r.code == 250 && !in->delivered && !in->discarded)
-		told = msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id) });
+		told = msg_send(l->qmgr, MSG_NEW, &(struct msg_NEW){ .id = span_str(in->id),
+		    .hold = in->env.flags & MAIL_HOLD ? 1 : 0 });
 	intake_after(in, &r);
 	if (!told) {
 		log_warn(in->id, "the link to qmgr is dead; it will find the message when the next intake starts");
@@ -43,23 +45,31 @@ finish(struct intake *in, struct intake_links *l, int fd)
 static bool
 take(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 {
-	struct span rcpts, body;
-	uint32_t last;
+	struct span rcpts, body, redirect, bcc;
+	uint32_t last, hold;
 
 	if (m->kind == MSG_MAIL) {
 		if (!intake_begin(in, &m->MAIL))
 			return false;
 		body = m->MAIL.body;
 		last = m->MAIL.last;
+		hold = m->MAIL.hold;
+		redirect = m->MAIL.redirect;
+		bcc = m->MAIL.bcc;
 	} else {
 		rcpts = m->PART.rcpts;
 		body = m->PART.body;
 		last = m->PART.last;
+		hold = m->PART.hold;
+		redirect = m->PART.redirect;
+		bcc = m->PART.bcc;
 		if (!in->active)
 			return true;
 		if (!intake_rcpts(in, rcpts))
 			return false;
 	}
+	if (last == MAIL_END && in->role == R_SMTPD)
+		intake_orders(in, hold, redirect, bcc);
 	intake_body(in, body);
 	if (last == MAIL_ABORT)
 		intake_abort(in);

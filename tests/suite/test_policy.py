@@ -272,6 +272,38 @@ def discarded_mail_is_taken_and_gone():
 
 
 @test
+def tables_hold_redirect_and_copy():
+    main = '''smtpd_sender_restrictions = check_sender_access
+    inline:{{h@x.test=HOLD wait},{r@x.test=REDIRECT bob@example.test},{c@x.test=BCC bob@example.test},{f@x.test=FILTER smtp:x}}
+smtpd_end_of_data_restrictions = check_sender_access inline:{late@x.test=HOLD}
+'''
+    with Instance(main=main) as i:
+        said(rcpt(i, 'f@x.test'), 451, '4.3.5 ')
+        send(i, 'r@x.test')
+        i.wait_mails('bob', 1)
+        check(not i.mails('alice'), 'a redirected message came')
+        send(i, 'c@x.test')
+        i.wait_mails('alice', 1)
+        i.wait_mails('bob', 2)
+        send(i, 'h@x.test')
+        send(i, 'late@x.test')
+
+        def held():
+            return os.listdir(i.root + '/spool/hold')
+        check(wait(lambda: len(held()) == 2), held())
+        check(len(i.mails('alice')) == 1 and 'placed on hold as it came in' in i.log(), i.log())
+        # what is told of nobody: the flag in the file counts
+        i.stop()
+        os.rename(f'{i.root}/spool/hold/{held()[0]}', f'{i.root}/spool/incoming/{held()[0]}')
+        i.start()
+        check(wait(lambda: len(held()) == 2), 'delivered although it is to be held')
+        check(i.tool('postsuper', '-H', 'ALL').returncode == 0, 'postsuper')
+        i.wait_mails('alice', 3)
+        log = i.log()
+        check('NOQUEUE: hold: RCPT from ' in log and 'NOQUEUE: redirect: ' in log and 'NOQUEUE: bcc: ' in log, log)
+
+
+@test
 def header_checks_look_at_each_field():
     i = Instance()
     try:

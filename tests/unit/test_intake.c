@@ -460,6 +460,56 @@ recipients(void **state)
 	buf_fini(&rcpts);
 }
 
+/* What smtpd's lists order, with the end of the message. */
+static void
+ordered(void **state)
+{
+	static const char *const rcpt[] = { "c@d", "e@f" };
+	static const struct { const char *redirect, *bcc[2]; unsigned code; const char *want; } rows[] = {
+		{ "", { NULL, NULL }, 250, "c@d NEVER e@f NEVER " },
+		{ "", { "x@y", "E@F" }, 250, "c@d NEVER e@f NEVER x@y NEVER " },
+		{ "r@s", { NULL, NULL }, 250, "r@s  " },
+		{ "r@s", { "x@y", NULL }, 250, "r@s  " },
+		{ "r@s@t", { NULL, NULL }, 451, "" }, { "", { "x y", NULL }, 451, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct queue_rcpt r;
+		struct queue_file q;
+		struct intake in;
+		struct buf rcpts, bcc, got;
+		struct msg_MAIL m;
+		size_t at = 0;
+
+		mem_reset();
+		buf_init(&rcpts, 1000);
+		buf_init(&bcc, 1000);
+		buf_init(&got, 1000);
+		intake_init(&in, &mem.d, 7);
+		in.role = R_SMTPD;
+		m = mail_of(&rcpts, rcpt, 2);
+		for (size_t j = 0; j < 2 && rows[i].bcc[j]; j++)
+			msg_list_add(&bcc, span_str(rows[i].bcc[j]));
+		assert_true(intake_begin(&in, &m));
+		intake_orders(&in, i % 2, span_str(rows[i].redirect), buf_span(&bcc));
+		intake_body(&in, SPAN("A: b\r\n\r\n"));
+		assert_int_equal(intake_end(&in).code, rows[i].code);
+		if (rows[i].code == 250) {
+			read_back(&q);
+			assert_int_equal(!!(q.env.flags & MAIL_HOLD), i % 2);
+			while (queue_file_rcpt(&q, &at, &r))
+				buf_addf(&got, "%.*s %.*s ", SPAN_FMT(r.addr), SPAN_FMT(r.notify));
+			assert_string_equal(buf_cstr(&got), rows[i].want);
+			queue_file_fini(&q);
+		}
+		intake_fini(&in);
+		buf_fini(&rcpts);
+		buf_fini(&bcc);
+		buf_fini(&got);
+	}
+}
+
 /* A large message goes to disk in large pieces, and memory stays small. */
 static void
 large(void **state)
@@ -738,6 +788,7 @@ main(void)
 		cmocka_unit_test_setup(submission, setup),
 		cmocka_unit_test_setup(refusals, setup),
 		cmocka_unit_test_setup(faults, setup),
+		cmocka_unit_test_setup(ordered, setup),
 		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),
 		cmocka_unit_test_setup(links, setup),

@@ -18,6 +18,7 @@
 #include "net/conn.h"
 #include "net/dns/dns.h"
 #include "regex/regex.h"
+#include "service/message.h"
 #include "service/params.h"
 #include "service/service.h"
 #include "smtpd/policy.h"
@@ -61,9 +62,11 @@ session_reset(struct session *s)
 	buf_reset(&s->sender);
 	buf_fini(&s->rcpts);
 	buf_fini(&s->prepend);
+	buf_fini(&s->bcc);
+	x_free(&s->redirect);
 	x_free(&s->envid);
 	s->nrcpt = 0;
-	s->discard = false;
+	s->discard = s->hold = false;
 	if (s->state > ST_HELLO)
 		s->state = ST_HELLO;
 }
@@ -329,6 +332,7 @@ check(const struct rule *r, const char *got_from)
 	buf_init(&s.sender, 1000);
 	buf_init(&s.rcpts, 10000);
 	buf_init(&s.prepend, 1000);
+	buf_init(&s.bcc, 1000);
 	begin();
 	snprintf(line, sizeof(line), "EHLO %s", r->helo ? r->helo : "c.test");
 	run(line);
@@ -430,8 +434,13 @@ static const struct rule rules[] = {
 	{ "check_recipient_access inline:{bob@h.example=DEFER_IF_PERMIT 4.9.9 wait}, permit", NULL, NULL, NULL, "450 4.9.9 <bob@h.example>: Recipient address rejected: wait" },
 	{ "check_recipient_access inline:{bob@h.example=1234}, reject", NULL, NULL, NULL, OK },
 	{ "check_recipient_access static:WARN, check_recipient_access static:{INFO x}", NULL, NULL, NULL, OK },
-	{ "check_recipient_access static:HOLD", NULL, NULL, NULL, "451 4.3.5 <bob@h.example>: Recipient address rejected: Server configuration error" },
-	{ "check_recipient_access static:{REDIRECT a@b.c}", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:HOLD", NULL, NULL, NULL, OK },
+	{ "check_recipient_access static:{HOLD why}, reject", NULL, NULL, NULL, "554 " },
+	{ "check_recipient_access static:{REDIRECT a@b.c}", NULL, NULL, NULL, OK },
+	{ "check_recipient_access static:{REDIRECT nobody}", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:{BCC a@b.c}", NULL, NULL, NULL, OK },
+	{ "check_recipient_access static:{BCC}", NULL, NULL, NULL, "451 4.3.5 " },
+	{ "check_recipient_access static:{FILTER smtp:x}", NULL, NULL, NULL, "451 4.3.5 <bob@h.example>: Recipient address rejected: Server configuration error" },
 	{ "check_recipient_access static:nonsense", NULL, NULL, NULL, "451 4.3.5 " },
 	{ "check_recipient_access static:{reject_unknown_sender_domain, reject}", NULL, "x@none.test", NULL, "450 4.1.8 " },
 	{ "check_recipient_access static:{check_sender_access static:OK}, reject", NULL, NULL, NULL, "451 4.3.5 " },
@@ -618,6 +627,31 @@ added_headers(void **state)
 	over();
 }
 
+/* What a list orders holds for the whole message; a list that refuses orders nothing. */
+static void
+orders(void **state)
+{
+	const struct rule r = { "", NULL, NULL, NULL, OK };
+	struct span list, to;
+
+	(void)state;
+	open_lists("check_recipient_access inline:{postmaster@h.example=REJECT}, check_sender_access static:{REDIRECT r@x.y}, "
+	    "check_helo_access static:HOLD, check_client_access static:{BCC one@x.y}, check_client_access static:{BCC two@x.y}");
+	check(&r, "RCPT");
+	assert_true(s.hold && !s.discard);
+	assert_string_equal(s.redirect, "r@x.y");
+	run("RCPT TO:<bob+x@h.example>");
+	list = buf_span(&s.bcc);
+	assert_true(msg_list_next(&list, &to) && span_is(to, "one@x.y"));
+	assert_true(msg_list_next(&list, &to) && span_is(to, "two@x.y"));
+	assert_int_equal(list.n, 0);
+	over();
+	assert_true(!s.hold && !s.redirect && s.bcc.len == 0);
+	check(&(struct rule){ "", NULL, NULL, "postmaster@h.example", "554 " }, "RCPT");
+	assert_true(!s.hold && !s.redirect && s.bcc.len == 0);
+	over();
+}
+
 static void
 policy_service(void **state)
 {
@@ -718,6 +752,7 @@ main(void)
 		cmocka_unit_test(logins),
 		cmocka_unit_test(other_stages),
 		cmocka_unit_test(added_headers),
+		cmocka_unit_test(orders),
 		cmocka_unit_test(policy_service),
 		cmocka_unit_test(gone_while_waiting),
 	};
