@@ -73,25 +73,52 @@ print_address(struct buf *out, const struct address_item *item)
 	}
 }
 
-static bool
-print_addresses(struct buf *out, struct span value)
+static void
+add_addresses(struct buf *out, struct span value, bool *any)
 {
 	struct address_list list;
 	struct address_item item;
-	bool any = false;
 
 	address_list_begin(&list, span_sub(value, 0, FIELD_MAX));
 	while (address_list_next(&list, &item)) {
 		if (item.kind == ADDRESS_MAILBOX && item.local.n == 0 && item.domain.n == 0 && item.name.n == 0)
 			continue;
-		if (!any)
+		if (!*any)
 			buf_addc(out, '(');
-		any = true;
+		*any = true;
 		print_address(out, &item);
 	}
 	address_list_fini(&list);
+}
+
+static bool
+print_addresses(struct buf *out, struct span value)
+{
+	bool any = false;
+
+	add_addresses(out, value, &any);
 	buf_adds(out, any ? ")" : "NIL");
 	return any;
+}
+
+/* Recipients in several fields of one name are all recipients, though only one field may be there (RFC 5322 3.6). */
+static void
+print_recipients(struct buf *out, struct span header, const char *name)
+{
+	size_t left = FIELD_MAX;
+	struct header_cursor c;
+	struct header h;
+	bool any = false;
+
+	header_begin(&c, header);
+	while (left && header_next(&c, &h)) {
+		if (!span_is_nocase(h.name, name))
+			continue;
+		h.value = span_sub(h.value, 0, left);
+		left -= h.value.n;
+		add_addresses(out, h.value, &any);
+	}
+	buf_adds(out, any ? ")" : "NIL");
 }
 
 /* Sender and Reply-To are From's where they are absent or empty. */
@@ -119,9 +146,16 @@ envelope_print(struct buf *out, struct span header)
 	print_text(out, v[DATE]);
 	buf_addc(out, ' ');
 	print_text(out, v[SUBJECT]);
-	for (size_t i = FROM; i <= BCC; i++) {
+	for (size_t i = FROM; i <= REPLY_TO; i++) {
 		buf_addc(out, ' ');
-		print_addresses_or(out, v[i], i == SENDER || i == REPLY_TO ? v[FROM] : (struct span){ NULL, 0 });
+		print_addresses_or(out, v[i], i == FROM ? (struct span){ NULL, 0 } : v[FROM]);
+	}
+	for (size_t i = TO; i <= BCC; i++) {
+		buf_addc(out, ' ');
+		if (v[i].p)
+			print_recipients(out, header, names[i]);
+		else
+			buf_adds(out, "NIL");
 	}
 	buf_addc(out, ' ');
 	print_text(out, v[IN_REPLY_TO]);

@@ -4,7 +4,7 @@
 #include "mail/header.h"
 #include "base/banned.h"
 
-#define CACHE_VERSION '1'		/* in front of each kept string */
+#define CACHE_VERSION '2'		/* in front of each kept string */
 
 void
 message_init(struct message *m, struct session *s)

@@ -53,6 +53,8 @@ enum store_result message_section(struct message *m, const struct section *sec, 
 /* envelope.c, structure.c: pure */
 void envelope_print(struct buf *out, struct span header);
 void structure_print(struct buf *out, const struct mime *mime, bool extended);
+/* params.c: ("charset" "utf-8") or NIL; text: of a text part, which has a charset in any case */
+void params_print(struct buf *out, struct span params, bool text);
 
 /* wire.c: LF to CRLF, NUL to '?' */
 uint64_t wire_size(struct span text);

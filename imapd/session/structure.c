@@ -28,25 +28,6 @@ print_token(struct buf *out, struct span value, const char *none)
 }
 
 static void
-print_params(struct buf *out, struct span params)
-{
-	struct buf value;
-	struct span name;
-	bool any = false;
-
-	buf_init(&value, VALUE_MAX);
-	while (mime_param_next(&params, &name, &value)) {
-		buf_adds(out, any ? " " : "(");
-		any = true;
-		print_string(out, name);
-		buf_addc(out, ' ');
-		print_string(out, buf_span(&value));
-	}
-	buf_fini(&value);
-	buf_adds(out, any ? ")" : "NIL");
-}
-
-static void
 print_disposition(struct buf *out, const struct mime_part *p)
 {
 	if (p->disposition.n == 0) {
@@ -56,7 +37,7 @@ print_disposition(struct buf *out, const struct mime_part *p)
 	buf_addc(out, '(');
 	print_token(out, p->disposition, "NIL");
 	buf_addc(out, ' ');
-	print_params(out, p->disposition_params);
+	params_print(out, p->disposition_params, false);
 	buf_addc(out, ')');
 }
 
@@ -107,10 +88,7 @@ print_type(struct buf *out, const struct mime_part *p)
 	buf_addc(out, ' ');
 	print_token(out, p->subtype, "\"octet-stream\"");
 	buf_addc(out, ' ');
-	if (text && p->params.n == 0 && span_is_nocase(p->subtype, "plain"))
-		buf_adds(out, "(\"charset\" \"us-ascii\")");
-	else
-		print_params(out, p->params);
+	params_print(out, p->params, text);
 	return text;
 }
 
@@ -153,7 +131,7 @@ print_closing(struct buf *out, const struct mime_part *p, bool extended)
 		print_token(out, p->subtype, "\"mixed\"");
 		if (extended) {
 			buf_addc(out, ' ');
-			print_params(out, p->params);
+			params_print(out, p->params, false);
 		}
 	}
 	if (extended)

@@ -1,4 +1,4 @@
-/* ENVELOPE and BODYSTRUCTURE of messages, LF to CRLF. links: imapd/session/envelope.c imapd/session/structure.c imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c */
+/* ENVELOPE and BODYSTRUCTURE of messages, LF to CRLF. links: imapd/session/envelope.c imapd/session/params.c imapd/session/structure.c imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -35,6 +35,8 @@ envelopes(void **state UNUSED)
 		    "NIL NIL NIL NIL)" },
 		{ "From: a@b\nSender: \nReply-To: c@d\nFrom: second@x\n\n",
 		    "(NIL NIL ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) ((NIL NIL \"c\" \"d\")) NIL NIL NIL NIL NIL)" },
+		{ "To: a@b\nCc: x@y\nTo: c@d\nCc:\nCc: g:;\n\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) "
+		    "((NIL NIL \"x\" \"y\")(NIL NIL \"g\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL)" },
 		{ "Subject: a\n  \"folded\"\n\tsubject\n\n", "(NIL \"a  \\\"folded\\\" subject\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
 		{ "Subject:\nIn-Reply-To: <x@y>\n\n", "(NIL \"\" NIL NIL NIL NIL NIL NIL \"<x@y>\" NIL)" },
 		{ "Subject: gr\xc3\xbc\xc3\x9f" "e\n\n", "(NIL {7}\r\ngr\xc3\xbc\xc3\x9f" "e NIL NIL NIL NIL NIL NIL NIL NIL)" },
@@ -112,6 +114,9 @@ static void
 structures(void **state UNUSED)
 {
 	static const char *const cases[][2] = {
+		{ "Content-Type: text/plain; a*1=y; title*0*=utf-8''x%20; TITLE*1=\"z w\"; a*0=x; b*2=q; c*=d\n\n",
+		  "(\"text\" \"plain\" (\"a\" \"xy\" \"title*\" \"utf-8''x%20z w\" \"b*2\" \"q\" \"c*\" \"d\" \"charset\" \"us-ascii\") "
+		  "NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)" },
 		{ "A: b\n\nhello\n", "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 7 1 NIL NIL NIL NIL)" },
 		{ "Content-Type: image/png; name=a.png\nContent-Disposition: attachment; filename=\"a b.png\"\nContent-Language: de, en\n"
 		  "Content-Transfer-Encoding: base64 (really)\nContent-MD5: x==\nContent-Location: http://x\n\nAA",
@@ -119,7 +124,7 @@ structures(void **state UNUSED)
 		  "(\"de\" \"en\") \"http://x\")" },
 		{ "Content-Type: multipart/alternative; boundary=b\n\n--b\n\none\n--b\nContent-Type: text/html\n\n<p>\n--b--\n",
 		  "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0 NIL NIL NIL NIL)"
-		  "(\"text\" \"html\" NIL NIL NIL \"7bit\" 3 0 NIL NIL NIL NIL) \"alternative\" (\"boundary\" \"b\") NIL NIL NIL)" },
+		  "(\"text\" \"html\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0 NIL NIL NIL NIL) \"alternative\" (\"boundary\" \"b\") NIL NIL NIL)" },
 		{ "Content-Type: message/rfc822\n\nSubject: in\n\nhi\n",
 		  "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 19 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
 		  "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 1 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)" },
