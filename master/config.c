@@ -127,7 +127,13 @@ is_beside(const char *path, const char *beside, const char *name)
 }
 
 bool
-config_names_file( struct config *c, const char *path, unsigned role)
+config_is_list(const struct config *c, const char *path)
+{
+	return param_path_below(c->par.alias_include_directories, path);
+}
+
+bool
+config_names_file(struct config *c, const char *path, unsigned role)
 {
 	struct search s = { path, false };
 	size_t n = strlen(master.confdir);
@@ -141,6 +147,10 @@ config_names_file( struct config *c, const char *path, unsigned role)
 	if (is_beside(path, c->par.users_file, "users.cdb"))
 		return true;
 	if (strncmp(path, master.confdir, n) == 0 && strcmp(path + n, "/system-users.cdb") == 0)
+		return true;
+	if (strncmp(path, master.confdir, n) == 0 && strcmp(path + n, "/lists.cdb") == 0)
+		return true;
+	if (role == R_BOUNCE && config_is_list(c, path))
 		return true;
 	conf_each_file(c->conf, is_it, &s);
 	return s.found;

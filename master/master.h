@@ -89,6 +89,7 @@ void keyfiles_free(struct config *c);
 struct config *config_load(const char *confdir, struct buf *err);
 void config_free(struct config *c);
 bool config_names_file(struct config *c, const char *path, unsigned role);	/* may a daemon of this role have it opened? */
+bool config_is_list(const struct config *c, const char *path);	/* a file of members, by alias_include_directories */
 bool owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct owner *o);
 bool owner_of_user(const char *name, struct owner *o);		/* /etc/passwd; never uid 0 */
 

@@ -168,7 +168,7 @@ count_down(struct active *a, const struct dest *d)
 
 	if (badness[d->result.kind] > badness[r->kind])
 		r->kind = d->result.kind;
-	if (d->pool == POOL_SMTP)
+	if (d->pool == POOL_SMTP || d->pool == POOL_BOUNCE)	/* a repeat would be seen */
 		r->remote = true;
 	if (--r->pending == 0 && r->kind == OUTCOME_DELIVERED)
 		r->done = true;
@@ -222,6 +222,7 @@ static const struct transport {
 	{ "local", POOL_LOCAL },
 	{ "smtp", POOL_SMTP },
 	{ "lmtp", POOL_SMTP },
+	{ "list", POOL_BOUNCE },
 	{ "error", POOLS },
 	{ "discard", POOLS },
 };
@@ -236,7 +237,8 @@ add_dest(struct active *a, uint32_t rcpt, enum pool pool, struct span address)
 		a->dests = x_realloc(a->dests, a->dests_cap * sizeof(*a->dests));
 	}
 	d = &a->dests[a->ndests++];
-	*d = (struct dest){ .rcpt = rcpt, .pool = pool, .address = address, .site = SPAN_NONE, .mailbox = SPAN_NONE };
+	*d = (struct dest){ .rcpt = rcpt, .pool = pool, .address = address, .site = SPAN_NONE, .mailbox = SPAN_NONE,
+		.sender = SPAN_NONE };
 	a->rcpts[rcpt].pending++;
 	return d;
 }
@@ -280,6 +282,16 @@ mailbox_of(struct active *a, const struct resolved *to)
 	return both.p ? both : to->mailbox;
 }
 
+/* Members lie in `mailbox`; each list is a site of its own. Without an owner failures are the sender's. */
+static void
+set_list(struct active *a, struct dest *d, const struct resolved *to)
+{
+	d->site = to->address;
+	d->mailbox = to->nexthop;
+	d->sender = to->sender.n ? to->sender : a->file.env.sender;
+	d->managed = to->managed;
+}
+
 static void
 add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 {
@@ -297,6 +309,8 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 		d->site = to->nexthop;
 	else if (t->pool == POOL_LOCAL)
 		d->site = to->mailbox;
+	else if (t->pool == POOL_BOUNCE)
+		set_list(a, d, to);
 	else if (t->pool == POOLS && to->transport[0] == 'e')
 		set_error(d, to->nexthop);
 	else if (t->pool == POOLS)
@@ -309,6 +323,7 @@ static const struct bad_answer {
 } bad_answers[] = {
 	[RESOLVE_UNKNOWN] = { OUTCOME_FAILED, "5.1.1", "no such user here" },
 	[RESOLVE_RETRY] = { OUTCOME_DEFERRED, "4.3.0", "a lookup table cannot be read" },
+	[RESOLVE_MOVED] = { OUTCOME_FAILED, "5.1.6", "the user has moved" },
 	[RESOLVE_BAD] = { OUTCOME_FAILED, "5.1.3", "bad recipient address" },
 };
 
@@ -382,7 +397,7 @@ active_site_of(struct span sender, struct span address, struct buf *out)
 static struct span
 place_of(const struct dest *d)
 {
-	return d->pool == POOL_VIRTUAL ? d->mailbox : d->address;
+	return d->pool == POOL_VIRTUAL || d->pool == POOL_BOUNCE ? d->mailbox : d->address;
 }
 
 static int

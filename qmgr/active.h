@@ -38,6 +38,9 @@ struct dest {
 	uint32_t rcpt;			/* into rcpts */
 	enum pool pool;			/* POOLS: no agent is needed */
 	struct span address, site, mailbox;
+	struct span sender;		/* a list: of its copies */
+	bool managed;
+	bool redirected;		/* local says: to `mailbox`, a line each; the bounce agent does it */
 	uint32_t twin;			/* the same place as this earlier one: shares its result */
 	struct result result;
 };

@@ -65,7 +65,7 @@ plan_site(struct active *a, uint32_t first)
 	const struct dest *f = &a->dests[first];
 	struct site *s = site_get(f->pool, f->site);
 	bool dead = site_dead(s, clock_mono_ms());
-	uint32_t limit = par.default_destination_recipient_limit, n = 0, i;
+	uint32_t limit = f->pool == POOL_BOUNCE ? 1 : par.default_destination_recipient_limit, n = 0, i;
 	uint32_t *list = x_alloc(limit * sizeof(*list));
 	size_t bytes = 0;
 
@@ -208,6 +208,20 @@ send_deliver(const struct delivery *d, int link, int fd)
 	return ok;
 }
 
+/* To a list, or where a .forward leads: `mailbox` is a file or the addresses. */
+static bool
+send_forward(const struct delivery *d, int link, int fd)
+{
+	const struct active *a = d->a;
+	const struct dest *t = &a->dests[d->dest[0]];
+	bool file = t->mailbox.n > 0 && t->mailbox.p[0] == '/';
+	struct msg_FORWARD m = { .job = d->job, .id = span_str(a->id), .address = t->address, .sender = t->sender,
+		.managed = t->managed, .file = file ? t->mailbox : SPAN_NONE, .members = file ? SPAN_NONE : t->mailbox,
+		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags, .message = fd };
+
+	return msg_send(link, MSG_FORWARD, &m);
+}
+
 static bool
 send_bounce(const struct delivery *d, int link, int fd)
 {
@@ -230,7 +244,8 @@ deliver_send(struct delivery *d, int link)
 		return DELIVER_NO_FILE;
 	}
 	d->started_us = clock_wall_us();
-	if (d->report ? send_bounce(d, link, fd) : send_deliver(d, link, fd))
+	if (d->report ? send_bounce(d, link, fd) : d->ready.site->pool == POOL_BOUNCE ? send_forward(d, link, fd) :
+	    send_deliver(d, link, fd))
 		return DELIVER_SENT;
 	if (errno == EAGAIN || errno == ENOBUFS)
 		return DELIVER_LATER;
@@ -281,7 +296,7 @@ deliver_recall(void)
 /* ---- outcomes ---- */
 
 static const char *const relays[] = {
-	[POOL_VIRTUAL] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "bounce",
+	[POOL_VIRTUAL] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "list",
 	[POOLS] = "none",
 };
 

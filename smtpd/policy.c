@@ -429,6 +429,9 @@ policy_unlisted(struct span address, const char *who)
 		return reply_make(code, sender ? (code < 500 ? "4.1.0" : "5.1.0") : code < 500 ? "4.1.1" : "5.1.1",
 		    "<%.*s>: %s address rejected: User unknown in %s table", SPAN_FMT(address), who, table[cls]);
 	}
+	case RESOLVE_MOVED:
+		return reply_make(550, sender ? "5.1.0" : "5.1.6", "<%.*s>: %s address rejected: User has moved to %.*s",
+		    SPAN_FMT(address), who, SPAN_FMT(resolver_moved(policy_resolver())));
 	case RESOLVE_BAD:
 		break;
 	}

@@ -27,13 +27,20 @@ add_clean(struct buf *b, struct span s)
 }
 
 void
+delivered_to(struct span address, struct buf *head)
+{
+	buf_adds(head, "Delivered-To: ");
+	add_clean(head, address);
+	buf_addc(head, '\n');
+}
+
+void
 delivered_head(struct span sender, struct span address, struct buf *head)
 {
 	buf_adds(head, "Return-Path: <");	/* RFC 5321 4.4: the last one to handle it adds this */
 	add_clean(head, sender);
-	buf_adds(head, ">\nDelivered-To: ");
-	add_clean(head, address);
-	buf_addc(head, '\n');
+	buf_adds(head, ">\n");
+	delivered_to(address, head);
 }
 
 bool

@@ -10,6 +10,9 @@
  */
 uint64_t mailtext_crlf_size(struct span lf);
 
+/* Delivered-To alone, for a copy that goes on. */
+void delivered_to(struct span address, struct buf *head);
+
 /* Return-Path and Delivered-To, LF ends. Control characters become '?'. */
 void delivered_head(struct span sender, struct span address, struct buf *head);
 

@@ -133,6 +133,8 @@ resolver_free(struct resolver *r)
 	maps_free(r->sender_transport);
 	maps_free(r->users);
 	maps_free(r->system_users);
+	maps_free(r->lists);
+	maps_free(r->relocated_maps);
 	domain_list_fini(&r->mydestination);
 	domain_list_fini(&r->virtual_mailbox_domains);
 	domain_list_fini(&r->virtual_alias_domains);
@@ -150,6 +152,12 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	r->relayhost = span_trim(span_str(spec->relayhost));
 	r->delimiters = span_str(spec->recipient_delimiter);
 	r->myorigin = span_trim(span_str(spec->myorigin));
+	r->lists_directory = spec->lists_directory;
+	r->expansion_limit = spec->expansion_limit ? spec->expansion_limit : RESOLVE_MAX;
+	if (r->expansion_limit > RESOLVE_LIMIT_MAX)
+		r->expansion_limit = RESOLVE_LIMIT_MAX;
+	r->recursion_limit = spec->recursion_limit ? spec->recursion_limit : RESOLVE_MAX;
+	r->address_limit = spec->address_limit ? spec->address_limit : ADDRESS_MAX;
 	buf_init(&r->key, RESOLVE_KEY_MAX);
 	buf_init(&r->value, RESOLVE_VALUE_MAX);
 	if (domain_list_init(&r->mydestination, "mydestination", spec->mydestination, err) &&
@@ -165,7 +173,9 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    open_maps(&r->sender_transport, "sender_dependent_default_transport_maps",
 		spec->sender_dependent_default_transport_maps, err) &&
 	    open_maps(&r->users, "users", spec->users, err) &&
-	    open_maps(&r->system_users, "system users", spec->system_users, err))
+	    open_maps(&r->system_users, "system users", spec->system_users, err) &&
+	    open_maps(&r->lists, "lists", spec->lists ? spec->lists : "", err) &&
+	    open_maps(&r->relocated_maps, "relocated_maps", spec->relocated_maps ? spec->relocated_maps : "", err))
 		return r;
 	resolver_free(r);
 	return NULL;
@@ -187,6 +197,8 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->sender_transport);
 	maps_refresh(r->users);
 	maps_refresh(r->system_users);
+	maps_refresh(r->lists);
+	maps_refresh(r->relocated_maps);
 }
 
 void
@@ -310,6 +322,26 @@ resolve_find_virtual_alias(struct resolver *r, const struct address_parts *p, en
 }
 
 enum map_answer
+resolve_find_list(struct resolver *r, const struct address_parts *p, enum address_class cls)
+{
+	if (cls == CLASS_REMOTE || cls == CLASS_RELAY)
+		return MAP_NONE;
+	return resolve_find(r, r->lists, p, KEY_ADDRESS);
+}
+
+enum map_answer
+resolve_find_relocated(struct resolver *r, const struct address_parts *p, enum address_class cls)
+{
+	return resolve_find(r, r->relocated_maps, p, KEY_ADDRESS | KEY_CATCHALL | (cls == CLASS_LOCAL ? KEY_USER : 0));
+}
+
+struct span
+resolver_moved(const struct resolver *r)
+{
+	return span_trim(buf_span(&r->value));
+}
+
+enum map_answer
 resolve_find_system_user(struct resolver *r, const struct address_parts *p)
 {
 	return resolve_find(r, r->system_users, p, KEY_USER);
@@ -412,6 +444,13 @@ resolve_check(struct resolver *r, struct span address, enum address_class *cls)
 	if (r->domains_failed)
 		return RESOLVE_RETRY;
 	ans = resolve_find_virtual_alias(r, &p, *cls);
+	if (ans == MAP_NONE) {
+		ans = resolve_find_relocated(r, &p, *cls);
+		if (ans == MAP_FOUND)
+			return RESOLVE_MOVED;
+	}
+	if (ans == MAP_NONE)
+		ans = resolve_find_list(r, &p, *cls);
 	if (ans == MAP_NONE)
 		ans = find[*cls](r, &p);
 	if (ans == MAP_NONE && *cls != CLASS_RELAY)

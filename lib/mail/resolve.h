@@ -22,20 +22,24 @@ enum resolve_status {
 	RESOLVE_UNKNOWN,	/* one of our domains, but no such recipient: 550 5.1.1 */
 	RESOLVE_RETRY,		/* a table could not be read: 451 */
 	RESOLVE_BAD,		/* not an address, or expansion too deep or wide: text tells */
+	RESOLVE_MOVED,		/* relocated_maps know where to: resolver_moved(): 550 5.1.6; resolve_check() alone */
 };
 
 /* One final destination. */
 struct resolved {
 	enum address_class cls;
 	struct span address;	/* after alias expansion */
-	const char *transport;	/* "local" (system user), "virtual", "smtp", "lmtp", "error", "discard" */
-	struct span nexthop;	/* smtp: host, [host], [host]:port; lmtp: "lmtp:" and the place; error: text */
+	const char *transport;	/* "local" (system user), "virtual", "smtp", "lmtp", "list", "error", "discard" */
+	struct span nexthop;	/* smtp: host, [host], [host]:port; lmtp: "lmtp:" and the place; error: text;
+				   list: the file with its members, or the members themselves, a line each */
 	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
 	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
+	struct span sender;	/* list: the sender of its copies, who hears of failures; empty: that of the message */
+	bool managed;		/* list: one of merpati list, not of the aliases */
 };
 
-#define RESOLVE_MAX 1000	/* addresses that one recipient may expand to */
-#define RESOLVE_DEPTH 10
+#define RESOLVE_MAX 1000	/* addresses that one recipient may expand to, how deep: unless the spec says otherwise */
+#define RESOLVE_LIMIT_MAX 10000
 
 struct resolver;
 
@@ -45,7 +49,11 @@ struct resolve_spec {
 	const char *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	const char *users;		/* spec of the compiled users table: "cdb:/.../users" */
 	const char *system_users;	/* spec of the compiled table of system users */
+	const char *lists;		/* spec of the compiled table of lists; NULL: none */
+	const char *lists_directory;	/* where the files of their members are */
+	const char *relocated_maps;	/* NULL: none */
 	const char *relayhost, *recipient_delimiter, *myorigin;
+	unsigned expansion_limit, recursion_limit, address_limit;	/* of aliases; 0: the default */
 	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;
 };
 
@@ -56,6 +64,9 @@ void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at
 
 /* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */
 enum resolve_status resolve_check(struct resolver *r, struct span address, enum address_class *cls);
+
+/* After RESOLVE_MOVED: the new address, as the table has it. Valid until the next call. */
+struct span resolver_moved(const struct resolver *r);
 
 /* The sender of the mail that is resolved from now on (borrowed); empty: the null sender. */
 void resolver_sender(struct resolver *r, struct span sender);

@@ -13,7 +13,8 @@
 
 #include "base/banned.h"
 
-#define SEEN_SLOTS 4096			/* a power of two, well above RESOLVE_MAX */
+#define SEEN_SLOTS 4096			/* a power of two, well above RESOLVE_MAX; more when more is allowed */
+#define MEMBERS_BATCH (16 * 1024)	/* bytes of members that one delivery to a list carries */
 #define TARGET_MAX 1024			/* one target as written in an alias */
 #define ERROR_MAX 400
 
@@ -28,8 +29,8 @@ struct item {
 struct expansion {
 	struct resolver *r;
 	struct arena *a;
-	struct item *items;		/* work list: at most RESOLVE_MAX */
-	size_t n_items, cap_items;
+	struct item *items;		/* work list: at most expansion_limit */
+	size_t n_items, cap_items, slots;
 	uint16_t *seen;			/* index + 1 into items, by hash */
 	struct resolved *out;		/* at most two for each item of the work list */
 	size_t n_out, cap_out;
@@ -60,18 +61,18 @@ hash_nocase(struct span s, unsigned flags)
 static bool
 add_item(struct expansion *e, struct span address, unsigned depth, unsigned flags)
 {
-	uint32_t slot = hash_nocase(address, flags) & (SEEN_SLOTS - 1);
+	uint32_t slot = hash_nocase(address, flags) & (uint32_t)(e->slots - 1);
 	struct span copy;
 
-	for (; e->seen[slot]; slot = (slot + 1) & (SEEN_SLOTS - 1)) {
+	for (; e->seen[slot]; slot = (slot + 1) & (uint32_t)(e->slots - 1)) {
 		const struct item *it = &e->items[e->seen[slot] - 1];
 
 		if (it->flags == flags && span_eq_nocase(it->address, address))
 			return true;
 	}
-	if (depth > RESOLVE_DEPTH)
+	if (depth > e->r->recursion_limit)
 		return give_up(e, RESOLVE_BAD, "aliases are nested too deep");
-	if (e->n_items >= RESOLVE_MAX)
+	if (e->n_items >= e->r->expansion_limit)
 		return give_up(e, RESOLVE_BAD, "the address expands to too many others");
 	copy = arena_span(e->a, address);
 	if (!copy.p)
@@ -89,7 +90,8 @@ static bool
 add_result(struct expansion *e, const struct resolved *res)
 {
 	for (size_t i = 0; i < e->n_out; i++)
-		if (e->out[i].transport == res->transport && span_eq_nocase(e->out[i].address, res->address))
+		if (e->out[i].transport == res->transport && span_eq_nocase(e->out[i].address, res->address) &&
+		    (strcmp(res->transport, "list") != 0 || span_eq(e->out[i].nexthop, res->nexthop)))
 			return true;
 	if (!res->address.p || !res->nexthop.p || !res->mailbox.p)
 		return give_up(e, RESOLVE_BAD, "the address expands to too much");
@@ -110,7 +112,7 @@ add_error(struct expansion *e, struct span address, enum address_class cls, cons
 
 	res.address = arena_span(e->a, address);
 	res.nexthop = arena_span(e->a, span_of(text, n > 0 && (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
-	if (e->n_out >= RESOLVE_MAX)
+	if (e->n_out >= e->r->expansion_limit)
 		return give_up(e, RESOLVE_BAD, "the address expands to too many others");
 	return add_result(e, &res);
 }
@@ -152,7 +154,7 @@ forbidden_target(struct span t)
 	} forbidden[] = {
 		{ "|", "delivery to a program is not supported" },
 		{ "/", "delivery to a file is not supported" },
-		{ ":include:", "an :include: list is not supported" },
+		{ ":include:", "an :include: list may stand in alias_maps only" },
 	};
 
 	if (t.n > 0 && t.p[0] == '"' && span_rfind(t, '@') < 0)
@@ -199,16 +201,71 @@ struct alias {
 	const struct address_parts *p;
 	enum address_class cls;
 	unsigned skip;			/* flag for a target that is the address itself */
+	struct span owner;		/* of alias_maps: owner-NAME, who hears of failures; empty: the sender of the message */
+	struct buf *members;		/* with an owner: targets that become recipients of a copy */
 };
+
+static struct span
+copy_span(const struct expansion *e, struct span s)
+{
+	return s.n ? arena_span(e->a, s) : SPAN_NONE;
+}
+
+/* A copy of the message with a sender and recipients of its own: members, or a file that has them. */
+static bool
+add_list(struct expansion *e, struct span address, enum address_class cls, struct span members, struct span sender, bool managed)
+{
+	struct resolved res = { .cls = cls, .transport = "list", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .managed = managed };
+
+	res.address = copy_span(e, address);
+	res.nexthop = copy_span(e, members);
+	res.sender = copy_span(e, sender);
+	return add_result(e, &res);
+}
+
+static bool
+flush_members(struct expansion *e, const struct alias *al)
+{
+	bool ok = al->members->len == 0 ||
+	    add_list(e, al->item->address, al->cls, buf_span(al->members), al->owner, false);
+
+	buf_reset(al->members);
+	return ok;
+}
+
+static bool
+add_member(struct expansion *e, const struct alias *al, struct span address)
+{
+	if (al->members->len + address.n + 1 > MEMBERS_BATCH && !flush_members(e, al))
+		return false;
+	buf_addspan(al->members, address);
+	buf_addc(al->members, '\n');
+	return true;
+}
+
+/* ":include:/path", perhaps in quotes: the path */
+static bool
+is_include(const struct alias *al, struct span t, struct span *path)
+{
+	if (t.n > 2 && t.p[0] == '"' && t.p[t.n - 1] == '"')
+		t = span_sub(t, 1, t.n - 1);
+	if (al->skip != SKIP_ALIAS || !span_starts_nocase(t, ":include:/") || memchr(t.p, '\n', t.n))
+		return false;
+	*path = span_skip(t, strlen(":include:"));
+	return true;
+}
 
 static bool
 add_target(struct expansion *e, const struct alias *al, struct span t)
 {
 	struct buf full;
 	const char *why = forbidden_target(t);
+	struct span path;
 	unsigned flags = 0;
 	bool ok;
 
+	if (is_include(al, t, &path))
+		return add_list(e, al->item->address, al->cls, path, al->owner, false);
 	if (why)
 		return add_error(e, al->item->address, al->cls, "5.1.3", why);
 	t = plain_target(t);
@@ -238,8 +295,10 @@ add_target(struct expansion *e, const struct alias *al, struct span t)
 	if (span_eq_nocase(buf_span(&full), al->item->address) ||
 	    (al->skip == SKIP_ALIAS && span_eq_nocase(t, al->p->base)))
 		flags |= al->skip | (al->item->flags & (SKIP_VIRTUAL_ALIAS | SKIP_ALIAS));
-	if (full.over || full.len > ADDRESS_MAX)
+	if (full.over || full.len > ADDRESS_MAX || (al->skip != SKIP_ALIAS && full.len > e->r->address_limit))
 		ok = add_error(e, al->item->address, al->cls, "5.1.3", "an alias has a target that is no address");
+	else if (al->owner.n && !flags)
+		ok = add_member(e, al, buf_span(&full));
 	else
 		ok = add_item(e, buf_span(&full), al->item->depth + 1, flags);
 	buf_fini(&full);
@@ -256,14 +315,75 @@ add_targets(struct expansion *e, const struct alias *al)
 	if (!list.p)
 		return give_up(e, RESOLVE_BAD, "the address expands to too much");
 	while (next_target(&list, &t)) {
-		if (++targets > RESOLVE_MAX)
+		if (++targets > e->r->expansion_limit)
 			return give_up(e, RESOLVE_BAD, "the address expands to too many others");
 		if (!add_target(e, al, t))
 			return false;
 	}
+	if (al->owner.n && !flush_members(e, al))
+		return false;
 	if (targets == 0)
 		return add_error(e, al->item->address, al->cls, "5.1.1", "the alias is empty");
 	return true;
+}
+
+/*
+ * An alias of the system. When there is an alias owner-NAME too, its targets get a copy of their own, of which
+ * that one is the sender: failures are the owner's concern, not that of who wrote to the list.
+ */
+static bool
+add_alias(struct expansion *e, const struct item *it, const struct address_parts *p, enum address_class cls)
+{
+	struct alias al = { .item = it, .p = p, .cls = cls, .skip = SKIP_ALIAS, .owner = SPAN_NONE };
+	struct buf owner, members, list;
+	struct address_parts op;
+	bool ok;
+
+	if (span_starts_nocase(p->base, "owner-"))
+		return add_targets(e, &al);
+	buf_init(&owner, TARGET_MAX);
+	buf_init(&members, MEMBERS_BATCH);
+	buf_init(&list, RESOLVE_VALUE_MAX);
+	buf_addspan(&list, buf_span(&e->r->value));
+	buf_addf(&owner, "owner-%.*s@%.*s", SPAN_FMT(p->base), SPAN_FMT(p->domain));
+	if (!owner.over && resolve_split(e->r, buf_span(&owner), &op)) {
+		enum map_answer ans = resolve_find(e->r, e->r->alias_maps, &op, KEY_USER);
+
+		if (ans == MAP_FOUND)
+			al.owner = buf_span(&owner);
+		ok = ans != MAP_FAILED || give_up(e, RESOLVE_RETRY, NULL);
+	} else {
+		ok = true;
+	}
+	al.members = &members;
+	buf_reset(&e->r->value);
+	buf_addspan(&e->r->value, buf_span(&list));
+	ok = ok && add_targets(e, &al);
+	buf_fini(&owner);
+	buf_fini(&members);
+	buf_fini(&list);
+	return ok;
+}
+
+/* r->key and r->value are what resolve_find_list has found. */
+static bool
+add_managed_list(struct expansion *e, const struct item *it, const struct address_parts *p, enum address_class cls)
+{
+	struct buf path, sender;
+	bool ok;
+
+	if (e->r->value.len > 0 && e->r->value.p[0] == RESOLVE_LIST_OWNER) {
+		buf_consume(&e->r->value, 1);
+		return add_targets(e, &(struct alias){ .item = it, .p = p, .cls = cls, .skip = SKIP_VIRTUAL_ALIAS, .owner = SPAN_NONE });
+	}
+	buf_init(&path, 4096);
+	buf_init(&sender, TARGET_MAX);
+	buf_addf(&path, "%s/%.*s", e->r->lists_directory, (int)e->r->key.len, e->r->key.p);
+	buf_addf(&sender, "owner-%.*s", (int)e->r->key.len, e->r->key.p);
+	ok = !path.over && !sender.over && add_list(e, buf_span(&e->r->key), cls, buf_span(&path), buf_span(&sender), true);
+	buf_fini(&path);
+	buf_fini(&sender);
+	return ok || e->status != RESOLVE_OK || give_up(e, RESOLVE_BAD, "the address expands to too much");
 }
 
 /* ---- final destinations ---- */
@@ -385,7 +505,7 @@ static bool
 finish_item(struct expansion *e, const struct item *it, const struct address_parts *p, struct resolved *res)
 {
 	enum map_answer ans = MAP_NONE;
-	struct alias al = { it, p, res->cls, SKIP_ALIAS };
+	struct alias al = { .item = it, .p = p, .cls = res->cls, .skip = SKIP_ALIAS, .owner = SPAN_NONE };
 
 	if (strcmp(res->transport, "local") == 0) {
 		ans = resolve_find_system_user(e->r, p);
@@ -411,6 +531,16 @@ finish_item(struct expansion *e, const struct item *it, const struct address_par
 }
 
 static bool
+add_moved(struct expansion *e, const struct item *it, enum address_class cls)
+{
+	char why[ERROR_MAX / 2];
+	struct span to = resolver_moved(e->r);
+
+	snprintf(why, sizeof(why), "User has moved to %.*s", (int)(to.n > 120 ? 120 : to.n), to.p);
+	return add_error(e, it->address, cls, "5.1.6", why);
+}
+
+static bool
 expand_item(struct expansion *e, const struct item *it)
 {
 	static const char *const transports[] = { [CLASS_LOCAL] = "local", [CLASS_VIRTUAL] = "virtual",
@@ -431,7 +561,17 @@ expand_item(struct expansion *e, const struct item *it)
 	if (!(it->flags & SKIP_VIRTUAL_ALIAS))
 		ans = resolve_find_virtual_alias(e->r, &p, res.cls);
 	if (ans == MAP_FOUND)
-		return add_targets(e, &(struct alias){ it, &p, res.cls, SKIP_VIRTUAL_ALIAS });
+		return add_targets(e, &(struct alias){ .item = it, .p = &p, .cls = res.cls, .skip = SKIP_VIRTUAL_ALIAS, .owner = SPAN_NONE });
+	if (ans == MAP_NONE && !(it->flags & SKIP_VIRTUAL_ALIAS)) {
+		ans = resolve_find_relocated(e->r, &p, res.cls);
+		if (ans == MAP_FOUND)
+			return add_moved(e, it, res.cls);
+	}
+	if (ans == MAP_NONE && !(it->flags & SKIP_VIRTUAL_ALIAS)) {
+		ans = resolve_find_list(e->r, &p, res.cls);
+		if (ans == MAP_FOUND)
+			return add_managed_list(e, it, &p, res.cls);
+	}
 	if (ans == MAP_FAILED)
 		return give_up(e, RESOLVE_RETRY, NULL);
 
@@ -450,7 +590,7 @@ expand_item(struct expansion *e, const struct item *it)
 	if (res.cls == CLASS_LOCAL && !(it->flags & SKIP_ALIAS)) {
 		ans = resolve_find(e->r, e->r->alias_maps, &p, KEY_USER);
 		if (ans == MAP_FOUND)
-			return add_targets(e, &(struct alias){ it, &p, res.cls, SKIP_ALIAS });
+			return add_alias(e, it, &p, res.cls);
 		if (ans == MAP_FAILED)
 			return give_up(e, RESOLVE_RETRY, NULL);
 	}
@@ -465,7 +605,9 @@ resolve_expand(struct resolver *r, struct arena *a, struct span address,
 
 	*out = NULL;
 	*n = 0;
-	e.seen = x_alloc(SEEN_SLOTS * sizeof(*e.seen));
+	for (e.slots = SEEN_SLOTS; e.slots < 4 * r->expansion_limit; )
+		e.slots *= 2;
+	e.seen = x_alloc(e.slots * sizeof(*e.seen));
 	if (add_item(&e, address, 0, 0))
 		for (size_t i = 0; i < e.n_items; i++) {
 			struct item it = e.items[i];	/* the list moves when it grows */

@@ -21,7 +21,11 @@ struct domain_list {
 struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
-	struct maps *users, *system_users;
+	struct maps *users, *system_users, *lists, *relocated_maps;
+	const char *lists_directory;
+	size_t expansion_limit;
+	unsigned recursion_limit;
+	size_t address_limit;
 	struct maps *sender_relayhost, *sender_transport;
 	struct span relayhost, delimiters, myorigin, sender;
 	bool domains_failed;		/* a table of domains could not be read: the class is not known */
@@ -48,6 +52,16 @@ enum map_answer resolve_find(struct resolver *r, struct maps *m, const struct ad
 
 /* The alias of an address in virtual_alias_maps: r->value. */
 enum map_answer resolve_find_virtual_alias(struct resolver *r, const struct address_parts *p, enum address_class cls);
+/* Where somebody has moved to: r->value. */
+enum map_answer resolve_find_relocated(struct resolver *r, const struct address_parts *p, enum address_class cls);
+
+/*
+ * A list of merpati list, or the address of its owner (owner-LIST): r->key is the address, r->value
+ * RESOLVE_LIST, or RESOLVE_LIST_OWNER and the owner's own address.
+ */
+#define RESOLVE_LIST 'L'
+#define RESOLVE_LIST_OWNER 'O'
+enum map_answer resolve_find_list(struct resolver *r, const struct address_parts *p, enum address_class cls);
 /* Name of a system user: r->key. */
 enum map_answer resolve_find_system_user(struct resolver *r, const struct address_parts *p);
 /* Directory of a virtual mailbox: r->value. */

@@ -140,3 +140,20 @@ param_list_has(const char *list, struct span word)
 			return true;
 	return false;
 }
+
+bool
+param_path_below(const char *directories, const char *path)
+{
+	struct span rest = span_str(directories), dir, part, tail = span_str(path);
+
+	while (span_cut(&tail, '/', &part))
+		if (part.n > 0 && part.p[0] == '.')
+			return false;
+	while (span_word(&rest, ", \t\r\n", &dir)) {
+		while (dir.n > 1 && dir.p[dir.n - 1] == '/')
+			dir.n--;
+		if (dir.p[0] == '/' && strncmp(path, dir.p, dir.n) == 0 && path[dir.n] == '/' && path[dir.n + 1])
+			return true;
+	}
+	return false;
+}

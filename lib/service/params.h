@@ -126,6 +126,9 @@ const char *param_suggest(struct span name);
 /* The word of the blank separated list that is nearest to `word`, or NULL; it ends at a blank or NUL. */
 const char *param_nearest(struct span word, const char *words);
 
+/* Is path, by its text alone, a file below one of these directories? No part of it may begin with a dot. */
+bool param_path_below(const char *directories, const char *path);
+
 /* Is `word` in the comma/blank separated list? (case-insensitive) */
 bool param_list_has(const char *list, struct span word);
 

@@ -64,6 +64,11 @@ resolver_open(void)
 		.sender_dependent_default_transport_maps = par.sender_dependent_default_transport_maps,
 		.recipient_delimiter = par.recipient_delimiter,
 		.myorigin = par.myorigin,
+		.lists_directory = par.lists_directory,
+		.relocated_maps = par.relocated_maps,
+		.expansion_limit = par.virtual_alias_expansion_limit,
+		.recursion_limit = par.virtual_alias_recursion_limit,
+		.address_limit = par.virtual_alias_address_length_limit,
 		.users = "",
 		.system_users = "",
 	};
@@ -77,6 +82,12 @@ resolver_open(void)
 	if (span_trim(span_str(par.mydestination)).n > 0) {
 		buf_addf(&path, "%s/system-users", par.config_directory);
 		spec.system_users = compiled_table("system users", buf_span(&path));
+	}
+	buf_reset(&path);
+	buf_addf(&path, "%s/lists.cdb", par.config_directory);
+	if (!is_missing(buf_cstr(&path))) {
+		buf_truncate(&path, path.len - 4);
+		spec.lists = compiled_table("lists", buf_span(&path));
 	}
 	r = resolver_new(&spec, &err);
 	if (!r)

@@ -1,5 +1,8 @@
 /* check_aliases.c: aliases that lead back to themselves, or to what is no address. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/map.h"
 #include "check.h"
@@ -128,6 +131,23 @@ follow(struct alias_table *t, struct alias *start)
 	}
 }
 
+/* The file is opened when mail comes: by then it must be where it may be. */
+static void
+check_include(const struct alias_table *t, const struct alias *a, struct span target)
+{
+	char *path;
+
+	if (target.n > 0 && target.p[target.n - 1] == '"')
+		target.n--;
+	path = x_spandup(target);
+	if (!param_path_below(par.alias_include_directories, path))
+		check_error(t->check, NULL, "%s:%u: %.*s: %s does not lie below alias_include_directories (%s)", t->file, a->line,
+		    SPAN_FMT(a->name), path, par.alias_include_directories);
+	else if (access(path, R_OK) < 0)
+		check_error(t->check, NULL, "%s:%u: %.*s: %s: %s", t->file, a->line, SPAN_FMT(a->name), path, strerror(errno));
+	free(path);
+}
+
 /* Targets of sendmail's aliases that nothing here acts on: such mail would be returned. */
 static void
 check_targets(const struct alias_table *t, const struct alias *a)
@@ -135,13 +155,15 @@ check_targets(const struct alias_table *t, const struct alias *a)
 	static const struct {
 		const char *prefix, *what;
 	} refused[] = {
-		{ "|", "a program" }, { "/", "a file" }, { ":include:", "a list in a file" },
+		{ "|", "a program" }, { "/", "a file" },
 	};
 	struct span rest = a->targets, target;
 
 	while (span_word(&rest, ", \t", &target)) {
 		if (target.n > 1 && target.p[0] == '"')
 			target = span_skip(target, 1);
+		if (span_starts_nocase(target, ":include:"))
+			check_include(t, a, span_skip(target, strlen(":include:")));
 		for (size_t i = 0; i < NELEMS(refused); i++)
 			if (span_starts_nocase(target, refused[i].prefix)) {
 				check_error(t->check, NULL, "%s:%u: %.*s: mail is not delivered to %s; name addresses", t->file,

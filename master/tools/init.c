@@ -148,7 +148,7 @@ compile_all(const struct init *in)
 	struct buf err;
 
 	buf_init(&err, TEXT_MAX);
-	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err) ||
+	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err) || !compile_lists(in->conf, &err) ||
 	    !compile_plain(tool_path(in->conf, "domains"), &err) || !compile_plain(tool_path(in->conf, "virtual"), &err))
 		tool_fail(EX_CANTCREAT, "%s", err.p);
 	buf_fini(&err);

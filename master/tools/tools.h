@@ -35,6 +35,7 @@ int command_user(const char *confdir, int argc, char **argv);
 bool domain_is_ours(struct span domain);
 int command_domain(const char *confdir, int argc, char **argv);
 int command_alias(const char *confdir, int argc, char **argv);
+int command_list(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);
 int command_explain(const char *confdir, int argc, char **argv);

@@ -1,8 +1,8 @@
 /*
- * bounce: a delivery agent like any other, but it delivers reports. qmgr hands
- * it a message by descriptor and says what happened to whom; a report goes out
- * through intake. Has no file and no queue; trusts qmgr for the facts, but not
- * the text, which strangers wrote.
+ * bounce: a delivery agent like any other, but what it delivers goes back to
+ * intake: reports of what happened to whom, and copies for the members of lists
+ * (forward.c). qmgr hands it the message by descriptor. Has no file and no queue;
+ * trusts qmgr for the facts, but not the text, which strangers wrote.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "forward.h"
 #include "mail/envelope.h"
 #include "mail/outcome.h"
 #include "report.h"
@@ -131,31 +132,48 @@ copy_span(struct buf *b, struct span *s)
 	*s = span_of(b->p + at, s->n);
 }
 
+static struct outcome
+take_report(struct msg_BOUNCE *b, struct buf *copy)
+{
+	copy_span(copy, &b->id);
+	copy_span(copy, &b->sender);
+	copy_span(copy, &b->envid);
+	copy_span(copy, &b->rcpts);
+	return report(b);
+}
+
+static struct outcome
+take_forward(struct msg_FORWARD *f, struct buf *copy)
+{
+	copy_span(copy, &f->id);
+	copy_span(copy, &f->address);
+	copy_span(copy, &f->sender);
+	copy_span(copy, &f->file);
+	copy_span(copy, &f->members);
+	return forward(f, &intake, connect_intake);
+}
+
 static void
 serve(int fd, unsigned role)
 {
 	struct msg m;
+	struct buf copy;
+	bool ok = true;
 
-	while (service_recv(fd, role, R_BOUNCE, &m) == MSG_OK && m.kind == MSG_BOUNCE) {
-		struct msg_BOUNCE b = m.BOUNCE;
+	buf_init(&copy, CHAN_MAX);
+	while (ok && service_recv(fd, role, R_BOUNCE, &m) == MSG_OK) {
+		uint32_t job = m.kind == MSG_BOUNCE ? m.BOUNCE.job : m.FORWARD.job;
 		struct outcome o;
-		struct buf copy;
-		bool ok;
 
-		buf_init(&copy, CHAN_MAX);
-		if (!buf_room(&copy, CHAN_MAX))
-			break;
-		copy_span(&copy, &b.id);
-		copy_span(&copy, &b.sender);
-		copy_span(&copy, &b.envid);
-		copy_span(&copy, &b.rcpts);
-		o = report(&b);
-		ok = answer(fd, b.job, &o);
-		msg_close_fds(&m);
-		buf_fini(&copy);
+		ok = buf_room(&copy, CHAN_MAX) && (m.kind == MSG_BOUNCE || m.kind == MSG_FORWARD);
 		if (!ok)
 			break;
+		o = m.kind == MSG_BOUNCE ? take_report(&m.BOUNCE, &copy) : take_forward(&m.FORWARD, &copy);
+		ok = answer(fd, job, &o);
+		msg_close_fds(&m);
+		buf_reset(&copy);
 	}
+	buf_fini(&copy);
 	close_fd(&intake);
 }
 

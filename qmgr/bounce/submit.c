@@ -32,11 +32,15 @@ send_all(int link, struct msg_MAIL *m, struct span text)
 static bool
 try_once(int link, struct msg_MAIL *mail, struct span text, struct outcome *o, struct buf *id)
 {
+	return link >= 0 && send_all(link, mail, text) && submit_answer(link, o, id);
+}
+
+bool
+submit_answer(int link, struct outcome *o, struct buf *id)
+{
 	struct msg m;
 	struct buf reply;
 
-	if (link < 0 || !send_all(link, mail, text))
-		return false;
 	if (msg_recv(link, R_INTAKE, R_BOUNCE, &m) != MSG_OK || m.kind != MSG_MAIL_DONE)
 		return false;
 	buf_init(&reply, OUTCOME_TEXT_MAX);

@@ -12,4 +12,8 @@
 struct outcome submit(int *link, int (*connect_again)(void), struct span sender, struct span rcpt, uint32_t flags,
     struct span text, struct buf *id);
 
+
+/* What intake says of the message that has just been sent whole: an outcome, and its queue id. False: the link is dead. */
+bool submit_answer(int link, struct outcome *o, struct buf *id) CHECKED;
+
 #endif

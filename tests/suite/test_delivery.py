@@ -134,4 +134,89 @@ def domains_users_and_aliases_by_command():
             check(m.login('carol@second.test', 'secret')[0] == 'OK', 'login')
 
 
+def mail_of(i, user, n, subject):
+    """the one message of a user with this subject, when n have come"""
+    i.wait_mails(user, n)
+    got = [t for t in (open(p).read() for p in i.mails(user)) if f'Subject: {subject}\n' in t]
+    check(len(got) == 1, f'{user} has {len(got)} messages "{subject}"')
+    return got[0]
+
+
+@test
+def lists_by_command_and_in_aliases():
+    team, owner = 'team@' + DOMAIN, 'owner-team@' + DOMAIN
+    i = Instance(users=('alice', 'bob', 'carol'), main='relocated_maps = inline:{{gone@example.test = there@far.example}}\nmynetworks = 10.0.0.0/8\n')
+    try:
+        with open(i.conf + '/aliases', 'a') as f:
+            f.write(f'staff: :include:{i.conf}/lists/staff\ncrew: bob@{DOMAIN}, alice@{DOMAIN}, ghost@{DOMAIN}\nowner-crew: carol@{DOMAIN}\n'
+                    f'open: :include:{i.conf}/lists/open\nlink: :include:{i.conf}/lists/link\n')
+        os.makedirs(i.conf + '/lists')
+        for name, mode in (('staff', 0o644), ('open', 0o646)):
+            with open(i.conf + '/lists/' + name, 'w') as f:
+                f.write(f'# who works here\nbob@{DOMAIN}, carol@{DOMAIN} (Carol)\n|/bin/sh\n/etc/passwd\n')
+            os.chmod(i.conf + '/lists/' + name, mode)
+        os.symlink('/etc/passwd', i.conf + '/lists/link')
+        i.start()
+        with open(i.conf + '/aliases', 'a') as f:
+            f.write('shadow: :include:/etc/shadow\n')
+        r = i.run('check', ok=False)
+        check('shadow: /etc/shadow does not lie below alias_include_directories' in r.stdout, r.stdout)
+        check(i.tool('newaliases').returncode == 0, 'newaliases')
+        i.run('list', 'add', team, 'bob@' + DOMAIN, 'Carol@' + DOMAIN, 'nobody@' + DOMAIN)
+        i.run('list', 'set', team, 'owner=alice@' + DOMAIN)
+        check(i.run('list', 'show', team).stdout.split()[1:5] == ['3', 'members,', 'owner', 'alice@' + DOMAIN], 'list show')
+        for code, *args in ((65, 'add', 'owner-x@' + DOMAIN, 'bob@' + DOMAIN), (65, 'add', '../x@' + DOMAIN, 'bob@' + DOMAIN), (65, 'add', team, '|cat'),
+                            (73, 'add', 'bob@' + DOMAIN, 'alice@' + DOMAIN), (67, 'del', 'x@' + DOMAIN), (67, 'del', team, 'x@' + DOMAIN), (64, 'add', team)):
+            r = i.run('list', *args, ok=False)
+            check(r.returncode == code, f'list {args}: exit {r.returncode}: {r.stdout}')
+        check(wait(lambda: not refused(i, team), 3), 'the list is not there after 3 s')
+        send(i, 'team')
+        got = mail_of(i, 'bob', 1, 'copy')
+        check(f'Return-Path: <{owner}>' in got and f'Delivered-To: bob@{DOMAIN}\n' in got and f'Delivered-To: {team}\n' in got and
+              f'List-Id: <team.{DOMAIN}>' in got, got)
+        i.wait_mails('carol', 1)
+        got = open(i.wait_mails('alice', 1)[0]).read()          # the owner hears of the member who is not there
+        check(f'nobody@{DOMAIN}' in got and 'Return-Path: <>' in got and 'x@y.example' not in got.split('Return-Path', 2)[1], got)
+        check('x@y.example' not in ''.join(l for l in i.log().splitlines() if 'to=<' in l and 'from=' not in l), 'the sender got a report')
+        # the log tells where the copy went; a list that is its own member ends
+        check(f'to=<{team}>, relay=list' in i.log() and 'status=sent (forwarded as ' in i.log(), 'the log')
+        i.run('list', 'add', team, team)
+        i.run('list', 'del', team, 'nobody@' + DOMAIN)
+        send(i, 'team')
+        i.wait_mails('bob', 2)
+        got = wait(lambda: [t for t in (open(p).read() for p in i.mails('alice')) if 'mail forwarding loop for ' + team in t])
+        check(got, 'the owner does not hear of the loop')
+        # aliases: :include: keeps the sender, owner- takes his place
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            for name in ('staff', 'crew', 'open', 'shadow', 'link'):
+                s.sendmail('x@y.example', [name + '@localhost'], f'Subject: {name}\r\n\r\nx\r\n')
+        check('Return-Path: <x@y.example>' in mail_of(i, 'carol', 3, 'staff'), 'the sender of an :include: list')
+        check('Return-Path: <owner-crew@localhost>' in mail_of(i, 'bob', 4, 'crew'), 'the sender of an alias with owner-')
+        check(wait(lambda: [p for p in i.mails('carol') if f'ghost@{DOMAIN}' in open(p).read()]), 'the owner of the alias hears nothing')
+        for name in ('open', 'shadow', 'link'):
+            check(wait(lambda: [l for l in i.log().splitlines() if f'to=<{name}@localhost>' in l and 'status=deferred' in l]), f'{name} was used')
+        check('2 of the members of staff@localhost name no address' in i.log(), 'a program on a list')
+        # who has moved
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            s.ehlo()
+            s.mail('x@y.example')
+            code, text = s.rcpt('gone@' + DOMAIN)
+            check(code == 550 and b'5.1.6' in text and b'there@far.example' in text, text)
+            check(s.rcpt('owner-team@' + DOMAIN)[0] == 250, 'the owner has no address')
+        # wide: one message, one queue file
+        with open(i.dir + '/many', 'w') as f:
+            f.write(''.join(f'u{n}@{DOMAIN}\n' for n in range(3000)) + f'bob@{DOMAIN}\n')
+        check('3001 members added' in i.run('list', 'import', 'wide@' + DOMAIN, i.dir + '/many').stdout, 'list import')
+        check(len(i.run('list', 'export', 'wide@' + DOMAIN).stdout.splitlines()) == 3001, 'list export')
+        check(wait(lambda: not refused(i, 'wide@' + DOMAIN), 3), 'the list is not there after 3 s')
+        n = len(i.mails('bob'))
+        send(i, 'wide')
+        i.wait_mails('bob', n + 1)
+        i.run('list', 'del', 'wide@' + DOMAIN)
+        check(wait(lambda: refused(i, 'wide@' + DOMAIN), 3), 'the list is still there after 3 s')
+        check(i.run('list', 'list').stdout == f'{team}: 3 members, owner alice@{DOMAIN}\n', 'list list')
+    finally:
+        i.close()
+
+
 main()

@@ -113,6 +113,11 @@ words(void **state)
 	assert_true(param_list_has("a.example, B.example", SPAN("b.EXAMPLE")));
 	assert_false(param_list_has("a.example", SPAN("example")));
 	assert_false(param_list_has("", SPAN("")));
+	assert_true(param_path_below("/x, /a/b/", "/a/b/c"));
+	assert_true(param_path_below("/a/b", "/a/b/c/d"));
+	for (size_t i = 0; i < 6; i++)
+		assert_false(param_path_below("/a/b", (const char *const[]){ "/a/b", "/a/b/", "/a/bc", "/a/b/../c", "/a/b/.c", "a/b/c" }[i]));
+	assert_false(param_path_below("", "/a"));
 }
 
 #define PRIVATE								\

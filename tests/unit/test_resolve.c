@@ -18,13 +18,19 @@ static const struct resolve_spec spec = {
 	.alias_maps = "inline:{{postmaster = root}, {root = bob}, {list = bob, carol, list-owner@far.example},"
 	    " {prog = |/bin/cat \"x y\"}, {qprog = \"|/bin/cat x\"}, {file = /var/mail/x}, {incl = :include:/etc/list},"
 	    " {mixed = bob, |false}, {bob2 = \\bob2, carol}, {carol2 = ghost}, {d0=d1},{d1=d2},{d2=d3},{d3=d4},{d4=d5},"
-	    "{d5=d6},{d6=d7},{d7=d8},{d8=d9},{d9=d10},{d10=d11},{d11=bob}}",
+	    "{d5=d6},{d6=d7},{d7=d8},{d8=d9},{d9=d10},{d10=d11},{d11=bob},"
+	    "{team = bob, carol, x@far.example, \":include:/etc/team\"}, {owner-team = carol},"
+	    " {mine = \\mine, bob}, {mine2 = mine2, far@far.example}, {owner-mine2 = bob}}",
 	.relay_recipient_maps = "inline:{{r@relay.example = ok}}",
 	.transport_maps = "inline:{{a@far.example = smtp:[10.0.0.1]:2525}, {far2.example = smtp:hub.example},"
 	    " {.sub.example = error:5.7.1 not there}, {gone.example = discard:}, {odd.example = uucp:x}, {nn.example = :[h]}}",
 	.users = "inline:{{a@virtual.example = ::}, {b@virtual.example = ::custom/b}, {self@virtual.example = ::},"
 	    " {u1@bench.test = ::}, {bad@virtual.example = ::../../etc}}",
-	.system_users = "inline:{bob = 1, carol = 1, bob2 = 1}",
+	.system_users = "inline:{bob = 1, carol = 1, bob2 = 1, mine2 = 1}",
+	.lists = "inline:{{l@virtual.example = L}, {owner-l@virtual.example = O a@virtual.example}, {l@far.example = L}}",
+	.lists_directory = "/lists",
+	.relocated_maps = "inline:{{gone@virtual.example = there@far.example}, {old = new@far.example}, {@moved.example = m@far.example}}",
+	.recursion_limit = 10,
 	.relayhost = "", .recipient_delimiter = "+", .myorigin = "host.example",
 };
 
@@ -68,6 +74,11 @@ test_check(void **state)
 		{ "x@virtual.example", RESOLVE_UNKNOWN, CLASS_VIRTUAL },
 		{ "u1@bench.test", RESOLVE_OK, CLASS_VIRTUAL },
 		{ "any@alias.example", RESOLVE_OK, CLASS_ALIAS },
+		{ "l@virtual.example", RESOLVE_OK, CLASS_VIRTUAL },
+		{ "owner-L@virtual.example", RESOLVE_OK, CLASS_VIRTUAL },
+		{ "gone@virtual.example", RESOLVE_MOVED, CLASS_VIRTUAL },
+		{ "old@localhost", RESOLVE_MOVED, CLASS_LOCAL },
+		{ "x@moved.example", RESOLVE_MOVED, CLASS_REMOTE },
 		{ "r@relay.example", RESOLVE_OK, CLASS_RELAY },
 		{ "r@sub.relay.example", RESOLVE_UNKNOWN, CLASS_RELAY },
 		{ "x@relay.example", RESOLVE_UNKNOWN, CLASS_RELAY },
@@ -110,9 +121,12 @@ show(struct resolver *r, const char *address, struct buf *out)
 	st = resolve_expand(r, &a, span_str(address), &v, &n, &text);
 	if (st != RESOLVE_OK)
 		buf_addf(out, "%d %s", st, buf_cstr(&text));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		buf_addf(out, "%s%.*s>%s:%.*s/%.*s", i ? " | " : "", SPAN_FMT(v[i].address), v[i].transport,
 		    SPAN_FMT(v[i].nexthop), SPAN_FMT(v[i].mailbox));
+		if (v[i].sender.n)
+			buf_addf(out, " from %.*s", SPAN_FMT(v[i].sender));
+	}
 	arena_fini(&a);
 	buf_fini(&text);
 }
@@ -154,7 +168,15 @@ test_expand(void **state)
 		{ "prog@localhost", "prog@localhost>error:5.1.3 delivery to a program is not supported/" },
 		{ "qprog@localhost", "qprog@localhost>error:5.1.3 delivery to a program is not supported/" },
 		{ "file@localhost", "file@localhost>error:5.1.3 delivery to a file is not supported/" },
-		{ "incl@localhost", "incl@localhost>error:5.1.3 an :include: list is not supported/" },
+		{ "incl@localhost", "incl@localhost>list:/etc/list/" },
+		{ "team@localhost", "team@localhost>list:/etc/team/ from owner-team@localhost | team@localhost>list:bob@localhost\n"
+		    "carol@localhost\nx@far.example\n/ from owner-team@localhost" },
+		{ "mine2@localhost", "mine2@localhost>list:far@far.example\n/ from owner-mine2@localhost | mine2@localhost>local:/mine2" },
+		{ "l@virtual.example", "l@virtual.example>list:/lists/l@virtual.example/ from owner-l@virtual.example" },
+		{ "L+x@virtual.example", "l@virtual.example>list:/lists/l@virtual.example/ from owner-l@virtual.example" },
+		{ "owner-l@virtual.example", "a@virtual.example>virtual:/virtual.example/a" },
+		{ "l@far.example", "l@far.example>smtp:far.example/" },
+		{ "gone@virtual.example", "gone@virtual.example>error:5.1.6 User has moved to there@far.example/" },
 		{ "mixed@localhost",
 		    "mixed@localhost>error:5.1.3 delivery to a program is not supported/ | bob@localhost>local:/bob" },
 		{ "carol2@localhost", "ghost@host.example>error:5.1.1 unknown user/" },

@@ -20,6 +20,12 @@ const char *compile_users_cdb(void);	/* its path; static */
 bool compile_system_users(const char *confdir, struct buf *err);
 
 /* Every alias file that alias_maps names. `stale`: only those whose table is older or missing. */
+/* lists.cdb from the files of lists_directory. */
+#define COMPILE_LIST_OWNER "# owner:"
+bool compile_lists(const char *confdir, struct buf *err) CHECKED;
+/* The lists by name, in order. */
+void compile_each_list(void (*f)(void *ctx, const char *name), void *ctx);
+
 /* The text of a look-up table that a command keeps: "key value". Makes TEXT.cdb. */
 bool compile_plain(const char *text, struct buf *err) CHECKED;
 bool compile_aliases(bool stale, struct buf *err);

@@ -1,0 +1,14 @@
+/*
+ * targets.h: text that says where mail shall go: members of a list, a .forward. Words separated by line ends, commas
+ * or blanks; quotes hold a word together; "#" up to the line's end and "(...)" are comments. The text may be that of
+ * an ordinary user. Linear; blocks on nothing.
+ */
+#ifndef MAIL_TARGETS_H
+#define MAIL_TARGETS_H
+
+#include "base/span.h"
+
+/* f gets each word as it is written, quotes included, and its line from 1; false stops. False: f stopped. */
+bool targets_each(struct span text, bool (*f)(void *ctx, struct span word, unsigned line), void *ctx);
+
+#endif
