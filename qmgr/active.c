@@ -13,14 +13,17 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "flow.h"
+#include "mail/crc32c.h"
 #include "mail/dsn.h"
 #include "mail/outcome.h"
 #include "queue.h"
+#include "service/params.h"
 #include "steady.h"
 #include "base/banned.h"
 
 #define ARENA_MAX (64u << 20)
 #define REFRESH_MS 1000
+#define MAILING_DELIVERIES 2	/* a message of more deliveries than that is a mailing */
 #define DESTS_MAX 200000u		/* of one message, after expansion */
 
 static struct resolver *resolver;
@@ -292,6 +295,14 @@ set_list(struct active *a, struct dest *d, const struct resolved *to)
 	d->managed = to->managed;
 }
 
+/* The operator wants it to wait; who asks for it by hand gets it. */
+static void
+defer_transport(struct dest *d)
+{
+	d->pool = POOLS;
+	set_result(d, OUTCOME_DEFERRED, "4.3.2", SPAN("deferred transport"));
+}
+
 static void
 add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 {
@@ -305,6 +316,8 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 	d->mailbox = mailbox_of(a, to);
 	if (!t)
 		set_result(d, OUTCOME_DEFERRED, "4.3.5", SPAN("mail transport unavailable"));
+	else if (!a->m->pushed && param_list_has(par.defer_transports, span_str(to->transport)))
+		defer_transport(d);
 	else if (t->pool == POOL_SMTP)
 		d->site = to->nexthop;
 	else if (t->pool == POOL_LOCAL)
@@ -428,6 +441,19 @@ find_twins(struct active *a)
 	}
 }
 
+/* A login; else the client that sent it; a mailing to many is a source of its own. */
+static uint32_t
+source_of(const struct active *a)
+{
+	const struct queue_envelope *e = &a->file.env;
+	struct span who = e->login.n ? e->login : e->client.n ? e->client : e->sender;
+	uint32_t h = crc32c(0, who);
+
+	if (a->ndests > MAILING_DELIVERIES * par.default_destination_recipient_limit)
+		h = crc32c(h, span_of(a->id, QUEUE_ID_LEN));
+	return h;
+}
+
 void
 active_resolve(struct active *a)
 {
@@ -439,6 +465,7 @@ active_resolve(struct active *a)
 	for (uint32_t i = 0; i < a->nrcpts; i++)
 		resolve_one(a, i, &text);
 	buf_fini(&text);
+	a->source = source_of(a);
 	qsort(a->dests, a->ndests, sizeof(*a->dests), by_place);
 	find_twins(a);
 	for (uint32_t i = 0; i < a->ndests; i++)

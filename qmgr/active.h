@@ -55,6 +55,7 @@ struct active {
 	uint32_t nrcpts;
 	struct dest *dests;		/* sorted: pool, site, address */
 	uint32_t ndests, dests_cap;
+	uint32_t source;		/* whose mail it is: schedule.h */
 	uint32_t running;		/* deliveries ready or under way */
 	uint64_t begun_us;
 	bool soon;			/* an agent was lost: try again soon */

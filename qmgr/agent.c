@@ -314,6 +314,8 @@ agent_can(const struct site *s)
 {
 	const struct pool_state *p = &pools[s->pool];
 
+	if (s->rate_until > clock_mono_ms())
+		return false;
 	if (least_busy(s))
 		return true;
 	if (p->spawn_after > clock_mono_ms() || s->hold_until > clock_mono_ms())

@@ -13,6 +13,7 @@
 #include "deliver.h"
 #include "flow.h"
 #include "queue.h"
+#include "schedule.h"
 #include "service/message.h"
 #include "wheel.h"
 #include "base/banned.h"
@@ -22,6 +23,8 @@ change_state(const struct message *m)
 {
 	if (m->held)
 		return QUEUE_IN_HOLD;
+	if (m->state == MESSAGE_PARKED)		/* where nothing is tried, or one of them finds out */
+		return m->lane->site->dead_until || m->lane->site->probing ? QUEUE_IN_DEFERRED : QUEUE_IN_ACTIVE;
 	return m->state == MESSAGE_WAITING || m->state == MESSAGE_DUE ? QUEUE_IN_DEFERRED : QUEUE_IN_ACTIVE;
 }
 
@@ -32,6 +35,19 @@ fail(const struct message *m, const char *what)
 
 	log_error(message_id(m, id), "cannot %s: %s", what, strerror(errno));
 	return false;
+}
+
+/* Off the list where it waits; in others (false) it stays, and is obeyed when its turn comes. */
+static bool
+leave_list(struct message *m)
+{
+	if (m->state == MESSAGE_WAITING)
+		wheel_remove(m);
+	else if (m->state == MESSAGE_PARKED)
+		lane_release(lane_unpark(m));
+	else
+		return false;
+	return true;
 }
 
 static bool
@@ -46,10 +62,8 @@ hold(struct message *m)
 	m->held = true;
 	m->anew = false;
 	log_info(message_id(m, id), "placed on hold by the operator");
-	if (m->state == MESSAGE_WAITING) {
-		wheel_remove(m);
+	if (leave_list(m))
 		flow_rest(m);
-	}
 	return true;
 }
 
@@ -78,9 +92,7 @@ delete(struct message *m)
 		return false;
 	log_info(message_id(m, id), "removed by the operator");
 	m->deleted = true;
-	if (m->state == MESSAGE_WAITING)
-		wheel_remove(m);
-	if (m->state == MESSAGE_WAITING || m->state == MESSAGE_HELD)
+	if (leave_list(m) || m->state == MESSAGE_HELD)
 		flow_forget(m);
 	return true;
 }
@@ -103,10 +115,10 @@ requeue(struct message *m)
 static bool
 retry(struct message *m)
 {
-	if (m->state != MESSAGE_WAITING)
+	if (m->state != MESSAGE_WAITING && m->state != MESSAGE_PARKED)
 		return false;
-	m->pushed = true;
 	flow_hurry(m);
+	m->pushed = true;
 	return true;
 }
 

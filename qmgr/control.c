@@ -62,11 +62,6 @@ end(struct control *c)
 
 /* ---- one message ---- */
 
-static const char *const states[] = {
-	[MESSAGE_FRESH] = "active", [MESSAGE_DUE] = "deferred", [MESSAGE_ACTIVE] = "active",
-	[MESSAGE_PARKED] = "active", [MESSAGE_WAITING] = "deferred", [MESSAGE_HELD] = "hold",
-};
-
 static bool
 open_file(const struct message *m, struct queue_file *q)
 {
@@ -120,6 +115,11 @@ next_attempt(const struct message *m)
 {
 	uint32_t now = wheel_now();
 
+	if (m->state == MESSAGE_PARKED && m->lane->site->dead_until) {
+		uint64_t ms = clock_mono_ms(), then = m->lane->site->dead_until;
+
+		return (uint64_t)clock_wall() + (then > ms ? (then - ms) / 1000 + 1 : 0);
+	}
 	if (m->state != MESSAGE_WAITING || m->held)
 		return 0;
 	return (uint64_t)clock_wall() + (m->due > now ? m->due - now : 0);
@@ -139,7 +139,7 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 	list_rcpts(m, q, &at, &list, c->with_sites ? &sites : NULL);
 	probe = at;
 	*more = queue_file_rcpt(q, &probe, &r);
-	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(m->held ? "hold" : states[m->state]),
+	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(m->held ? "hold" : change_state(m) == QUEUE_IN_DEFERRED ? "deferred" : "active"),
 		.sender = q->env.sender, .size = q->body_len, .arrival = q->env.arrival_us / 1000000,
 		.next = next_attempt(m), .rcpts = buf_span(&list), .last = !*more,
 		.sites = buf_span(&sites) };
@@ -157,11 +157,11 @@ static enum entry
 list_one(struct control *c, const struct message *m)
 {
 	struct queue_file q = { 0 };
-	const struct queue_file *file = m->active ? &m->active->file : &q;
+	const struct queue_file *file = m->state == MESSAGE_ACTIVE ? &m->active->file : &q;
 	enum entry result;
 	bool more = false;
 
-	if (m->deleted || (!m->active && !open_file(m, &q)))
+	if (m->deleted || (m->state != MESSAGE_ACTIVE && !open_file(m, &q)))
 		return ENTRY_DONE;
 	if (send_entry(c, m, file, &more))
 		result = more ? ENTRY_MORE : ENTRY_DONE;
@@ -278,11 +278,11 @@ goes_to(const struct message *m, struct span site)
 static void
 count_flushed(struct control *c, struct message *m)
 {
-	if (m->state != MESSAGE_WAITING)
-		return;
 	c->messages++;
-	m->pushed = true;
+	if (m->state != MESSAGE_WAITING && m->state != MESSAGE_PARKED)
+		return;
 	flow_hurry(m);
+	m->pushed = true;
 }
 
 static bool
@@ -295,7 +295,7 @@ flush_some(struct control *c)
 			flow_pump();
 			return send_end(c);
 		}
-		if (m->state == MESSAGE_WAITING && (!c->site[0] || goes_to(m, span_str(c->site))))
+		if (change_state(m) == QUEUE_IN_DEFERRED && (!c->site[0] || goes_to(m, span_str(c->site))))
 			count_flushed(c, m);
 	}
 	go_on(c);
@@ -309,7 +309,7 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 
 	if (f->id.n) {
 		m = message_find(f->id);
-		if (m) {
+		if (m && !m->held && !m->deleted) {
 			count_flushed(c, m);
 			flow_pump();
 		}
@@ -343,7 +343,7 @@ tell_site(struct site *s)
 	if (s->pool != POOL_SMTP || !told)
 		return;
 	buf_init(&line, 128);
-	buf_addf(&line, "%u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->parked.count,
+	buf_addf(&line, "%u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->nparked,
 	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0);
 	msg_list_add(told, span_str(s->name));
 	msg_list_add(told, buf_span(&line));

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "flow.h"
 #include "mail/dsn.h"
 #include "reason.h"
 #include "service/params.h"
@@ -40,7 +41,7 @@ add_delivery(struct active *a, struct site *s, const uint32_t *dest, uint32_t n)
 	memcpy(d->dest, dest, n * sizeof(*dest));
 	d->n = n;
 	a->running++;
-	schedule_add(s, &d->ready);
+	schedule_add(s, a->source, &d->ready);
 }
 
 static void log_dest(struct active *a, const struct dest *d, const struct delivery *by);
@@ -58,6 +59,16 @@ refuse(struct active *a, struct site *s, uint32_t dest)
 		log_dest(a, &a->dests[i], NULL);
 }
 
+static uint32_t
+rcpt_limit(const struct site *s)
+{
+	if (s->pool == POOL_BOUNCE)		/* a list */
+		return 1;
+	if (s->kind == KIND_LMTP)
+		return par.lmtp_destination_recipient_limit;
+	return s->kind == POOL_SMTP ? par.smtp_destination_recipient_limit : par.default_destination_recipient_limit;
+}
+
 /* The dests of one site are neighbours: cut them into deliveries. */
 static uint32_t
 plan_site(struct active *a, uint32_t first)
@@ -65,13 +76,14 @@ plan_site(struct active *a, uint32_t first)
 	const struct dest *f = &a->dests[first];
 	struct site *s = site_get(f->pool, f->site);
 	bool dead = site_dead(s, clock_mono_ms());
-	uint32_t limit = f->pool == POOL_BOUNCE ? 1 : par.default_destination_recipient_limit, n = 0, i;
+	uint32_t limit = rcpt_limit(s), n = 0, i;
 	uint32_t *list = x_alloc(limit * sizeof(*list));
 	size_t bytes = 0;
 
 	if (dead && a->m->pushed) {	/* somebody asked for it: it is the one that finds out */
 		site_revive(s);
 		s->window = 1;
+		s->probing = true;
 		dead = false;
 	}
 	for (i = first; i < a->ndests; i++) {
@@ -109,12 +121,27 @@ only_site(const struct active *a)
 	return site_find(first->pool, first->site);
 }
 
-struct site *
-deliver_full_site(const struct active *a)
+struct lane *
+deliver_full_lane(const struct active *a)
+{
+	struct site *s = a->ndests ? only_site(a) : NULL;
+	struct lane *l;
+
+	if (!s || a->m->pushed || site_dead(s, clock_mono_ms()))
+		return NULL;
+	l = lane_get(s, a->source);
+	if (lane_full(l, flow_room()))
+		return l;
+	lane_release(l);
+	return NULL;
+}
+
+struct lane *
+deliver_dead_lane(const struct active *a)
 {
 	struct site *s = a->ndests ? only_site(a) : NULL;
 
-	return s && site_full(s) && !site_dead(s, clock_mono_ms()) ? s : NULL;
+	return s && site_dead(s, clock_mono_ms()) ? lane_get(s, a->source) : NULL;
 }
 
 void
@@ -142,7 +169,7 @@ deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpt
 	d->report_rcpts = rcpts;
 	d->verdict = (struct result){ .kind = OUTCOME_DEFERRED };
 	a->running++;
-	schedule_add(site_get(POOL_BOUNCE, SPAN_NONE), &d->ready);
+	schedule_add(site_get(POOL_BOUNCE, SPAN_NONE), a->source, &d->ready);
 }
 
 /* ---- send ---- */
@@ -269,22 +296,21 @@ deliver_recalled(struct delivery *d)
 	return true;
 }
 
-/* One walk over all that is ready, however many messages are meant. */
+static bool
+is_recalled(const struct ready *r)
+{
+	const struct delivery *d = (const struct delivery *)r;
+
+	return d->report ? d->a->m->deleted : message_recalled(d->a->m);
+}
+
 static void
 recall_site(struct site *s)
 {
-	state_recall_parked(s);
-	for (struct ready *r, **link = &s->head; (r = *link) != NULL; ) {
-		const struct delivery *d = (const struct delivery *)r;
+	struct ready *r;
 
-		if (d->report ? !d->a->m->deleted : !message_recalled(d->a->m)) {
-			link = &r->next;
-			continue;
-		}
-		schedule_pick(link, s);
+	while ((r = schedule_pick(s, is_recalled)) != NULL)
 		(void)deliver_recalled((struct delivery *)r);
-		link = &s->head;	/* the end of a delivery may have begun others */
-	}
 }
 
 void
@@ -460,6 +486,6 @@ deliver_end(struct delivery *d)
 	free(d);
 	if (schedule_done(s, f, clock_mono_ms()))
 		drain(s);
-	else if (s->parked.count && !s->dead_until)
+	else if (s->nparked && !s->dead_until)
 		state_unpark(s);
 }

@@ -28,10 +28,12 @@ struct delivery {
 };
 
 /*
- * The site of a message that goes to one site only, when that owns its share
+ * The lane of a message that goes to one site only, when that owns its share
  * of ready deliveries already: the message shall be parked there. Else NULL.
  */
-struct site *deliver_full_site(const struct active *a);
+struct lane *deliver_full_lane(const struct active *a);
+/* The lane of a message that goes to one site only, when that is dead. Else NULL. */
+struct lane *deliver_dead_lane(const struct active *a);
 /* Make the deliveries of a resolved message and hand them to the schedule. */
 void deliver_plan(struct active *a);
 void deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts);

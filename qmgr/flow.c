@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "deliver.h"
+#include "learned.h"
 #include "queue.h"
 #include "reason.h"
 #include "service/params.h"
@@ -34,21 +35,55 @@ seconds_up(void)
 
 /* ---- limits ---- */
 
+/* One destination never owns all. */
+static uint32_t
+window_of(uint32_t limit)
+{
+	uint32_t total;
+
+	if (!__builtin_mul_overflow(par.smtp_process_limit, par.smtp_process_deliveries, &total) &&
+	    total > 1 && limit > total / 2)
+		return total / 2;
+	return limit;
+}
+
+static struct feedback_rule
+feedback_rule(const char *name, const char *value)
+{
+	struct feedback_rule rule;
+
+	if (schedule_feedback_parse(span_str(value), &rule))
+		return rule;
+	log_error(NULL, "%s: \"%s\" is neither a number from 0 to 1 nor that with /concurrency or /sqrt_concurrency; taken as 1",
+	    name, value);
+	return (struct feedback_rule){ 1, FEEDBACK_FLAT };
+}
+
 void
 flow_limits(void)
 {
-	uint32_t smtp = par.default_destination_concurrency_limit, total;
-
-	if (!__builtin_mul_overflow(par.smtp_process_limit, par.smtp_process_deliveries, &total) &&
-	    total > 1 && smtp > total / 2)
-		smtp = total / 2;	/* one destination never owns all */
 	schedule_limits = (struct schedule_limits){
-		.first_window = par.initial_destination_concurrency < smtp ? par.initial_destination_concurrency : smtp,
-		.window = { [POOL_VIRTUAL] = par.virtual_process_limit, [POOL_SMTP] = smtp,
+		.first_window = par.initial_destination_concurrency,
+		.window = { [POOL_VIRTUAL] = par.virtual_process_limit,
+			[POOL_SMTP] = window_of(par.smtp_destination_concurrency_limit),
+			[KIND_LMTP] = window_of(par.lmtp_destination_concurrency_limit),
 			[POOL_LOCAL] = par.local_destination_concurrency_limit, [POOL_BOUNCE] = UINT32_MAX },
-		.share = par.qmgr_message_active_limit / 5 + 1,
+		.rate_delay = { [POOL_SMTP] = par.smtp_destination_rate_delay, [KIND_LMTP] = par.lmtp_destination_rate_delay },
+		.good = feedback_rule("default_destination_concurrency_positive_feedback",
+		    par.default_destination_concurrency_positive_feedback),
+		.bad = feedback_rule("default_destination_concurrency_negative_feedback",
+		    par.default_destination_concurrency_negative_feedback),
+		.dead_at = par.default_destination_concurrency_failed_cohort_limit,
 		.dead_min = par.minimal_backoff_time, .dead_max = par.maximal_backoff_time,
 	};
+}
+
+uint32_t
+flow_room(void)
+{
+	uint32_t n = active_count();
+
+	return n < par.qmgr_message_active_limit ? par.qmgr_message_active_limit - n : 0;
 }
 
 uint32_t
@@ -185,6 +220,8 @@ flow_hurry(struct message *m)
 {
 	if (m->state == MESSAGE_WAITING)
 		wheel_remove(m);
+	else if (m->state == MESSAGE_PARKED)
+		lane_release(lane_unpark(m));
 	else if (m->state != MESSAGE_HELD || m->held)
 		return;
 	flow_due(m);
@@ -206,8 +243,9 @@ on_tick(void *ctx)
 		schedule_sweep(clock_mono_ms());
 		last_sweep = now;
 	}
+	learned_tick(now);
 	flow_pump();
-	if (wheel_count() || agent_count() || active_count())
+	if (wheel_count() || agent_count() || active_count() || schedule_parked())
 		flow_tick();
 }
 
@@ -239,7 +277,7 @@ static void
 activate(struct message *m)
 {
 	struct active *a = NULL;
-	struct site *full;
+	struct lane *full;
 
 	if (m->deleted) {
 		flow_forget(m);
@@ -268,10 +306,10 @@ activate(struct message *m)
 		break;
 	}
 	active_resolve(a);
-	full = deliver_full_site(a);
+	full = deliver_full_lane(a);
 	if (full) {
 		active_free(a);
-		state_park(full, m);
+		state_park(full, m, 0);
 		return;
 	}
 	log_active(a);
@@ -363,6 +401,7 @@ flow_start(void)
 	wheel_start(seconds_up());
 	timer_init(&tick_timer, on_tick, NULL);
 	queue_start();
+	learned_load();
 	queue_scan_held(found_held);
 	flow_scan_incoming();
 	scan_step(NULL);

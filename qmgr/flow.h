@@ -11,11 +11,12 @@ void flow_open(void);		/* before the jail */
 void flow_start(void);		/* inside: reads the queue directories, step by step */
 void flow_limits(void);		/* parameters have changed */
 uint32_t flow_open_files_max(void);
+uint32_t flow_room(void);	/* messages that may become active still */
 
 void flow_arrived(struct span id, bool hold);	/* intake says: incoming/ID is durable */
 void flow_scan_incoming(void);
 void flow_due(struct message *m);	/* in no list: its next attempt is now */
-void flow_hurry(struct message *m);	/* waiting or released: try it now */
+void flow_hurry(struct message *m);	/* waiting, parked or released: try it now */
 void flow_rest(struct message *m);	/* in no list, and held: waits for the operator */
 void flow_forget(struct message *m);	/* in no list: it is gone */
 void flow_tick(void);			/* something waits: let the clock run */

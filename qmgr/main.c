@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "control.h"
 #include "flow.h"
+#include "learned.h"
 #include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
@@ -108,6 +109,7 @@ static const struct service qmgr = {
 	.start = flow_start,
 	.accept = qmgr_accept,
 	.reloaded = qmgr_reloaded,
+	.retire = learned_save,
 };
 
 int

@@ -22,12 +22,16 @@ enum message_state {
 };
 
 struct active;
+struct lane;
 struct message {
-	struct active *active;		/* MESSAGE_ACTIVE only */
+	union {
+		struct active *active;	/* MESSAGE_ACTIVE only */
+		struct lane *lane;	/* MESSAGE_PARKED only */
+	};
 	char id[QUEUE_ID_LEN];		/* without a final NUL */
 	uint32_t self, chain;		/* its number; the next one with the same hash */
 	uint32_t next, prev;
-	uint32_t due;			/* WAITING: second of the wheel's clock */
+	uint32_t due;			/* WAITING: second of the wheel's clock; PARKED: of a look at its age */
 	uint16_t reason;		/* why it was deferred last (reason.h) */
 	uint8_t state;
 	bool warned : 1;		/* its sender knows of the delay */

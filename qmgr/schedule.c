@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "lane.h"
 #include "reason.h"
 #include "base/banned.h"
 
@@ -34,6 +35,13 @@ site_find(enum pool pool, struct span name)
 	return s;
 }
 
+static double
+first_window(unsigned kind)
+{
+	return schedule_limits.first_window < schedule_limits.window[kind] ?
+	    schedule_limits.first_window : schedule_limits.window[kind];
+}
+
 struct site *
 site_get(enum pool pool, struct span name)
 {
@@ -44,8 +52,9 @@ site_get(enum pool pool, struct span name)
 	b = &buckets[bucket_of(pool, name)];
 	s = x_new(struct site);
 	s->pool = pool;
+	s->kind = pool == POOL_SMTP && span_starts(name, "lmtp:") ? KIND_LMTP : pool;
 	s->name = x_spandup(name);
-	s->window = pool == POOL_SMTP ? schedule_limits.first_window : UINT32_MAX;
+	s->window = pool == POOL_SMTP ? first_window(s->kind) : UINT32_MAX;
 	s->chain = *b;
 	*b = s;
 	return s;
@@ -57,6 +66,7 @@ site_revive(struct site *s)
 	s->dead_until = 0;
 	s->dead_for = 0;
 	s->trouble = 0;
+	s->probing = false;
 }
 
 /* A site whose time is over comes back with one delivery at a time. */
@@ -67,14 +77,9 @@ site_dead(struct site *s, uint64_t now)
 		s->dead_until = 0;
 		s->trouble = 0;
 		s->window = 1;
+		s->probing = true;
 	}
 	return s->dead_until != 0;
-}
-
-bool
-site_full(const struct site *s)
-{
-	return s->nready >= schedule_limits.share;
 }
 
 void
@@ -114,61 +119,74 @@ leave_turn(struct site *s)
 	s->next = s->prev = NULL;
 }
 
-void
-schedule_add(struct site *s, struct ready *r)
+/* ---- ready ---- */
+
+static void
+count_ready(struct lane *l)
 {
-	r->site = s;
-	r->next = NULL;
-	if (s->tail)
-		s->tail->next = r;
-	else
-		s->head = r;
-	s->tail = r;
-	if (s->nready++ == 0)
-		join_turn(s);
+	l->nready++;
+	if (l->site->nready++ == 0)
+		join_turn(l->site);
+}
+
+void
+schedule_add(struct site *s, uint32_t source, struct ready *r)
+{
+	struct lane *l = lane_get(s, source);
+
+	*r = (struct ready){ .site = s, .source = source };
+	lane_append(l, r);
+	count_ready(l);
 }
 
 void
 schedule_unget(struct ready *r)
 {
-	struct site *s = r->site;
+	struct lane *l = lane_get(r->site, r->source);
 
-	r->next = s->head;
-	s->head = r;
-	if (!s->tail)
-		s->tail = r;
-	if (s->nready++ == 0)
-		join_turn(s);
-	s->busy--;
+	lane_prepend(l, r);
+	count_ready(l);
+	r->site->busy--;
+}
+
+/* It has been taken off its lane. */
+static struct ready *
+taken(struct site *s, struct lane *l, struct ready *r)
+{
+	l->nready--;
+	if (--s->nready == 0)
+		leave_turn(s);
+	lane_release(l);
+	s->busy++;
+	return r;
 }
 
 static struct ready *
 take_first(struct site *s)
 {
-	struct ready *r = s->head;
+	struct lane *l = s->turn;
 
-	s->head = r->next;
-	if (!s->head)
-		s->tail = NULL;
-	if (--s->nready == 0)
-		leave_turn(s);
-	r->next = NULL;
-	return r;
+	s->turn = l->next;
+	return taken(s, l, lane_take(l, &l->head));
 }
 
-void
-schedule_pick(struct ready **link, struct site *s)
+struct ready *
+schedule_pick(struct site *s, bool (*meant)(const struct ready *r))
 {
-	struct ready *r = *link;
+	for (struct lane *l = s->lanes; l; l = l->sibling)
+		for (struct ready **link = &l->head; *link; link = &(*link)->next)
+			if (meant(*link))
+				return taken(s, l, lane_take(l, link));
+	return NULL;
+}
 
-	*link = r->next;
-	r->next = NULL;
-	s->tail = NULL;
-	for (struct ready *q = s->head; q; q = q->next)
-		s->tail = q;
-	if (--s->nready == 0)
-		leave_turn(s);
-	s->busy++;
+/* A destination with a rate delay gets one at a time. */
+static bool
+has_room(const struct site *s)
+{
+	if (schedule_limits.rate_delay[s->kind])
+		return s->busy == 0;
+	return s->busy < schedule_limits.window[s->kind] && s->busy < s->window;
 }
 
 struct ready *
@@ -179,9 +197,8 @@ schedule_next(enum pool pool, bool (*can)(const struct site *s))
 	if (!s)
 		return NULL;
 	do {
-		if (s->busy < schedule_limits.window[pool] && s->busy < s->window && can(s)) {
+		if (has_room(s) && can(s)) {
 			turn[pool] = s->next;
-			s->busy++;
 			return take_first(s);
 		}
 		s = s->next;
@@ -191,11 +208,58 @@ schedule_next(enum pool pool, bool (*can)(const struct site *s))
 
 /* ---- feedback ---- */
 
+/* As Postfix writes it: a number, or NUMBER/concurrency, NUMBER/sqrt_concurrency. */
+bool
+schedule_feedback_parse(struct span text, struct feedback_rule *out)
+{
+	static const char *const ways[] = {
+		[FEEDBACK_FLAT] = "", [FEEDBACK_BY_WINDOW] = "concurrency", [FEEDBACK_BY_ROOT] = "sqrt_concurrency",
+	};
+	struct span rest = text, number;
+	char digits[16], *end;
+
+	(void)span_cut(&rest, '/', &number);
+	number = span_trim(number);
+	rest = span_trim(rest);
+	if (number.n == 0 || number.n >= sizeof(digits))
+		return false;
+	memcpy(digits, number.p, number.n);
+	digits[number.n] = '\0';
+	out->amount = strtod(digits, &end);
+	if (*end || !(out->amount >= 0 && out->amount <= 1))
+		return false;
+	for (size_t i = 0; i < NELEMS(ways); i++)
+		if (span_eq(rest, span_str(ways[i]))) {
+			out->by = i;
+			return true;
+		}
+	return false;
+}
+
+/* Newton's: a window is between 1 and 1000. */
+static double
+root(double x)
+{
+	double r = x;
+
+	for (int i = 0; i < 20; i++)
+		r = (r + x / r) / 2;
+	return r;
+}
+
+static double
+step_of(const struct feedback_rule *f, double window)
+{
+	if (f->by == FEEDBACK_BY_WINDOW)
+		return f->amount / window;
+	return f->by == FEEDBACK_BY_ROOT ? f->amount / root(window) : f->amount;
+}
+
 static void
 shrink(struct site *s)
 {
 	s->trouble += 1 / s->window;
-	s->window -= 1 / s->window;
+	s->window -= step_of(&schedule_limits.bad, s->window);
 	if (s->window < 1)
 		s->window = 1;
 }
@@ -205,9 +269,10 @@ grow(struct site *s)
 {
 	s->trouble = 0;
 	s->dead_for = 0;
-	s->window += 1 / s->window;
-	if (s->window > schedule_limits.window[s->pool])
-		s->window = schedule_limits.window[s->pool];
+	s->probing = false;
+	s->window += step_of(&schedule_limits.good, s->window);
+	if (s->window > schedule_limits.window[s->kind])
+		s->window = schedule_limits.window[s->kind];
 }
 
 static void
@@ -224,6 +289,8 @@ bool
 schedule_done(struct site *s, enum feedback f, uint64_t now)
 {
 	s->busy--;
+	if (schedule_limits.rate_delay[s->kind] && f != FEEDBACK_NONE)
+		s->rate_until = now + (uint64_t)schedule_limits.rate_delay[s->kind] * 1000;
 	if (s->pool != POOL_SMTP || s->dead_until)
 		return false;
 	if (f == FEEDBACK_GOOD)
@@ -231,7 +298,7 @@ schedule_done(struct site *s, enum feedback f, uint64_t now)
 	if (f != FEEDBACK_TROUBLE)
 		return false;
 	shrink(s);
-	if (s->trouble < 1)
+	if (s->trouble < schedule_limits.dead_at)
 		return false;
 	kill_site(s, now);
 	return true;
@@ -240,11 +307,7 @@ schedule_done(struct site *s, enum feedback f, uint64_t now)
 struct ready *
 schedule_drain(struct site *s)
 {
-	struct ready *r = s->nready ? take_first(s) : NULL;
-
-	if (r)
-		s->busy++;	/* as if it had been started: schedule_done follows */
-	return r;
+	return s->nready ? take_first(s) : NULL;	/* as if it had been started: schedule_done follows */
 }
 
 void
@@ -252,8 +315,8 @@ schedule_sweep(uint64_t now)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct site **link = &buckets[i], *s; (s = *link) != NULL; ) {
-			if (s->nready || s->busy || s->parked.count || site_dead(s, now) ||
-			    s->keep_until > now || s->hold_until > now) {
+			if (s->nready || s->busy || s->nparked || site_dead(s, now) ||
+			    s->keep_until > now || s->hold_until > now || s->rate_until > now) {
 				link = &s->chain;
 				continue;
 			}

@@ -3,11 +3,13 @@
  * clock is handed in.
  *
  * A site is one destination of a pool: a next hop of smtp, a user of local, or
- * the single site of the virtual and bounce pools. Each has its own list of
- * ready deliveries and its own window of concurrent ones; sites take turns.
- * The window of an smtp site grows by one for each window of successes and
- * shrinks by one for each window of troubles; a site that only makes trouble is
- * dead for a while, and nothing is tried there until then.
+ * the single site of the virtual and bounce pools. It has a window of concurrent
+ * deliveries; sites take turns. Within a site each source (who sent the message;
+ * a large mailing is a source of its own) has a lane; lanes take turns too, so
+ * that one mail waits behind nobody's hundred thousand. The window of an smtp
+ * site grows with successes and shrinks with troubles; a site that only makes
+ * trouble is dead for a while, and nothing is tried there until then: its
+ * messages are parked, and the site's one time to come back is all that runs.
  */
 #ifndef QMGR_SCHEDULE_H
 #define QMGR_SCHEDULE_H
@@ -15,21 +17,35 @@
 #include "message.h"
 
 enum pool { POOL_VIRTUAL, POOL_LOCAL, POOL_SMTP, POOL_BOUNCE, POOLS };
+enum { KIND_LMTP = POOLS, KINDS };	/* limits are those of a pool, but lmtp has its own */
+
+#define LANES_MAX 64			/* of one site; more sources share them */
 
 struct ready;
+struct lane {
+	struct lane *next, *prev;	/* lanes of the site that have ready deliveries */
+	struct lane *sibling;		/* all lanes of the site */
+	struct site *site;
+	uint32_t source, nready;
+	struct ready *head, *tail;
+	struct message_list parked;
+};
+
 struct site {
 	enum pool pool;
+	unsigned kind;			/* into schedule_limits */
 	char *name;			/* next hop, or user; "" */
 	struct site *chain;		/* same hash */
 	struct site *next, *prev;	/* sites of the pool that have ready deliveries */
-	struct ready *head, *tail;
-	uint32_t nready, busy;
-	struct message_list parked;
+	struct lane *turn, *lanes;	/* whose turn it is; all */
+	uint32_t nlanes, nready, nparked, busy;
 	double window, trouble;		/* trouble: in windows, since the last success */
 	uint64_t dead_until;		/* clock_mono_ms; 0: alive */
 	uint32_t dead_for;		/* seconds of the last death, doubled by the next */
 	uint64_t keep_until;		/* remember dead_for till then */
 	uint64_t hold_until;		/* no agent could be started for it: not before */
+	uint64_t rate_until;		/* rate delay: not before */
+	bool probing;			/* was dead: one delivery finds out whether it still is */
 	uint16_t reason;		/* of the last trouble (reason.h) */
 };
 
@@ -37,33 +53,52 @@ struct site {
 struct ready {
 	struct ready *next;
 	struct site *site;
+	uint32_t source;
+};
+
+/* How much one result moves a window: a number, or that divided by the window or by its root. */
+struct feedback_rule {
+	double amount;
+	enum { FEEDBACK_FLAT, FEEDBACK_BY_WINDOW, FEEDBACK_BY_ROOT } by;
 };
 
 struct schedule_limits {
 	double first_window;		/* of an smtp site */
-	uint32_t window[POOLS];		/* most deliveries of one site at a time */
-	uint32_t share;			/* ready deliveries above which a site parks messages */
+	uint32_t window[KINDS];		/* most deliveries of one site at a time */
+	uint32_t rate_delay[KINDS];	/* seconds between two deliveries to one site; 0: none */
+	struct feedback_rule good, bad;
+	double dead_at;			/* windows of nothing but troubles */
 	uint32_t dead_min, dead_max;	/* seconds */
 };
 extern struct schedule_limits schedule_limits;
 
 enum feedback { FEEDBACK_NONE, FEEDBACK_GOOD, FEEDBACK_TROUBLE };
 
+bool schedule_feedback_parse(struct span text, struct feedback_rule *out) CHECKED;	/* "1", "1/concurrency", "0.5/sqrt_concurrency" */
+
 struct site *site_get(enum pool pool, struct span name);	/* made when new */
 struct site *site_find(enum pool pool, struct span name);
 bool site_dead(struct site *s, uint64_t now);
-bool site_full(const struct site *s);		/* owns its share already: park */
-void site_revive(struct site *s);
+void site_revive(struct site *s);		/* somebody asks for it: alive, until it is seen what it is */
 void site_each(void (*f)(struct site *s));
 
-void schedule_add(struct site *s, struct ready *r);
-void schedule_unget(struct ready *r);		/* back to the front of its site; undoes schedule_next */
+struct lane *lane_get(struct site *s, uint32_t source);		/* made when new; gone when nothing is ready or parked in it */
+void lane_release(struct lane *l);				/* it may be gone if it is empty */
+/* It owns its share of what may be ready: park. room: how many messages may become active still. */
+bool lane_full(const struct lane *l, uint32_t room);
+uint32_t lane_limit(const struct lane *l, uint32_t room);
+void lane_park(struct lane *l, struct message *m);
+struct lane *lane_unpark(struct message *m);			/* off its list; the lane, to be released */
+uint32_t schedule_parked(void);					/* in all lanes */
+
+void schedule_add(struct site *s, uint32_t source, struct ready *r);
+void schedule_unget(struct ready *r);		/* back to the front of its lane; undoes schedule_next */
 /* The next one whose site has room and for which `can` is true; it now counts as busy. */
 struct ready *schedule_next(enum pool pool, bool (*can)(const struct site *s));
-/* True when this has just killed the site: the caller defers what is ready (schedule_drain) and parked. */
+/* True when this has just killed the site: the caller defers what is ready (schedule_drain). */
 bool schedule_done(struct site *s, enum feedback f, uint64_t now);
-/* Off the middle of a site's list: link points to it. It counts as busy, as after schedule_next. */
-void schedule_pick(struct ready **link, struct site *s);
+/* The first ready delivery of the site that is `meant`, or NULL. It counts as busy, as after schedule_next. */
+struct ready *schedule_pick(struct site *s, bool (*meant)(const struct ready *r));
 struct ready *schedule_drain(struct site *s);	/* one ready delivery off a dead site, or NULL */
 void schedule_sweep(uint64_t now);		/* forget sites that have nothing to do; now and then */
 

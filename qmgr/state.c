@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "deliver.h"
 #include "flow.h"
 #include "queue.h"
 #include "reason.h"
@@ -16,6 +17,8 @@
 #include "steady.h"
 #include "wheel.h"
 #include "base/banned.h"
+
+#define AGES_A_TURN 1000	/* parked messages of one lane whose age is looked at in a second */
 
 /* ---- the file ---- */
 
@@ -64,6 +67,14 @@ state_save(struct active *a)
 
 /* ---- waiting ---- */
 
+static uint64_t
+age_of(const struct message *m)
+{
+	uint64_t now = steady_us() / 1000000, arrival = message_arrival(m);
+
+	return now > arrival ? now - arrival : 0;
+}
+
 /* The pause doubles with every attempt: it is as long as the message is old. */
 uint64_t
 state_backoff(uint64_t age)
@@ -106,10 +117,14 @@ last_reason(const struct active *a)
 }
 
 void
-state_park(struct site *s, struct message *m)
+state_park(struct lane *l, struct message *m, uint16_t reason)
 {
-	m->state = MESSAGE_PARKED;
-	message_push(&s->parked, m);
+	reason_drop(m->reason);
+	m->reason = reason;
+	m->pushed = false;
+	flow_tick();
+	m->due = wheel_now() + (uint32_t)state_backoff(age_of(m));
+	lane_park(l, m);
 }
 
 /* What the operator wants of a message that stands in no list: true when that was something. */
@@ -127,47 +142,62 @@ obey(struct message *m)
 	return true;
 }
 
-void
-state_recall_parked(struct site *s)
+/*
+ * What is parked where nothing is tried grows old all the same: now and then it
+ * is taken up, so that its sender is told of the delay, or gets it back. The
+ * list goes round a piece at a time.
+ */
+static void
+look_at_ages(struct lane *l)
 {
-	struct message *m = message_first(&s->parked), *next;
+	uint32_t now = wheel_now(), lifetime = par.maximal_queue_lifetime < par.bounce_queue_lifetime ?
+	    par.maximal_queue_lifetime : par.bounce_queue_lifetime;
+	uint32_t n = l->parked.count < AGES_A_TURN ? l->parked.count : AGES_A_TURN;
 
-	for (; m; m = next) {
-		next = message_after(m);
-		if (!message_recalled(m))
+	for (; n; n--) {
+		struct message *m = message_pop(&l->parked);
+
+		message_push(&l->parked, m);
+		if (m->due > now)
 			continue;
-		message_remove(&s->parked, m);
-		(void)obey(m);
+		m->due = now + (uint32_t)state_backoff(age_of(m));
+		if (age_of(m) >= lifetime || (par.delay_warning_time && !m->warned && age_of(m) >= par.delay_warning_time)) {
+			(void)lane_unpark(m);
+			flow_due(m);
+		}
 	}
 }
 
+/* As many as its share allows; where it is not known whether the site lives, one. */
 static void
-unpark_dead(struct site *s, struct message *m, uint64_t now)
+unpark_lane(struct lane *l)
 {
-	uint64_t today = steady_us() / 1000000, arrival = message_arrival(m);
-	uint64_t delay = state_backoff(today > arrival ? today - arrival : 0), dead = (s->dead_until - now) / 1000 + 1;
+	struct site *s = l->site;
+	uint32_t limit = lane_limit(l, flow_room()), n;
+	struct message *m;
 
-	queue_touch(m);
-	state_wait(m, delay > dead ? delay : dead, reason_keep(reason_text(s->reason)));
+	if (s->probing ? s->nready + s->busy > 0 : l->nready >= limit / 2)
+		return;
+	for (n = s->probing ? 1 : limit / 4 + 1; n && (m = message_first(&l->parked)) != NULL; n--) {
+		(void)lane_unpark(m);
+		flow_due(m);
+	}
 }
 
 void
 state_unpark(struct site *s)
 {
-	uint32_t n = schedule_limits.share / 4 + 1;
-	uint64_t now = clock_mono_ms();
-	bool dead = site_dead(s, now);
-	struct message *m;
+	bool dead = site_dead(s, clock_mono_ms());
 
-	if (s->nready >= schedule_limits.share / 2)
-		return;
-	for (; n && (m = message_pop(&s->parked)) != NULL; n--) {
-		if (obey(m))
+	for (struct lane *l = s->lanes, *next; l && s->nparked; l = next) {
+		next = l->sibling;
+		if (!l->parked.count)
 			continue;
 		if (dead)
-			unpark_dead(s, m, now);
+			look_at_ages(l);
 		else
-			flow_due(m);
+			unpark_lane(l);
+		lane_release(l);
 	}
 }
 
@@ -214,6 +244,7 @@ static void
 finish(struct active *a)
 {
 	struct message *m = a->m;
+	struct lane *l;
 	uint64_t delay;
 	uint16_t reason;
 
@@ -233,8 +264,12 @@ finish(struct active *a)
 	queue_touch(m);
 	delay = delay_of(a);
 	reason = reason_keep(last_reason(a));
+	l = a->not_before ? deliver_dead_lane(a) : NULL;
 	active_free(a);
-	state_wait(m, delay, reason);
+	if (l)		/* the site's own clock is enough */
+		state_park(l, m, reason);
+	else
+		state_wait(m, delay, reason);
 }
 
 /* Results of this attempt that the age of the message, or a cautious operator, turns into others. */

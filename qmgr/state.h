@@ -19,10 +19,8 @@ void state_save(struct active *a);
 void state_wait(struct message *m, uint64_t delay, uint16_t reason);
 uint64_t state_backoff(uint64_t age);		/* seconds until the next attempt of a message of that age */
 
-void state_park(struct site *s, struct message *m);
-/* When the site has little that is ready, some parked messages go on: to an attempt, or to wait if it is dead. */
+void state_park(struct lane *l, struct message *m, uint16_t reason);	/* takes over the reference */
+/* When the site has little that is ready, some parked messages go on; where nothing is tried, their age is looked at. */
 void state_unpark(struct site *s);
-/* Parked messages about which the operator has said something leave their site. */
-void state_recall_parked(struct site *s);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The queue: kill -9 under load with a relay, damaged files, restart, the operator's list, time in the future."""
-import os, random, re, signal, smtplib, threading, time
+import os, random, re, signal, smtplib, socket, threading, time
 from harness import *
 from sink import FAST, Sink, idle, submit
 
@@ -173,6 +173,69 @@ def a_small_active_limit_parks_and_delivers_everything():
             t.join()
         idle(i, 30)
         check(len(sink.mails) == 400 and len(i.mails('bob')) == 400, f'{len(sink.mails)}, {len(i.mails("bob"))}')
+
+
+@test
+def a_dead_destination_is_one_timer_also_over_a_restart():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))        # bound, not listening: refuses
+    port, sink = s.getsockname()[1], Sink()
+    with Instance(main=f'transport_maps = inline:{{ {{ far.test = smtp:[127.0.0.1]:{port} }}, {{ near.test = smtp:[127.0.0.1]:{sink.port} }} }}\n'
+                       'minimal_backoff_time = 4s\nmaximal_backoff_time = 4s\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test'], n=60)
+        check(wait(lambda: 'not tried again for 4 s' in i.log() and i.log().count('status=deferred') >= 60), 'not dead')
+        i.stop()
+        check(open(i.root + '/spool/queue/.sites').read().count(' 4 ') == 1, 'not remembered')
+        tried = i.log().count('is not tried again') + i.log().count('does not answer')
+        i.start()
+        submit(i, 'alice@example.test', ['x@near.test', 'x@far.test'])
+        check(wait(lambda: sink.mails), 'a living destination waits')
+        check(wait(lambda: i.log().count('Connection refused') >= 61), 'the new message knows why')
+        check(i.log().count('is not tried again') + i.log().count('does not answer') == tried, 'found dead once more, before its time')
+        l = socket.create_server(('127.0.0.1', port), reuse_port=False) if s.close() is None else None
+        back = Sink.__new__(Sink)
+        threading.Thread.__init__(back, daemon=True)
+        back.l, back.port, back.reply, back.greeting, back.connections, back.mails, back.commands = l, port, lambda v, a: None, b'220 x\r\n', 0, [], []
+        back.start()
+        idle(i, 30)
+        check(len(back.mails) == 61, f'{len(back.mails)}')
+        check('.sites is damaged' not in i.log(), 'the file was not understood')
+
+
+@test
+def a_mailing_delays_no_small_mail():
+    """2,000 recipients at a server that takes its time, then one mail to the same server"""
+    def reply(v, a):
+        if v == 'DATA':
+            time.sleep(0.05)
+    sink = Sink(reply)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nsmtpd_recipient_limit = 3000\ndefault_destination_recipient_limit = 10\n'
+                       'smtp_destination_concurrency_limit = 2\n') as i:
+        submit(i, 'alice@example.test', [f'u{k}@far.test' for k in range(2000)], body='Subject: mailing\r\n\r\nx\r\n')
+        check(wait(lambda: len(sink.mails) > 4), 'the mailing does not begin')
+        submit(i, 'alice@example.test', ['one@far.test'], body='Subject: small\r\n\r\nx\r\n')
+        before = len(sink.mails)
+        check(wait(lambda: any(b'small' in m for m in sink.mails), step=0.002), 'never came')
+        after = next(k for k, m in enumerate(sink.mails) if b'small' in m)
+        check(after - before <= 8 and after < 150, f'the small one was number {after}, sent after {before} of 200')
+        print(f'# {after - before} deliveries of the mailing went before the small mail')
+        i.run('queue', 'delete', '--all')
+
+
+@test
+def a_deferred_transport_waits_until_it_is_asked_for_and_a_rate_is_kept():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\ndefer_transports = smtp\ndefault_destination_rate_delay = 1s\n'
+                       'smtp_destination_recipient_limit = 2\nminimal_backoff_time = 1h\n') as i:
+        submit(i, 'alice@example.test', ['a@far.test', 'b@far.test', 'c@far.test', 'bob@example.test'])
+        i.wait_mails('bob', 1)
+        check(wait(lambda: i.log().count('(deferred transport)') == 3), 'not deferred')
+        check(not sink.mails, 'sent all the same')
+        check(i.tool('sendmail', '-q').returncode == 0 and wait(lambda: len(sink.mails) == 1), 'sendmail -q')
+        t = time.monotonic()
+        check([len([a for v, a in sink.commands if v == 'RCPT'])] == [2], f'{sink.commands}')
+        idle(i)
+        check(len(sink.mails) == 2 and time.monotonic() - t > 0.4, f'{len(sink.mails)} after {time.monotonic() - t:.2f} s')
 
 
 if __name__ == '__main__':

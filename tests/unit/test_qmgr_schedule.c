@@ -1,6 +1,6 @@
 /*
  * The memory of qmgr: messages, reasons, the timer wheel, sites and their windows. No disk, no clock.
- * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/steady.c
+ * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/lane.c qmgr/steady.c
  */
 #include "tests/unit/unit.h"
 
@@ -153,8 +153,9 @@ static void
 limits(void)
 {
 	schedule_limits = (struct schedule_limits){ .first_window = 5,
-		.window = { [POOL_VIRTUAL] = 4, [POOL_LOCAL] = 2, [POOL_SMTP] = 20, [POOL_BOUNCE] = 100 },
-		.share = 10, .dead_min = 10, .dead_max = 40 };
+		.window = { [POOL_VIRTUAL] = 4, [POOL_LOCAL] = 2, [POOL_SMTP] = 20, [POOL_BOUNCE] = 100, [KIND_LMTP] = 3 },
+		.good = { 1, FEEDBACK_BY_WINDOW }, .bad = { 1, FEEDBACK_BY_WINDOW }, .dead_at = 1,
+		.dead_min = 10, .dead_max = 40 };
 }
 
 static void
@@ -168,10 +169,10 @@ test_sites_take_turns_within_their_windows(void **state)
 	assert_ptr_equal(quick, site_get(POOL_SMTP, SPAN("quick.TEST")));
 	assert_ptr_not_equal(quick, site_get(POOL_LOCAL, SPAN("quick.test")));
 	for (int i = 0; i < 40; i++)
-		schedule_add(slow, &r[i]);
+		schedule_add(slow, 7, &r[i]);
 	for (int i = 40; i < 43; i++)
-		schedule_add(quick, &r[i]);
-	assert_true(site_full(slow) && !site_full(quick));
+		schedule_add(quick, 7, &r[i]);
+	assert_true(lane_full(slow->lanes, 100) && !lane_full(quick->lanes, 100));
 	for (struct ready *n; (n = schedule_next(POOL_SMTP, yes)) != NULL; )
 		(n->site == slow ? &of_slow : &of_quick)[0]++;
 	assert_int_equal(of_slow, 5);
@@ -208,7 +209,7 @@ test_a_site_of_troubles_dies_and_comes_back_slowly(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEMS(r); i++)
-		schedule_add(s, &r[i]);
+		schedule_add(s, 7, &r[i]);
 	while (!died && schedule_next(POOL_SMTP, yes)) {
 		tried++;
 		died = schedule_done(s, FEEDBACK_TROUBLE, now);
@@ -225,7 +226,7 @@ test_a_site_of_troubles_dies_and_comes_back_slowly(void **state)
 	now += 10000;
 	assert_false(site_dead(s, now));
 	for (size_t i = 0; i < 3; i++)
-		schedule_add(s, &r[i]);
+		schedule_add(s, 7, &r[i]);
 	assert_non_null(schedule_next(POOL_SMTP, yes));
 	assert_null(schedule_next(POOL_SMTP, yes));		/* one at a time */
 	assert_true(schedule_done(s, FEEDBACK_TROUBLE, now));
@@ -244,8 +245,8 @@ test_unget(void **state)
 	struct ready *first;
 
 	(void)state;
-	schedule_add(s, &r[0]);
-	schedule_add(s, &r[1]);
+	schedule_add(s, 7, &r[0]);
+	schedule_add(s, 7, &r[1]);
 	first = schedule_next(POOL_LOCAL, yes);
 	assert_ptr_equal(first, &r[0]);
 	schedule_unget(first);
@@ -253,6 +254,126 @@ test_unget(void **state)
 	assert_ptr_equal(schedule_next(POOL_LOCAL, yes), &r[0]);
 	assert_ptr_equal(schedule_next(POOL_LOCAL, yes), &r[1]);
 	assert_null(schedule_next(POOL_LOCAL, yes));
+}
+
+/* A mailing and a small mail at one site: the small one is second, not last. */
+static void
+test_lanes_take_turns(void **state)
+{
+	static struct ready r[40], small, late;
+	struct site *s = site_get(POOL_VIRTUAL, SPAN_NONE);
+	struct ready *n;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(r); i++)
+		schedule_add(s, 1, &r[i]);
+	assert_ptr_equal(schedule_next(POOL_VIRTUAL, yes), &r[0]);
+	schedule_add(s, 2, &small);
+	assert_int_equal(s->nlanes, 2);
+	n = schedule_next(POOL_VIRTUAL, yes);
+	assert_true(n == &small || schedule_next(POOL_VIRTUAL, yes) == &small);
+	assert_int_equal(s->nlanes, 1);
+	for (unsigned i = 0; i < LANES_MAX * 2; i++)	/* more sources than lanes share them */
+		assert_non_null(lane_get(s, 100 + i));
+	assert_int_equal(s->nlanes, LANES_MAX);
+	schedule_add(s, 1, &late);
+	while (s->busy)
+		schedule_done(s, FEEDBACK_GOOD, 0);
+	for (unsigned left = s->nready; left; left--) {
+		assert_non_null(schedule_next(POOL_VIRTUAL, yes));
+		schedule_done(s, FEEDBACK_GOOD, 0);
+	}
+	for (struct lane *l = s->lanes, *next; l; l = next) {
+		next = l->sibling;
+		lane_release(l);
+	}
+	assert_int_equal(s->nlanes + s->nready + s->busy, 0);
+}
+
+static void
+test_the_share_of_a_lane_is_of_what_is_left(void **state)
+{
+	struct site *s = site_get(POOL_SMTP, SPAN("share.test"));
+	struct lane *a = lane_get(s, 1);
+
+	(void)state;
+	assert_int_equal(lane_limit(a, 20000), 5000);
+	assert_int_equal(lane_limit(a, 0), 8);
+	(void)lane_get(s, 2);
+	assert_int_equal(lane_limit(a, 20000), 2500);
+	lane_release(lane_get(s, 2));
+	lane_release(a);
+	assert_null(s->lanes);
+}
+
+static bool
+is_third(const struct ready *r)
+{
+	return r->source == 3;
+}
+
+static void
+test_pick_and_park(void **state)
+{
+	static struct ready r[6];
+	struct site *s = site_get(POOL_SMTP, SPAN("pick.test"));
+	struct message *m = message_new(id_of(1)), *o = message_new(id_of(2));
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(r); i++)
+		schedule_add(s, 1 + i % 3, &r[i]);
+	assert_true(schedule_pick(s, is_third)->source == 3 && schedule_pick(s, is_third)->source == 3);
+	assert_null(schedule_pick(s, is_third));
+	assert_true(s->nlanes == 2 && s->nready == 4 && s->busy == 2);
+	lane_park(lane_get(s, 1), m);
+	lane_park(lane_get(s, 3), o);
+	assert_true(s->nparked == 2 && schedule_parked() == 2 && m->state == MESSAGE_PARKED);
+	while (s->nready) {
+		while (s->busy)
+			schedule_done(s, FEEDBACK_GOOD, 0);
+		assert_non_null(schedule_next(POOL_SMTP, yes));
+	}
+	assert_int_equal(s->nlanes, 2);		/* parked messages keep theirs */
+	lane_release(lane_unpark(m));
+	lane_release(lane_unpark(o));
+	assert_true(s->nlanes == 0 && s->nparked == 0 && schedule_parked() == 0);
+	schedule_done(s, FEEDBACK_GOOD, 0);
+	message_free(m);
+	message_free(o);
+}
+
+static void
+test_feedback_rules(void **state)
+{
+	static const struct { const char *text; bool ok; double amount; unsigned by; } cases[] = {
+		{ "1", true, 1, FEEDBACK_FLAT }, { "0.5", true, 0.5, FEEDBACK_FLAT }, { "0", true, 0, FEEDBACK_FLAT },
+		{ "1/concurrency", true, 1, FEEDBACK_BY_WINDOW }, { "1 / sqrt_concurrency", true, 1, FEEDBACK_BY_ROOT },
+		{ "2", false, 0, 0 }, { "-1", false, 0, 0 }, { "", false, 0, 0 }, { "1/what", false, 0, 0 },
+		{ "x", false, 0, 0 }, { "0.11111111111111111111", false, 0, 0 }, { "nan", false, 0, 0 },
+	};
+	struct site *s = site_get(POOL_SMTP, SPAN("lmtp:unix:x"));
+	struct ready r;
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct feedback_rule f = { -1, 0 };
+
+		assert_int_equal(schedule_feedback_parse(span_str(cases[i].text), &f), cases[i].ok);
+		if (cases[i].ok)
+			assert_true(f.amount == cases[i].amount && f.by == cases[i].by);
+	}
+	assert_true(s->kind == KIND_LMTP && s->window == 3);
+	schedule_limits.rate_delay[KIND_LMTP] = 2;
+	schedule_add(s, 1, &r);
+	assert_non_null(schedule_next(POOL_SMTP, yes));
+	schedule_add(s, 1, &r);
+	assert_null(schedule_next(POOL_SMTP, yes));	/* one at a time, whatever the window */
+	schedule_done(s, FEEDBACK_GOOD, 5000);
+	assert_int_equal(s->rate_until, 7000);
+	assert_non_null(schedule_next(POOL_SMTP, yes));
+	schedule_done(s, FEEDBACK_NONE, 6000);
+	assert_int_equal(s->rate_until, 7000);
+	limits();
 }
 
 static void
@@ -282,6 +403,10 @@ main(void)
 		cmocka_unit_test(test_sites_take_turns_within_their_windows),
 		cmocka_unit_test(test_a_site_of_troubles_dies_and_comes_back_slowly),
 		cmocka_unit_test(test_unget),
+		cmocka_unit_test(test_lanes_take_turns),
+		cmocka_unit_test(test_the_share_of_a_lane_is_of_what_is_left),
+		cmocka_unit_test(test_pick_and_park),
+		cmocka_unit_test(test_feedback_rules),
 		cmocka_unit_test(test_steady_clock),
 	};
 

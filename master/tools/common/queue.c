@@ -305,6 +305,11 @@ queue_flush(struct span id, struct span site)
 	const struct msg_QUEUE_FLUSH m = { .id = id, .site = site };
 	struct reader r = { 0 };
 	struct queue_size q = { 0 };
+	int code = ask(connect_qmgr("public"), MSG_QUEUE_FLUSH, &m, &r, &q, "flush: qmgr refused or ended the link");
 
-	return ask(connect_qmgr("public"), MSG_QUEUE_FLUSH, &m, &r, &q, "flush: qmgr refused or ended the link");
+	if (code == 0 && id.n && q.messages == 0) {
+		tool_complain("%.*s is not in the queue, or is on hold", SPAN_FMT(id));
+		code = EX_DATAERR;
+	}
+	return code;
 }
