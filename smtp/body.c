@@ -1,7 +1,10 @@
 /* body.c: a message from its file to the wire. */
 #include "body.h"
 
+#include <errno.h>
+
 #include "base/fdio.h"
+#include "downgrade.h"
 #include "base/banned.h"
 
 void
@@ -12,12 +15,26 @@ body_start(struct body *b, int fd, uint64_t off, uint64_t len)
 		b->end = off;
 }
 
+bool
+body_downgrade(struct body *b)
+{
+	b->down = b->at == 0 ? downgrade_new(b->fd, b->end) : NULL;
+	return b->down || b->end == 0;
+}
+
+void
+body_fini(struct body *b)
+{
+	downgrade_free(b->down);
+	b->down = NULL;
+}
+
 static void
 add_part(struct body *b, struct span part, struct buf *out)
 {
 	if (part.n == 0)
 		return;
-	if (!b->middle && part.p[0] == '.')
+	if (!b->middle && !b->plain && part.p[0] == '.')
 		buf_addc(out, '.');
 	buf_addspan(out, part);
 	b->middle = true;
@@ -60,8 +77,17 @@ bool
 body_next(struct body *b, struct buf *out)
 {
 	static char block[BODY_BLOCK];
+	struct buf piece;
 	size_t n = b->end - b->at < sizeof(block) ? (size_t)(b->end - b->at) : sizeof(block);
 
+	if (b->down) {
+		buf_init(&piece, 4 * BODY_BLOCK);
+		if (!downgrade_next(b->down, BODY_BLOCK, &piece))
+			b->at = b->end;
+		body_convert(b, buf_span(&piece), out);
+		buf_fini(&piece);
+		return true;
+	}
 	if (!pread_all(b->fd, block, n, (off_t)b->at))
 		return false;
 	b->at += n;
@@ -80,5 +106,6 @@ body_finish(struct body *b, struct buf *out)
 {
 	if (b->middle)
 		buf_adds(out, "\r\n");
-	buf_adds(out, ".\r\n");
+	if (!b->plain)
+		buf_adds(out, ".\r\n");
 }

@@ -10,13 +10,20 @@
 
 #define BODY_BLOCK (32u << 10)
 
+struct downgrade;
+
 struct body {
 	int fd;			/* borrowed */
 	uint64_t at, end;
+	struct downgrade *down;	/* the message is made 7-bit on its way; NULL: as it is */
 	bool middle;		/* of a line */
+	bool plain;		/* dots are not doubled (BDAT) */
 };
 
 void body_start(struct body *b, int fd, uint64_t off, uint64_t len);
+/* After body_start, for a server without 8BITMIME (downgrade.h). False: the file cannot be mapped (errno). */
+bool body_downgrade(struct body *b) CHECKED;
+void body_fini(struct body *b);
 
 /* Lines for the wire, from memory. */
 void body_convert(struct body *b, struct span in, struct buf *out);

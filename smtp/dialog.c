@@ -77,6 +77,7 @@ static const struct extension {
 	{ "PIPELINING", EXT_PIPELINING }, { "SIZE", EXT_SIZE }, { "8BITMIME", EXT_8BITMIME },
 	{ "STARTTLS", EXT_STARTTLS }, { "SMTPUTF8", EXT_SMTPUTF8 },
 	{ "DSN", EXT_DSN }, { "AUTH", EXT_AUTH }, { "REQUIRETLS", EXT_REQUIRETLS },
+	{ "CHUNKING", EXT_CHUNKING },
 };
 
 void
@@ -88,7 +89,7 @@ dialog_line(void *ctx, unsigned line, struct span text)
 	if (line == 0 || !s->queued || s->queue[s->queue_head].row != &row_ehlo || !span_word(&rest, " ", &word))
 		return;
 	for (size_t i = 0; i < NELEMS(extensions); i++)
-		if (span_is_nocase(word, extensions[i].word))
+		if (span_is_nocase(word, extensions[i].word) && !param_list_has(par.smtp_discard_ehlo_keywords, word))
 			s->ext |= extensions[i].bit;
 	if (span_is_nocase(word, "AUTH"))
 		snprintf(s->mechs, sizeof(s->mechs), "%.*s", SPAN_FMT(rest));
@@ -488,7 +489,7 @@ on_dot(struct session *s, uint32_t arg, const struct reply *r)
 	o.promised = o.kind == OUTCOME_DELIVERED && s->ext & EXT_DSN;
 	if (s->lmtp && s->d)
 		(void)delivery_outcome(s->d, arg, &o);
-	else
+	else if (s->d)			/* a chunk may have followed recipients that were all refused */
 		conclude(s, &o);
 	if ((s->lmtp ? r->code != 421 : r->code / 100 == 2) && !s->d && !s->queued)
 		session_idle(s);
@@ -518,7 +519,7 @@ send_step(struct session *s)
 	if (step == 0)
 		return session_command(s, &row_mail, 0);
 	if (step == d->n + 1)
-		return session_command(s, &row_data, 0);
+		return session_chunk(s) || session_command(s, &row_data, 0);
 	if (d->rcpts[step - 1].known)
 		return true;
 	if (sendable(d->rcpts[step - 1].addr))

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "dialog.h"
+#include "mail/envelope.h"
 #include "net/tls.h"
 #include "protect.h"
 #include "route.h"
@@ -21,6 +22,7 @@
 
 #define INPUT_MAX (REPLY_LINE_MAX * 4)
 #define PENDING_MAX (64u << 10)		/* bytes of the message that wait for the kernel */
+#define CHUNK_MAX (64u << 10)		/* a message that goes out before RCPT is answered */
 #define IDLE_MS 2000			/* an unused connection is kept that long */
 #define DELIVERIES_MAX 100		/* over one connection */
 
@@ -44,6 +46,7 @@ static void
 session_free(struct session *s)
 {
 	conn_free(s->conn);
+	body_fini(&s->body);
 	race_free(s->race);
 	sasl_free(s->sasl);
 	free(s->sender);
@@ -157,6 +160,18 @@ without_tls(struct session *s)
 	delivery_next(d);
 }
 
+/* A connection that was kept, and ends without a word, had ended before: nobody has read what was sent. */
+static bool
+may_be_taken(const struct session *s)
+{
+	if (s->reused && !s->answered)
+		return false;
+	for (uint32_t i = 0; i < s->queued; i++)
+		if (s->queue[(s->queue_head + i) % s->queue_cap].row == &dialog_dot)
+			return true;
+	return false;
+}
+
 static void
 on_end(void *ctx, enum conn_end why)
 {
@@ -170,8 +185,8 @@ on_end(void *ctx, enum conn_end why)
 		without_tls(s);
 	} else {
 		o = outcome_of_end(s, why);
-		if (s->queued && s->queue[s->queue_head].row == &dialog_dot)
-			over(s, &o);	/* it may have been taken: never to another host now */
+		if (may_be_taken(s))
+			over(s, &o);	/* never to another host now */
 		else
 			session_trouble(s, &o);
 	}
@@ -221,6 +236,7 @@ take_reply(struct session *s)
 		unasked(s);
 		return;
 	}
+	s->answered = true;
 	sent = s->queue[s->queue_head];
 	s->queue_head = (s->queue_head + 1) % s->queue_cap;
 	s->queued--;
@@ -323,6 +339,7 @@ stream_more(struct session *s)
 	} else if (body_at_end(&s->body)) {
 		body_finish(&s->body, &out);
 		conn_writespan(s->conn, buf_span(&out));
+		body_fini(&s->body);
 		s->streaming = false;
 		dialog_expect_dot(s);
 	} else {
@@ -342,12 +359,48 @@ on_drain(void *ctx)
 	leave(s);
 }
 
+bool
+session_chunk(struct session *s)
+{
+	const struct delivery *d = s->d;
+	struct buf out;
+	bool ok = true;
+
+	if (!(s->ext & EXT_CHUNKING) || s->lmtp || d->body_len > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
+	    (d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME)))
+		return false;
+	buf_init(&out, 5 * CHUNK_MAX);
+	body_start(&s->body, d->fd, d->body_off, d->body_len);
+	s->body.plain = true;
+	body_convert(&s->body, d->headers, &out);
+	while (ok && !body_at_end(&s->body))
+		ok = body_next(&s->body, &out);
+	body_finish(&s->body, &out);
+	ok = ok && !out.over;		/* what cannot be read is told by the other way */
+	if (ok) {
+		char command[40];
+		int n = snprintf(command, sizeof(command), "BDAT %zu LAST\r\n", out.len);
+
+		conn_write(s->conn, command, (size_t)n);
+		conn_writespan(s->conn, buf_span(&out));
+		dialog_expect_dot(s);
+	}
+	buf_fini(&out);
+	return ok;
+}
+
 void
 session_stream(struct session *s)
 {
 	struct buf out;
 
 	body_start(&s->body, s->d->fd, s->d->body_off, s->d->body_len);
+	if (s->d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME) && !body_downgrade(&s->body)) {
+		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot map the queue file: %s", strerror(errno));
+
+		over(s, &o);
+		return;
+	}
 	buf_init(&out, s->d->headers.n * 2 + 1024);
 	body_convert(&s->body, s->d->headers, &out);
 	conn_writespan(s->conn, buf_span(&out));
@@ -523,6 +576,7 @@ session_reuse(struct delivery *d)
 	timer_clear(&s->idle_timer);
 	s->idling = false;
 	s->reused = true;
+	s->answered = false;
 	s->d = d;
 	d->session = s;
 	enter(s);

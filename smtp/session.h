@@ -30,7 +30,8 @@ struct sent {
 };
 
 enum { EXT_PIPELINING = 1 << 0, EXT_SIZE = 1 << 1, EXT_8BITMIME = 1 << 2, EXT_STARTTLS = 1 << 3, EXT_SMTPUTF8 = 1 << 4,
-	EXT_DSN = 1 << 5, EXT_AUTH = 1 << 6, EXT_REQUIRETLS = 1 << 7 };
+	EXT_DSN = 1 << 5, EXT_AUTH = 1 << 6, EXT_REQUIRETLS = 1 << 7,
+	EXT_CHUNKING = 1 << 8 };
 
 struct session {
 	struct session *next, *prev;	/* idle ones */
@@ -50,6 +51,7 @@ struct session {
 	bool helo;			/* EHLO was refused */
 	bool connected, tls_started, secured, no_tls;
 	bool idling, reused;
+	bool answered;			/* a reply has come since it was opened or used again */
 	bool streaming;			/* the message is on its way */
 	bool dead;			/* freed when the callback is over */
 	bool in_callback;
@@ -73,6 +75,8 @@ bool session_reuse(struct delivery *d);
 /* ---- for the dialog ---- */
 void session_expect(struct session *s, const struct row *row, uint32_t arg);	/* a reply without a command */
 bool session_command(struct session *s, const struct row *row, uint32_t arg);	/* false: build has ended the delivery */
+/* The message in one chunk (RFC 3030) behind the envelope, when it is small; false: not this one. */
+bool session_chunk(struct session *s);
 void session_stream(struct session *s);		/* send the message; then the reply to the dot is expected */
 void session_idle(struct session *s);		/* the delivery is over: keep for the next one */
 void session_close(struct session *s);		/* at once */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mail to other hosts: relay to a second instance, TLS, refusals, deferral, dead destinations, hostile servers, MX."""
-import glob, hashlib, os, re, shutil, socket, ssl, struct, subprocess, tempfile, threading, time
+import email, glob, hashlib, os, re, shutil, socket, ssl, struct, subprocess, tempfile, threading, time
 from harness import *
 from fakedns import dns_server
 from sink import FAST, Sink, idle, submit
@@ -19,6 +19,35 @@ def a_message_goes_to_a_second_instance_over_tls():
         text = open(m[0], newline='').read()
         check('\n.dot\n..\nend\n' in text, f'the body has changed: {text[-60:]!r}')
         check('starttls=1' in wait(lambda: 'starttls=' in b.log() and b.log()), 'no TLS')
+        check(re.search('bdat=[1-5] ', b.log()) and ' data=' not in b.log(), 'not by BDAT')
+
+
+@test
+def eight_bits_arrive_where_only_seven_are_taken():
+    sink, other = Sink(), Sink(lambda v, a: b'250-sink\r\n250-8BITMIME\r\n250 CHUNKING\r\n' if v == 'EHLO' else None)
+    body = ('MIME-Version: 1.0\r\nSubject: t\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\n\r\nplain = 1\r\n--xx\r\n'
+            'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'.encode() +
+            ('.Grüße \r\n' + 'ä' * 200 + '\r\n').encode() * 3000 + b'--xx--\r\n')
+    with Instance(main=f'transport_maps = inline:{{ {{ seven.test = smtp:[127.0.0.1]:{sink.port} }}, {{ eight.test = smtp:[127.0.0.1]:{other.port} }} }}\n'
+                       'smtp_discard_ehlo_keywords = chunking\n') as i:
+        submit(i, 'alice@example.test', ['x@seven.test', 'x@eight.test'], body)
+        idle(i)
+        got = email.message_from_bytes(re.sub(rb'(?m)^\.', b'', sink.mails[0]))
+        check(all(c < 128 for c in sink.mails[0]), 'there are 8-bit bytes')
+        check(max(map(len, sink.mails[0].split(b'\r\n'))) <= 100, 'long lines')
+        check(got.get_payload(0).get_payload() == 'plain = 1', f'{got.get_payload(0)}')
+        check(got.get_payload(1).get_payload(decode=True).decode().replace('\r\n', '\n') == ('.Grüße \n' + 'ä' * 200 + '\n') * 2999 + '.Grüße \n' + 'ä' * 200, 'another text')
+        check(any(v == 'MAIL' and 'BODY=8BITMIME' in a for v, a in other.commands) and 'ä'.encode() in other.mails[0], 'not as it is')
+
+
+@test
+def a_chunk_for_nobody_is_no_harm():
+    with Instance(domain='two.test') as b, Instance(main=f'relayhost = [127.0.0.1]:{b.port("smtp")}\nsmtp_tls_security_level = none\n') as a:
+        submit(a, 'alice@example.test', ['nobody@two.test'])
+        submit(a, 'alice@example.test', ['nobody@two.test', 'bob@two.test'])
+        b.wait_mails('bob', 1)
+        check(len(wait(lambda: len(a.mails('alice')) == 2 and a.mails('alice')) or []) == 2, 'no reports')
+        check('status=deferred' not in a.log(), 'deferred')
 
 
 @test

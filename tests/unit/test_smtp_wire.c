@@ -1,13 +1,15 @@
 /*
  * What smtp reads and writes: replies in pieces, message bodies, next hops.
- * links: smtp/reply.c smtp/body.c
+ * links: smtp/reply.c smtp/body.c smtp/downgrade.c
  */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "smtp/body.h"
+#include "smtp/downgrade.h"
 #include "smtp/reply.h"
 #include "base/fdio.h"
 #include "base/banned.h"
@@ -156,10 +158,106 @@ test_body_from_a_file(void **state)
 	buf_fini(&out);
 }
 
+/* ---- 8 bits to 7 ---- */
+
+#define QP "Content-Transfer-Encoding: quoted-printable\n"
+#define A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct {
+	const char *in, *out;
+} eight[] = {
+	{ "Subject: x\n\nhello\n", "Subject: x\n\nhello\n" },
+	{ "Subject: x\n\nh\xc3\xa9llo = \t\n.\nend", "Subject: x\nMIME-Version: 1.0\n"
+	    "Content-Type: text/plain; charset=unknown-8bit\n" QP "\nh=C3=A9llo =3D =09\n.\nend" },
+	{ "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\ncontent-transfer-encoding: 8BIT (really)\nTo: a\n\n\xff \n",
+	    "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nTo: a\n" QP "\n=FF=20\n" },
+	/* at most 76, the mark of a soft line end among them */
+	{ "a: b\nMIME-Version: 1.0\nContent-Type: text/plain\n\n" A50 "aaaaaaaaaaaaaaaaaaaaaaa\xe9" "bbb\n",
+	    "a: b\nMIME-Version: 1.0\nContent-Type: text/plain\n" QP "\n" A50 "aaaaaaaaaaaaaaaaaaaaaaa=\n=E9bbb\n" },
+	/* has an encoding: a broken message stays broken */
+	{ "MIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n\xff\n",
+	    "MIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n\xff\n" },
+	/* only the part that needs it; what is around it gets another word, text between parts means nothing */
+	{ "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\npre\xe9\n--b\n\nplain=\n"
+	    "--b\nContent-Type: text/html\nContent-Transfer-Encoding: 8bit\n\n\xe9\n--b--\nafter \xe9\n",
+	    "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\npre?\n--b\n\nplain=\n"
+	    "--b\nContent-Type: text/html\n" QP "\n=E9\n--b--\nafter ?\n" },
+	/* a message within a message */
+	{ "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: in\n"
+	    "MIME-Version: 1.0\nContent-Type: text/plain\n\n\xe9\n",
+	    "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\n\nSubject: in\n"
+	    "MIME-Version: 1.0\nContent-Type: text/plain\n" QP "\n=E9\n" },
+	/* may have no encoding (RFC 2046 5.2.2.1) */
+	{ "MIME-Version: 1.0\nContent-Type: message/partial; number=1; id=x\n\n\xe9\n",
+	    "MIME-Version: 1.0\nContent-Type: message/partial; number=1; id=x\n\n\xe9\n" },
+};
+
+static void
+seven(const char *in, size_t step, struct buf *out)
+{
+	FILE *f = tmpfile();
+	struct downgrade *d;
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(in, 1, strlen(in), f), strlen(in));
+	assert_int_equal(fflush(f), 0);
+	d = downgrade_new(fileno(f), strlen(in));
+	assert_non_null(d);
+	while (downgrade_next(d, step, out))
+		;
+	downgrade_free(d);
+	fclose(f);
+}
+
+static void
+eight_bits_become_seven(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NELEMS(eight); i++)
+		for (size_t step = 200; step < 4096; step += 1300) {
+			struct buf out;
+
+			buf_init(&out, 1 << 20);
+			seven(eight[i].in, step, &out);
+			if (!span_is(buf_span(&out), eight[i].out))
+				fail_msg("%zu: [%s] not [%s]", i, buf_cstr(&out), eight[i].out);
+			buf_fini(&out);
+		}
+}
+
+/* Whatever it is: pieces of any size make the same, and what is quoted keeps its bytes. */
+static void
+random_messages_become_seven(void **state)
+{
+	static const char *const bits[] = { "\n", "\xe9", "=", " ", "\t", "--b\n", "Content-Type: text/plain\n", "\n\n", "a", "\r",
+		"Content-Type: multipart/mixed; boundary=b\n", "MIME-Version: 1.0\n", A50, "Content-Transfer-Encoding: 8bit\n" };
+
+	(void)state;
+	srandom(7);
+	for (int round = 0; round < 400; round++) {
+		struct buf in, a, b;
+
+		buf_init(&in, 1 << 16);
+		buf_init(&a, 1 << 20);
+		buf_init(&b, 1 << 20);
+		buf_adds(&in, "X: y\n");
+		for (int i = 0; i < 60; i++)
+			buf_adds(&in, bits[(unsigned long)random() % NELEMS(bits)]);
+		seven(buf_cstr(&in), 1 << 16, &a);
+		seven(buf_cstr(&in), 61, &b);
+		assert_true(a.len > 0 && (a.len == b.len || memchr(buf_cstr(&in), '\xe9', in.len)));
+		buf_fini(&in);
+		buf_fini(&a);
+		buf_fini(&b);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(eight_bits_become_seven),
+		cmocka_unit_test(random_messages_become_seven),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_endless_replies),
 		cmocka_unit_test(test_bodies),
