@@ -16,6 +16,8 @@
 #include "mail/delivered.h"
 #include "mail/envelope.h"
 #include "mail/store/mailstore.h"
+#include "service/params.h"
+#include "warning.h"
 
 #include "base/banned.h"
 
@@ -103,6 +105,10 @@ mailbox_path(struct span mailbox, struct buf *path)
 static struct outcome
 outcome_of(enum store_result r, int err)
 {
+	if (r == STORE_QUOTA && par.virtual_overquota_bounce)
+		return outcome_make(OUTCOME_FAILED, "5.2.2", "the mailbox is full");
+	if (r == STORE_QUOTA)
+		return outcome_make(OUTCOME_DEFERRED, "4.2.2", "the mailbox is full");
 	if (r == STORE_OK || r == STORE_EXISTS)	/* EXISTS: our own file of an attempt whose end qmgr did not see */
 		return outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to maildir%s", r == STORE_OK ? "" : " before");
 	if (err == EDQUOT)
@@ -126,7 +132,7 @@ store(struct mail_delivery *m, const char *id)
 	r = mailstore_deliver(m, &cause);
 	err = errno;
 	o = outcome_of(r, err);
-	if (o.kind != OUTCOME_DELIVERED)
+	if (o.kind != OUTCOME_DELIVERED && r != STORE_QUOTA)
 		log_warn(id, "%s", buf_cstr(&cause));
 	buf_fini(&cause);
 	return o;
@@ -172,6 +178,8 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 	} else if (path.len == 0 || path.p[0] == '/' || path.over || head.over) {
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");
 	} else {
+		struct mail_filling filling = { 0 };
+		struct mail_quota limit;
 		struct mail_delivery m = {
 			.path = buf_cstr(&path),
 			.create = true,
@@ -184,9 +192,13 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 			.body_crlf_size = msg->crlf_size,
 			/* a second attempt needs a first one: by a process that is gone, or some time ago */
 			.maybe_repeated = arrival <= place->started || now - arrival > FRESH_S || d->flags & MAIL_REPEATED,
+			.grace = par.virtual_mailbox_limit_grace,
+			.filling = &filling,
 		};
 
+		m.limit = quota_parse(r->quota, &limit) ? &limit : NULL;
 		o = store(&m, id);
+		warn_user(&m, r->address);
 	}
 	buf_fini(&head);
 	buf_fini(&path);

@@ -20,7 +20,7 @@ void message_unload(struct message *msg);
 
 struct recipient {
 	uint32_t number;		/* in the message: a part of the file's name */
-	struct span address, mailbox, extension;
+	struct span address, mailbox, extension, quota;
 };
 
 struct delivery_place {

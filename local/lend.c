@@ -6,6 +6,8 @@
  *   state     DIRECT        DIRECT_LINK     DIRECT_DROP
  *   idle      open          close the link  nothing
  *   open      close         link: idle      drop: idle
+ *
+ * In the idle state also USAGE: is there room in a mailbox?
  */
 #include "lend.h"
 
@@ -17,10 +19,12 @@
 #include "base/log.h"
 #include "mail/store/mailstore.h"
 #include "service/service.h"
+#include "warning.h"
 
 #include "base/banned.h"
 
 #define ID_MAX 64
+#define ADDRESS_MAX_ 1000
 
 void
 lend_init(struct loan *x)
@@ -28,6 +32,7 @@ lend_init(struct loan *x)
 	*x = (struct loan){ .open = false };
 	buf_init(&x->path, 2048);
 	buf_init(&x->id, ID_MAX);
+	buf_init(&x->address, ADDRESS_MAX_);
 }
 
 void
@@ -36,13 +41,14 @@ lend_fini(struct loan *x)
 	lend_drop(x);
 	buf_fini(&x->path);
 	buf_fini(&x->id);
+	buf_fini(&x->address);
 }
 
 /* What does not work here is tried again by way of the queue, which tells of it. */
 static int
 failed(const struct loan *x, const struct buf *cause)
 {
-	int err = errno ? errno : EIO;
+	int err = errno == EDQUOT ? ENOSPC : errno ? errno : EIO;	/* EDQUOT means our own limit */
 
 	log_warn(x->id.len ? buf_cstr(&x->id) : NULL, "not delivered directly: %s", cause->len ? cause->p : strerror(err));
 	return err;
@@ -57,11 +63,16 @@ lend_open(struct loan *x, const struct msg_DIRECT *m, const char *host, int *fd)
 	*fd = -1;
 	buf_reset(&x->path);
 	buf_reset(&x->id);
+	buf_reset(&x->address);
 	buf_addspan(&x->id, m->id);
+	buf_addspan(&x->address, m->address);
 	if (x->id.over || m->id.n == 0 || m->arrival > INT64_MAX || !mailbox_path(m->mailbox, &x->path))
 		return EINVAL;
 	x->d = (struct mail_delivery){ .path = buf_cstr(&x->path), .create = true, .queue_id = buf_span(&x->id),
-		.rcpt = 0, .arrival = (int64_t)m->arrival, .host = host };
+		.rcpt = 0, .arrival = (int64_t)m->arrival, .host = host, .grace = par.virtual_mailbox_limit_grace,
+		.filling = &x->filling };
+	x->filling = (struct mail_filling){ 0 };
+	x->d.limit = quota_parse(m->quota, &x->limit) ? &x->limit : NULL;
 	buf_init(&cause, 8192);
 	if (mailstore_direct_open(&x->d, fd, &cause) != STORE_OK)
 		err = failed(x, &cause);
@@ -73,13 +84,19 @@ lend_open(struct loan *x, const struct msg_DIRECT *m, const char *host, int *fd)
 int
 lend_link(struct loan *x, const struct msg_DIRECT_LINK *m)
 {
+	enum store_result r;
 	struct buf cause;
 	int err = 0;
 
 	x->open = false;
 	buf_init(&cause, 8192);
-	if (mailstore_direct_link(&x->d, m->size, m->crlf_size, &cause) != STORE_OK)
+	r = mailstore_direct_link(&x->d, m->size, m->crlf_size, &cause);
+	if (r == STORE_QUOTA)
+		err = EDQUOT;
+	else if (r != STORE_OK)
 		err = failed(x, &cause);
+	else
+		warn_user(&x->d, buf_span(&x->address));
 	buf_fini(&cause);
 	return err;
 }
@@ -90,6 +107,20 @@ lend_drop(struct loan *x)
 	if (x->open)
 		mailstore_direct_drop(&x->d);
 	x->open = false;
+}
+
+static bool
+answer_usage(int link, const struct msg_USAGE *m)
+{
+	struct msg_USAGE_DONE done = { .full = 0 };
+	struct mail_quota limit;
+	struct buf path;
+
+	buf_init(&path, 2048);
+	if (mailbox_path(m->mailbox, &path) && quota_parse(m->quota, &limit))
+		done.full = mailstore_quota_check(buf_cstr(&path), &limit, par.virtual_mailbox_limit_grace, m->size) == STORE_QUOTA;
+	buf_fini(&path);
+	return msg_send(link, MSG_USAGE_DONE, &done);
 }
 
 static bool
@@ -109,6 +140,8 @@ take(struct loan *x, int link, const struct msg *m, const char *host)
 		done.error = (uint32_t)lend_link(x, &m->DIRECT_LINK);
 		return msg_send(link, MSG_DIRECT_DONE, &done);
 	}
+	if (m->kind == MSG_USAGE && !x->open)
+		return answer_usage(link, &m->USAGE);
 	lend_drop(x);
 	return m->kind == MSG_DIRECT_DROP;
 }

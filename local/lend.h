@@ -8,7 +8,9 @@
 struct loan {
 	bool open;
 	struct mail_delivery d;
-	struct buf path, id;
+	struct mail_quota limit;
+	struct mail_filling filling;
+	struct buf path, id, address;
 };
 void lend_init(struct loan *x);
 void lend_fini(struct loan *x);		/* drops what is open */

@@ -59,9 +59,11 @@ next_recipient(struct span *list, struct recipient *r)
 	if (!msg_list_next(list, &number) || !msg_list_next(list, &r->address) || !msg_list_next(list, &orcpt) ||
 	    !msg_list_next(list, &mailbox) || !span_u32(number, 0, UINT32_MAX, &r->number))
 		return false;
-	r->extension = mailbox;
-	if (!span_cut(&r->extension, '\0', &r->mailbox))
-		r->mailbox = r->extension = SPAN_NONE;
+	r->quota = mailbox;
+	if (!span_cut(&r->quota, '\0', &r->mailbox))
+		r->mailbox = SPAN_NONE;
+	if (!span_cut(&r->quota, '\0', &r->extension))
+		r->extension = r->quota = SPAN_NONE;
 	return true;
 }
 
@@ -116,7 +118,7 @@ main(int argc, char **argv)
 		.scope = SCOPE_LOCAL,
 		.root = ROOT_MAIL,
 		.write_below = true,
-		.sys = JAIL_READ | JAIL_WRITE,
+		.sys = JAIL_READ | JAIL_WRITE | JAIL_FLOCK,
 		.open = open_local,
 		.start = start_local,
 		.serve = serve,

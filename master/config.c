@@ -144,7 +144,7 @@ config_names_file(struct config *c, const char *path, unsigned role)
 		return false;
 	if (keyfiles_have(c, path))
 		return role == R_KEYD;
-	if (is_beside(path, c->par.users_file, "users.cdb"))
+	if (is_beside(path, c->par.users_file, "users.cdb") || is_beside(path, c->par.users_file, "quota.cdb"))
 		return true;
 	if (strncmp(path, master.confdir, n) == 0 && strcmp(path + n, "/system-users.cdb") == 0)
 		return true;

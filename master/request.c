@@ -112,7 +112,7 @@ mailbox_ok(struct span mailbox)
 static const char *
 spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
 {
-	struct msg_FORK order = { .mailbox = q->mailbox, .login = q->login, .sock = q->sock };
+	struct msg_FORK order = { .mailbox = q->mailbox, .login = q->login, .quota = q->quota, .sock = q->sock };
 	struct child *z = child_zygote(s);
 	struct owner o;
 

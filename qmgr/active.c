@@ -267,19 +267,23 @@ set_error(struct dest *d, struct span text)
 	}
 }
 
-/* For local: the mailbox, and behind a NUL the extension, which may name a folder. */
+/* For local: the mailbox; behind a NUL the extension, which may name a folder; behind another one its limit. */
 static struct span
 mailbox_of(struct active *a, const struct resolved *to)
 {
 	struct span both;
 	struct buf b;
 
-	if (to->extension.n == 0)
+	if (to->extension.n == 0 && to->quota.n == 0)
 		return to->mailbox;
 	buf_init(&b, 4096);
 	buf_addspan(&b, to->mailbox);
 	buf_addc(&b, '\0');
 	buf_addspan(&b, to->extension);
+	if (to->quota.n) {
+		buf_addc(&b, '\0');
+		buf_addspan(&b, to->quota);
+	}
 	both = b.over ? to->mailbox : arena_span(&a->arena, buf_span(&b));
 	buf_fini(&b);
 	return both.p ? both : to->mailbox;

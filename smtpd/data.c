@@ -252,7 +252,7 @@ send_next(struct session *s)
 	s->job.sent += body.n;
 	if (last == MAIL_END) {
 		s->sent_end = true;
-		intake_answer_due(&s->job);
+		intake_answer_due(&s->job, INTAKE_ANSWER_MS);
 	} else if (body.n > 0) {
 		s->streamed = true;
 		buf_reset(&s->body);

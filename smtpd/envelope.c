@@ -8,6 +8,7 @@
 #include "mail/address.h"
 #include "mail/dsn.h"
 #include "policy.h"
+#include "room.h"
 #include "service/message.h"
 #include "service/params.h"
 
@@ -321,8 +322,10 @@ cmd_rcpt(struct session *s, struct span arg)
 	}
 	complete_address(&addr);
 	r = take_params(&v, rcpt_params, NELEMS(rcpt_params), rest);
-	if (r.code == 0)
+	if (r.code == 0 && !room_asked(s))
 		r = policy_rcpt(s, buf_span(&addr));
+	if (r.code == 0)
+		r = room_check(s, buf_span(&addr));
 	if (r.code != 0)
 		goto out;
 	msg_list_add(&s->rcpts, buf_span(&addr));

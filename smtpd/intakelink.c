@@ -79,6 +79,11 @@ receive(struct intake_link *l)
 			j->on_done(j->ctx, &m.MAIL_DONE);
 			return;
 		}
+		if (j && m.kind == MSG_ROOM_DONE && j->on_room) {
+			j->deadline = 0;
+			j->on_room(j->ctx, m.ROOM_DONE.full != 0);
+			return;
+		}
 		msg_close_fds(&m);
 		log_warn(NULL, "intake said %s, which nobody asked for", msg_name(m.kind));
 		break;
@@ -257,9 +262,9 @@ intake_send(struct intake_job *j, enum msg_kind kind, const void *m)
 }
 
 void
-intake_answer_due(struct intake_job *j)
+intake_answer_due(struct intake_job *j, uint32_t ms)
 {
-	j->deadline = clock_mono_ms() + INTAKE_ANSWER_MS;
+	j->deadline = clock_mono_ms() + ms;
 }
 
 void
@@ -328,7 +333,7 @@ on_tick(void *ctx)
 			continue;
 		used = true;
 		if (j && j->deadline && now >= j->deadline) {
-			log_warn(NULL, "intake has not answered for %d s", INTAKE_ANSWER_MS / 1000);
+			log_warn(NULL, "intake has not answered in time");
 			close_link(l);
 			fail_job(j);
 		} else if (j && wanted > 0 && holds_up_others(j, now)) {

@@ -31,6 +31,7 @@ struct intake_job {
 	uint64_t since, sent;		/* large: when it got its link, bytes of the body since then (kept by the owner) */
 	void (*on_ready)(void *ctx);	/* a link is there, or it has room again */
 	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
+	void (*on_room)(void *ctx, bool full);	/* the answer to ROOM; NULL: that is not asked */
 	void *ctx;
 };
 
@@ -40,7 +41,7 @@ enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
 enum intake_state intake_take(struct intake_job *j, bool large);
 /* LATER: it was not sent, on_ready comes */
 enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);
-void intake_answer_due(struct intake_job *j);	/* the last part is sent: the answer is waited for */
+void intake_answer_due(struct intake_job *j, uint32_t ms);	/* all is sent: the answer is waited for so long */
 void intake_finish(struct intake_job *j);	/* after on_done: the link may serve the next */
 void intake_drop(struct intake_job *j);		/* give up at any time; a message that was begun is discarded by intake */
 

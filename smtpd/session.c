@@ -12,6 +12,7 @@
 #include "mail/envelope.h"
 #include "net/conn.h"
 #include "policy.h"
+#include "room.h"
 #include "service/params.h"
 #include "service/service.h"
 #include "worker.h"
@@ -61,6 +62,7 @@ session_fini(struct session *s)
 	auth_abandon(s);
 	policy_abandon(s);
 	client_end(s);
+	room_abandon(s);
 	data_abandon(s);
 	timer_stop(&s->timer);
 	buf_fini(&s->sender);

@@ -44,6 +44,9 @@ struct count {
 	uint32_t all, good;
 };
 
+/* room.c: what is known of the mailbox of the RCPT under way */
+enum room { ROOM_UNASKED, ROOM_WAITING, ROOM_THERE, ROOM_FULL };
+
 struct session {
 	struct conn *conn;		/* NULL: gone, or a unit test */
 	enum phase phase;
@@ -89,6 +92,9 @@ struct session {
 	struct buf bcc;			/* by them: to these too; list of addresses (service/message.h) */
 	char *again;			/* the command line that is run again, from its verb on */
 	char *envid;			/* RFC 3461, decoded; NULL: none */
+	enum room room;
+	char *room_rcpt;		/* whose mailbox is asked for */
+	struct intake_job room_job;
 
 	/* the message */
 	struct dotscan scan;

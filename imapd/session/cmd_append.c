@@ -17,6 +17,7 @@ struct append {
 	struct span mailbox;
 	struct item *items;
 	uint32_t n;
+	uint64_t bytes;			/* of all that has been announced */
 	uint32_t uidvalidity;
 	uint32_t *uids;
 };
@@ -67,6 +68,10 @@ take_item(struct session *s, struct append *a, struct item *it)
 	for (uint32_t i = 0; i < it->flags.n; i++)
 		if (it->flags.keywords[i].n > MAILSTORE_KEYWORD_MAX)
 			return reply_no("LIMIT", "Keyword is too long");
+	a->bytes += s->literal_size;
+	r = mailstore_room(s->ms, a->bytes, a->n);
+	if (r != STORE_OK)
+		return reply_store(r);
 	it->m = mailappend_begin(s->ms, a->mailbox, &r);
 	if (!it->m)
 		return r == STORE_NOTFOUND ? reply_no("TRYCREATE", store_result_text(r)) : reply_store(r);
@@ -131,7 +136,8 @@ commit(struct session *s, struct append *a)
 		it->m = NULL;
 		r = mailappend_commit(m, &how, &a->uidvalidity, &a->uids[i]);
 		if (r != STORE_OK) {
-			log_warn(s->id, "message cannot be appended: %s", mailstore_cause(s->ms));
+			if (r != STORE_QUOTA)
+				log_warn(s->id, "message cannot be appended: %s", mailstore_cause(s->ms));
 			take_back(s, a, i);
 			return reply_store(r);
 		}

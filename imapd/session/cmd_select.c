@@ -90,6 +90,7 @@ static uint64_t st_uidvalidity(const struct mailstore_status *st) { return st->u
 static uint64_t st_unseen(const struct mailstore_status *st) { return st->unseen; }
 static uint64_t st_deleted(const struct mailstore_status *st) { return st->deleted; }
 static uint64_t st_size(const struct mailstore_status *st) { return st->size; }
+static uint64_t st_deleted_storage(const struct mailstore_status *st) { return st->deleted_size; }
 
 static const struct {
 	const char *name;
@@ -102,6 +103,7 @@ static const struct {
 	{ "UNSEEN", st_unseen },
 	{ "DELETED", st_deleted },
 	{ "SIZE", st_size },
+	{ "DELETED-STORAGE", st_deleted_storage },	/* RFC 9208 */
 	{ "APPENDLIMIT", NULL },	/* RFC 7889: the same of all folders */
 };
 

@@ -37,6 +37,7 @@ reply_store(enum store_result r)
 		[STORE_LIMIT] = "LIMIT",
 		[STORE_DENIED] = "NOPERM",
 		[STORE_FULL] = "OVERQUOTA",
+		[STORE_QUOTA] = "OVERQUOTA",
 		[STORE_GONE] = "EXPUNGEISSUED",
 		[STORE_BUSY] = "INUSE",
 		[STORE_ERROR] = "SERVERBUG",
@@ -280,6 +281,8 @@ session_run(int fd, const struct session_how *how)
 	arena_init(&s.arena, IMAP_ARENA_MAX);
 	buf_init(&s.line, how->line_max + IMAP_COMMAND_MAX);
 	s.ms = mailstore_new(how->path, true, &r);
+	if (s.ms)
+		mailstore_limit(s.ms, &how->quota);
 	if (s.ms)
 		serve(&s);
 	else

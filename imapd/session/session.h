@@ -82,6 +82,7 @@ struct session_how {
 	uint32_t timeout_ms;
 	size_t line_max;
 	uint64_t message_max;
+	struct mail_quota quota;	/* all zeros: no limit */
 };
 void session_run(int fd, const struct session_how *how);
 
@@ -134,6 +135,9 @@ struct reply cmd_copy(struct session *s, struct command *c);
 struct reply cmd_search(struct session *s, struct command *c);
 struct reply cmd_sort(struct session *s, struct command *c);
 struct reply cmd_thread(struct session *s, struct command *c);
+struct reply cmd_getquota(struct session *s, struct command *c);
+struct reply cmd_getquotaroot(struct session *s, struct command *c);
+struct reply cmd_setquota(struct session *s, struct command *c);
 struct reply cmd_idle(struct session *s, struct command *c);
 
 #endif

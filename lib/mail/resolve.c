@@ -135,6 +135,7 @@ resolver_free(struct resolver *r)
 	maps_free(r->system_users);
 	maps_free(r->lists);
 	maps_free(r->relocated_maps);
+	maps_free(r->quota);
 	domain_list_fini(&r->mydestination);
 	domain_list_fini(&r->virtual_mailbox_domains);
 	domain_list_fini(&r->virtual_alias_domains);
@@ -173,6 +174,7 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    open_maps(&r->sender_transport, "sender_dependent_default_transport_maps",
 		spec->sender_dependent_default_transport_maps, err) &&
 	    open_maps(&r->users, "users", spec->users, err) &&
+	    open_maps(&r->quota, "quota", spec->quota ? spec->quota : "", err) &&
 	    open_maps(&r->system_users, "system users", spec->system_users, err) &&
 	    open_maps(&r->lists, "lists", spec->lists ? spec->lists : "", err) &&
 	    open_maps(&r->relocated_maps, "relocated_maps", spec->relocated_maps ? spec->relocated_maps : "", err))
@@ -199,6 +201,7 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->system_users);
 	maps_refresh(r->lists);
 	maps_refresh(r->relocated_maps);
+	maps_refresh(r->quota);
 }
 
 void
@@ -377,6 +380,25 @@ resolve_find_mailbox(struct resolver *r, const struct address_parts *p)
 	if (value.n == 0 || r->value.p[0] == '/' || strstr(buf_cstr(&r->value), ".."))
 		return MAP_FAILED;
 	return MAP_FOUND;
+}
+
+enum map_answer
+resolve_find_quota(struct resolver *r, struct span key)
+{
+	enum map_answer ans;
+	struct buf copy;
+	ssize_t at;
+
+	if (maps_empty(r->quota))
+		return MAP_NONE;
+	buf_init(&copy, RESOLVE_KEY_MAX);
+	buf_addspan(&copy, key);	/* key is r->key, perhaps */
+	at = span_rfind(buf_span(&copy), '@');
+	ans = find_key(r, r->quota, true, buf_span(&copy), "", SPAN_NONE);
+	if (ans == MAP_NONE && at > 0)
+		ans = find_key(r, r->quota, false, span_skip(buf_span(&copy), (size_t)at), "", SPAN_NONE);
+	buf_fini(&copy);
+	return ans;
 }
 
 enum map_answer

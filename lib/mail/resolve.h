@@ -33,6 +33,7 @@ struct resolved {
 	struct span nexthop;	/* smtp: host, [host], [host]:port; lmtp: "lmtp:" and the place; error: text;
 				   list: the file with its members, or the members themselves, a line each */
 	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
+	struct span quota;	/* virtual: its limit (mail/quota.h), empty: none */
 	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
 	struct span sender;	/* list: the sender of its copies, who hears of failures; empty: that of the message */
 	bool managed;		/* list: one of merpati list, not of the aliases */
@@ -48,6 +49,7 @@ struct resolve_spec {
 	const char *mydestination, *virtual_mailbox_domains, *virtual_alias_domains, *relay_domains;
 	const char *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	const char *users;		/* spec of the compiled users table: "cdb:/.../users" */
+	const char *quota;		/* spec of the compiled table of limits */
 	const char *system_users;	/* spec of the compiled table of system users */
 	const char *lists;		/* spec of the compiled table of lists; NULL: none */
 	const char *lists_directory;	/* where the files of their members are */

@@ -93,7 +93,7 @@ add_result(struct expansion *e, const struct resolved *res)
 		if (e->out[i].transport == res->transport && span_eq_nocase(e->out[i].address, res->address) &&
 		    (strcmp(res->transport, "list") != 0 || span_eq(e->out[i].nexthop, res->nexthop)))
 			return true;
-	if (!res->address.p || !res->nexthop.p || !res->mailbox.p)
+	if (!res->address.p || !res->nexthop.p || !res->mailbox.p || !res->quota.p)
 		return give_up(e, RESOLVE_BAD, "the address expands to too much");
 	if (e->n_out == e->cap_out) {
 		e->cap_out = e->cap_out ? e->cap_out * 2 : 4;
@@ -107,7 +107,7 @@ static bool
 add_error(struct expansion *e, struct span address, enum address_class cls, const char *dsn, const char *why)
 {
 	char text[ERROR_MAX];
-	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE, .extension = SPAN_NONE };
+	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE };
 	int n = snprintf(text, sizeof(text), "%s %s", dsn, why);
 
 	res.address = arena_span(e->a, address);
@@ -518,6 +518,8 @@ finish_item(struct expansion *e, const struct item *it, const struct address_par
 	}
 	if (ans == MAP_FOUND) {
 		res->extension = extension_of(e, p);
+		if (res->transport[0] == 'v' && resolve_find_quota(e->r, buf_span(&e->r->key)) == MAP_FOUND)
+			res->quota = arena_span(e->a, span_trim(buf_span(&e->r->value)));
 		return add_result(e, res);
 	}
 	if (ans == MAP_NONE && !(it->flags & SKIP_ALIAS)) {
@@ -545,7 +547,7 @@ expand_item(struct expansion *e, const struct item *it)
 {
 	static const char *const transports[] = { [CLASS_LOCAL] = "local", [CLASS_VIRTUAL] = "virtual",
 		[CLASS_ALIAS] = "error", [CLASS_RELAY] = "smtp", [CLASS_REMOTE] = "smtp" };
-	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE };
+	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE };
 	struct address_parts p;
 	enum map_answer ans = MAP_NONE;
 	bool decided = false, remote;

@@ -21,7 +21,7 @@ struct domain_list {
 struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
-	struct maps *users, *system_users, *lists, *relocated_maps;
+	struct maps *users, *system_users, *lists, *quota, *relocated_maps;
 	const char *lists_directory;
 	size_t expansion_limit;
 	unsigned recursion_limit;
@@ -66,6 +66,8 @@ enum map_answer resolve_find_list(struct resolver *r, const struct address_parts
 enum map_answer resolve_find_system_user(struct resolver *r, const struct address_parts *p);
 /* Directory of a virtual mailbox: r->value. */
 enum map_answer resolve_find_mailbox(struct resolver *r, const struct address_parts *p);
+/* The limit of the mailbox of a key that was found ("user@domain", "@domain"): its own, else the domain's: r->value. */
+enum map_answer resolve_find_quota(struct resolver *r, struct span key);
 /* The alias that stands for postmaster wherever nobody else does: r->value. */
 enum map_answer resolve_find_postmaster(struct resolver *r, const struct address_parts *p);
 

@@ -70,6 +70,7 @@ resolver_open(void)
 		.recursion_limit = par.virtual_alias_recursion_limit,
 		.address_limit = par.virtual_alias_address_length_limit,
 		.users = "",
+		.quota = "",
 		.system_users = "",
 	};
 	struct buf path, err;
@@ -79,6 +80,13 @@ resolver_open(void)
 	buf_init(&err, SPEC_MAX);
 	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0)
 		spec.users = compiled_table("virtual users", span_str(par.users_file));
+	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0) {
+		ssize_t slash = span_rfind(span_str(par.users_file), '/');
+
+		buf_addf(&path, "%.*s/quota", (int)(slash < 0 ? 0 : slash), par.users_file);
+		spec.quota = compiled_table("limits of mailboxes", buf_span(&path));
+		buf_reset(&path);
+	}
 	if (span_trim(span_str(par.mydestination)).n > 0) {
 		buf_addf(&path, "%s/system-users", par.config_directory);
 		spec.system_users = compiled_table("system users", buf_span(&path));

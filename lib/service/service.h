@@ -71,7 +71,8 @@ int service_connect(const char *server);	/* link to SERVER's socket in our run d
 int service_open_file(const char *path);	/* by master: only files that the configuration names; -1 with errno */
 bool service_spawn(uint32_t token, const char *service, struct span user, struct span mailbox, struct span login, int sock) CHECKED;
 						/* the answer comes to service_on_spawned, or use service_spawn_wait */
-bool service_spawn_wait(const char *service, struct span user, struct span mailbox, struct span login, int sock, struct buf *err) CHECKED;
+bool service_spawn_wait(const char *service, struct span user, struct span mailbox, struct span login, struct span quota,
+    int sock, struct buf *err) CHECKED;
 void service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text));
 void service_on_fork(void (*f)(struct span mailbox, struct span login, int sock));	/* zygotes */
 
@@ -83,6 +84,7 @@ void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
 const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
+const char *service_quota(void);		/* of the session that was forked: mail/quota.h; "" when none */
 bool service_has_home(void);			/* -H: the root is a system user's home directory */
 
 /* The expanded value of a parameter that no row describes (a class of restrictions); NULL: not set. The caller frees it. */

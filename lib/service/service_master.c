@@ -8,6 +8,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "mail/quota.h"
 #include "service/service_private.h"
 #include "base/banned.h"
 
@@ -25,6 +26,8 @@ static struct {
 	uint32_t error;
 	struct buf *text;
 } answer = { .fd = -1 };
+
+static char fork_quota[QUOTA_TEXT_MAX + 1];
 
 void
 service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text))
@@ -116,9 +119,19 @@ on_spawned(struct msg *m)
 	}
 }
 
+const char *
+service_quota(void)
+{
+	return fork_quota;
+}
+
 static void
 on_fork(struct msg *m)
 {
+	struct span quota = m->FORK.quota;
+
+	memcpy(fork_quota, quota.p, quota.n < sizeof(fork_quota) ? quota.n : 0);
+	fork_quota[quota.n < sizeof(fork_quota) ? quota.n : 0] = '\0';
 	if (forked)
 		forked(m->FORK.mailbox, m->FORK.login, m->FORK.sock);
 	else
@@ -233,9 +246,11 @@ service_spawn(uint32_t token, const char *name, struct span user, struct span ma
 }
 
 bool
-service_spawn_wait(const char *name, struct span user, struct span mailbox, struct span login, int sock, struct buf *err)
+service_spawn_wait(const char *name, struct span user, struct span mailbox, struct span login, struct span quota,
+    int sock, struct buf *err)
 {
-	struct msg_SPAWN m = { .service = span_str(name), .user = user, .mailbox = mailbox, .login = login, .sock = sock };
+	struct msg_SPAWN m = { .service = span_str(name), .user = user, .mailbox = mailbox, .login = login, .quota = quota,
+		.sock = sock };
 
 	send_to_master(MSG_SPAWN, &m);
 	if (!wait_for_answer(MSG_SPAWNED, err)) {

@@ -13,7 +13,7 @@
 #define PATH_LENGTH_MAX 4096
 #define VALUE_MAX 4096
 
-static struct maps *secrets, *users, *domains;
+static struct maps *secrets, *users, *domains, *quotas;
 
 static struct maps *
 open_table(struct span directory, const char *name)
@@ -55,6 +55,7 @@ accounts_open(void)
 	users = open_table(SPAN_NONE, par.users_file);
 	open_domains();
 	secrets = open_table(span_sub(file, 0, (size_t)slash + 1), "secrets");
+	quotas = open_table(span_sub(file, 0, (size_t)slash + 1), "quota");
 }
 
 void
@@ -63,6 +64,7 @@ accounts_refresh(void)
 	maps_refresh(secrets);
 	maps_refresh(users);
 	maps_refresh(domains);
+	maps_refresh(quotas);
 }
 
 struct only {
@@ -138,4 +140,14 @@ account_mailbox(struct span login, struct buf *mailbox)
 	}
 	buf_fini(&value);
 	return answer;
+}
+
+struct span
+account_quota(struct span login, struct buf *room)
+{
+	ssize_t at = span_rfind(login, '@');
+
+	if (maps_find(quotas, login, room) != MAP_FOUND && at > 0)
+		(void)maps_find(quotas, span_skip(login, (size_t)at), room);
+	return room->over ? SPAN_NONE : span_trim(buf_span(room));
 }

@@ -1,6 +1,6 @@
 /*
- * accounts.h: who exists, what proves it, where the mail is. Reads secrets.cdb
- * and users.cdb; both are opened through master, before the jail and again
+ * accounts.h: who exists, what proves it, where the mail is and how much. Reads secrets.cdb,
+ * users.cdb and quota.cdb; all are opened through master, before the jail and again
  * when they were replaced.
  */
 #ifndef AUTH_ACCOUNTS_H
@@ -22,5 +22,6 @@ bool account_login(struct span name, struct buf *login) CHECKED;
 
 enum map_answer account_verifier(struct span login, struct buf *verifier);
 enum map_answer account_mailbox(struct span login, struct buf *mailbox);	/* directory below virtual_mailbox_base */
+struct span account_quota(struct span login, struct buf *room);	/* his limit or his domain's, in room; empty: none */
 
 #endif

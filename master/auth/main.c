@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/quota.h"
 #include "proven.h"
 #include "sasl.h"
 #include "service/auth.h"
@@ -131,20 +132,22 @@ static bool
 spawn_session(const struct exchange *x)
 {
 	struct span login = span_str(x->sasl.login);
-	struct buf mailbox, err;
+	struct buf mailbox, quota, err;
 	bool ok = false;
 
 	buf_init(&mailbox, 2048);
+	buf_init(&quota, QUOTA_TEXT_MAX);
 	buf_init(&err, 1024);
 	if (x->sock < 0)
 		log_warn(NULL, "%s sent no descriptor for the session", front->service);
 	else if (account_mailbox(login, &mailbox) != MAP_FOUND)
 		log_warn(NULL, "no mailbox for <%s>: users.cdb and secrets.cdb differ", x->sasl.login);
-	else if (!service_spawn_wait(front->session, SPAN_NONE, buf_span(&mailbox), login, x->sock, &err))
+	else if (!service_spawn_wait(front->session, SPAN_NONE, buf_span(&mailbox), login, account_quota(login, &quota), x->sock, &err))
 		log_warn(NULL, "no %s session for <%s>: %s", front->session, x->sasl.login, buf_cstr(&err));
 	else
 		ok = true;
 	buf_fini(&mailbox);
+	buf_fini(&quota);
 	buf_fini(&err);
 	return ok;
 }

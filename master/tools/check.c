@@ -163,6 +163,17 @@ check_users(struct check *c)
 	buf_fini(&text);
 }
 
+static void
+check_quota(struct check *c)
+{
+	struct buf text;
+
+	buf_init(&text, USERS_MAX);
+	if (tool_read(compile_quota_file(), USERS_MAX, &text))
+		c->errors += compile_check_quota(compile_quota_file(), buf_span(&text), &c->out);
+	buf_fini(&text);
+}
+
 /* Tables whose text was changed and not compiled. */
 static void
 check_stale(void *ctx, const char *cdb)
@@ -216,6 +227,7 @@ check_all(struct check *c)
 	check_dane(c);
 	check_domain_classes(c);
 	check_users(c);
+	check_quota(c);
 	conf_each_file(c->conf, check_stale, c);
 	check_aliases(c);
 	check_tls(c);

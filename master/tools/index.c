@@ -9,15 +9,9 @@
 #include "common/tool.h"
 #include "mail/store/mailstore.h"
 #include "mail/users.h"
+#include "mailbox.h"
 #include "tools.h"
 #include "base/banned.h"
-
-struct mailbox {
-	const char *base;		/* below it `path` */
-	struct buf path;		/* of the Maildir */
-	uid_t uid;
-	gid_t gid;
-};
 
 static void
 find_owner(struct mailbox *m, const char *name)
@@ -77,9 +71,18 @@ find_virtual_user(struct mailbox *m, const char *address)
 	buf_fini(&err);
 }
 
-/* From here on a link that the owner has put in the way leads only where he may go himself. */
-static void
-become_owner(const struct mailbox *m)
+void
+mailbox_find(struct mailbox *m, const char *user)
+{
+	buf_init(&m->path, 4096);
+	if (strchr(user, '@'))
+		find_virtual_user(m, user);
+	else
+		find_system_user(m, user);
+}
+
+void
+mailbox_become_owner(const struct mailbox *m)
 {
 	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(m->gid, m->gid, m->gid) < 0 ||
 	    setresuid(m->uid, m->uid, m->uid) < 0))
@@ -106,13 +109,9 @@ command_index(const char *confdir, int argc, char **argv)
 		if (strcmp(argv[1], verbs[i].verb) != 0)
 			continue;
 		tool_settings(confdir);
-		buf_init(&m.path, 4096);
-		if (strchr(argv[2], '@'))
-			find_virtual_user(&m, argv[2]);
-		else
-			find_system_user(&m, argv[2]);
+		mailbox_find(&m, argv[2]);
 		mailstore_init();
-		become_owner(&m);
+		mailbox_become_owner(&m);
 		if (access(m.path.p, F_OK) < 0)
 			tool_fail(EX_NOINPUT, "%s/%s: %s", m.base, m.path.p, strerror(errno));
 		r = verbs[i].run(m.path.p);

@@ -148,8 +148,10 @@ compile_all(const struct init *in)
 	struct buf err;
 
 	buf_init(&err, TEXT_MAX);
-	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err) || !compile_lists(in->conf, &err) ||
-	    !compile_plain(tool_path(in->conf, "domains"), &err) || !compile_plain(tool_path(in->conf, "virtual"), &err))
+	if (!compile_users(in->conf, &err) || !compile_system_users(in->conf, &err) || !compile_aliases(true, &err) ||
+	    !compile_lists(in->conf, &err) ||
+	    !compile_plain(tool_path(in->conf, "domains"), &err) || !compile_plain(tool_path(in->conf, "virtual"), &err) ||
+	    !compile_quota(&err))
 		tool_fail(EX_CANTCREAT, "%s", err.p);
 	buf_fini(&err);
 }

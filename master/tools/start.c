@@ -73,7 +73,8 @@ prepare_tables(struct check *c)
 	if ((compile_is_stale(par.users_file, tool_path(c->confdir, "secrets.cdb")) ||
 	    compile_is_stale(par.users_file, compile_users_cdb())) && !compile_users(c->confdir, &c->out))
 		c->errors++;
-	if (!compile_lists(c->confdir, &c->out) || !compile_aliases(true, &c->out) || !compile_system_users(c->confdir, &c->out))
+	if (!compile_quota(&c->out) || !compile_lists(c->confdir, &c->out) || !compile_aliases(true, &c->out) ||
+	    !compile_system_users(c->confdir, &c->out))
 		c->errors++;
 	return c->errors ? -1 : 0;
 }

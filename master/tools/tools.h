@@ -36,6 +36,7 @@ bool domain_is_ours(struct span domain);
 int command_domain(const char *confdir, int argc, char **argv);
 int command_alias(const char *confdir, int argc, char **argv);
 int command_list(const char *confdir, int argc, char **argv);
+int command_quota(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);
 int command_explain(const char *confdir, int argc, char **argv);

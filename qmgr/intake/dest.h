@@ -41,11 +41,14 @@ struct dest_mailbox {
 	struct dest d;
 	int link, fd;
 	const char *id;
-	struct span mailbox;		/* borrowed */
+	struct span mailbox, quota, address;	/* borrowed */
 	uint64_t arrival, size, crlf_size;
 	bool open;			/* local keeps a file for us */
+	bool full;			/* it was refused by the limit of the mailbox */
 	bool linking;			/* it was asked to link: the message may be in the mailbox */
 };
+/* Is the mailbox full for one more message of that size? Between messages. False also when nobody knows. */
+bool dest_mailbox_full(struct dest_mailbox *f, uint64_t size);
 void dest_mailbox_init(struct dest_mailbox *f, int link);
 
 #endif

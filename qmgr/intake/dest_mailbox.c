@@ -62,13 +62,14 @@ static bool
 mailbox_create(struct dest *d, const char *id)
 {
 	struct dest_mailbox *f = mailbox_of(d);
-	struct msg_DIRECT m = { .id = span_str(id), .mailbox = f->mailbox, .arrival = f->arrival };
+	struct msg_DIRECT m = { .id = span_str(id), .mailbox = f->mailbox, .arrival = f->arrival,
+		.address = f->address, .quota = f->quota };
 	struct stat st;
 	struct msg a;
 
 	f->id = id;
 	f->size = f->crlf_size = 0;
-	f->linking = false;
+	f->linking = f->full = false;
 	if (!ask(f, MSG_DIRECT, &m) || !answer(f, MSG_DIRECT_FILE, &a))
 		return failed(d, EPIPE);
 	if (a.DIRECT_FILE.error) {
@@ -116,6 +117,7 @@ mailbox_commit_done(struct dest *d)
 
 	if (!answer(f, MSG_DIRECT_DONE, &a))
 		return false;
+	f->full = a.DIRECT_DONE.error == EDQUOT;
 	return a.DIRECT_DONE.error == 0 || failed(d, (int)a.DIRECT_DONE.error);
 }
 
@@ -142,6 +144,15 @@ mailbox_free_bytes(struct dest *d, uint64_t *bytes)
 	(void)d;
 	*bytes = UINT64_MAX;
 	return true;
+}
+
+bool
+dest_mailbox_full(struct dest_mailbox *f, uint64_t size)
+{
+	struct msg_USAGE m = { .mailbox = f->mailbox, .quota = f->quota, .size = size };
+	struct msg a;
+
+	return ask(f, MSG_USAGE, &m) && answer(f, MSG_USAGE_DONE, &a) && a.USAGE_DONE.full;
 }
 
 void

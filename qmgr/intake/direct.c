@@ -78,10 +78,37 @@ find_mailbox(struct direct *d, const struct intake *in)
 	buf_init(&text, 512);
 	ok = resolve_expand(d->resolver, &d->arena, address, &out, &n, &text) == RESOLVE_OK && n == 1 &&
 	    strcmp(out[0].transport, "virtual") == 0 && span_eq(out[0].address, address) && out[0].mailbox.n > 0;
-	if (ok)
+	if (ok) {
 		d->to.mailbox = out[0].mailbox;
+		d->to.quota = out[0].quota;
+		d->to.address = address;
+	}
 	buf_fini(&text);
 	return ok;
+}
+
+bool
+direct_full(struct direct *d, struct span address, uint64_t size)
+{
+	struct resolved *out;
+	struct buf text;
+	size_t n = 0;
+	bool full;
+
+	if (d->to.link < 0)
+		return false;
+	refresh_tables(d);
+	arena_reset(&d->arena);
+	buf_init(&text, 512);
+	full = resolve_expand(d->resolver, &d->arena, address, &out, &n, &text) == RESOLVE_OK;
+	for (size_t i = 0; i < n && full; i++) {
+		d->to.id = NULL;
+		d->to.mailbox = out[i].mailbox;
+		d->to.quota = out[i].quota;
+		full = out[i].quota.n > 0 && dest_mailbox_full(&d->to, size);
+	}
+	buf_fini(&text);
+	return full && n > 0;
 }
 
 static bool
@@ -93,6 +120,12 @@ put(struct direct *d, struct intake *in)
 	    to->ops->commit_submit(to) && to->ops->commit_done(to))
 		return true;
 	to->ops->abort(to);
+	if (d->to.full && in->role == R_SMTPD) {		/* a report would be sent to whom the sender claims to be */
+		static const struct reply now = { 452, "4.2.2", "The mailbox is full" }, for_good = { 552, "5.2.2", "The mailbox is full" };
+
+		intake_fail(in, par.virtual_overquota_bounce ? for_good : now);
+		return false;
+	}
 	log_info(in->id, "goes by the queue, a direct delivery has failed: %s", strerror(to->err));
 	if (d->to.linking)
 		in->env.flags |= MAIL_REPEATED;
@@ -105,7 +138,7 @@ direct_deliver(struct direct *d, struct intake *in)
 	struct buf head;
 	bool ok;
 
-	if (d->to.link < 0 || in->created || in->out.over || delivered_before(buf_span(&in->out), buf_span(&in->first_rcpt)) ||
+	if (!par.direct_delivery || d->to.link < 0 || in->created || in->out.over || delivered_before(buf_span(&in->out), buf_span(&in->first_rcpt)) ||
 	    !find_mailbox(d, in))
 		return false;
 	d->begun_us = clock_wall_us();
@@ -120,7 +153,7 @@ direct_deliver(struct direct *d, struct intake *in)
 		memcpy(in->out.p, head.p, head.len);
 		buf_grew(&in->out, head.len);
 		ok = put(d, in);
-		if (!ok)
+		if (!ok && !in->failure.code)
 			buf_consume(&in->out, head.len);
 	}
 	in->out.over = false;

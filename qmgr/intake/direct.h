@@ -29,6 +29,8 @@ bool direct_lost(const struct direct *d);	/* the local is gone: only a new proce
 
 /* The message in in->out, complete but for its head: true when it is durable in its mailbox. Else in->out is as before. */
 bool direct_deliver(struct direct *d, struct intake *in) CHECKED;
+/* Is there no room for the recipient, wherever it leads? False when that is not known. */
+bool direct_full(struct direct *d, struct span address, uint64_t size);
 /* The lines that qmgr writes about other messages. */
 void direct_log(const struct direct *d, const struct intake *in);
 

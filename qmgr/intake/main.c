@@ -54,7 +54,7 @@ connect_virtual(void)
 {
 	int link;
 
-	if (!par.direct_delivery || span_trim(span_str(par.virtual_mailbox_domains)).n == 0)
+	if (span_trim(span_str(par.virtual_mailbox_domains)).n == 0)
 		return;
 	link = service_connect("virtual");
 	if (link < 0)

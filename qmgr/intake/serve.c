@@ -1,9 +1,9 @@
 /*
  * serve.c: a link of one client: any number of messages, one at a time.
  *
- *   state      MAIL        PART
- *   idle       begin       read past (what follows a message that was refused)
- *   message    close       go on
+ *   state      MAIL        PART                                                  ROOM
+ *   idle       begin       read past (what follows a message that was refused)   answer
+ *   message    close       go on                                                 close
  */
 #include "intake.h"
 
@@ -79,6 +79,23 @@ take(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 	return true;
 }
 
+/* Of smtpd, at RCPT: is the mailbox full? */
+static bool
+answer_room(struct intake *in, int fd, const struct msg_ROOM *m)
+{
+	struct msg_ROOM_DONE done = { .full = in->direct && direct_full(in->direct, m->address, m->size) };
+
+	return msg_send(fd, MSG_ROOM_DONE, &done);
+}
+
+static bool
+serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
+{
+	if (m->kind == MSG_ROOM)
+		return !in->active && answer_room(in, fd, &m->ROOM);
+	return (m->kind == MSG_MAIL || m->kind == MSG_PART) && take(in, l, fd, m);
+}
+
 static void
 learn_uid(struct intake *in, int fd)
 {
@@ -97,7 +114,7 @@ intake_serve(struct intake *in, struct intake_links *l, int fd)
 
 	learn_uid(in, fd);
 	while (l->recv(fd, in->role, R_INTAKE, &m, in->active) == MSG_OK)
-		if ((m.kind != MSG_MAIL && m.kind != MSG_PART) || !take(in, l, fd, &m))
+		if (!serve_one(in, l, fd, &m))
 			break;
 	intake_abort(in);
 }

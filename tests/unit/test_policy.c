@@ -22,6 +22,7 @@
 #include "service/params.h"
 #include "service/service.h"
 #include "smtpd/policy.h"
+#include "smtpd/room.h"
 #include "smtpd/smtpd.h"
 
 #include "base/banned.h"
@@ -40,6 +41,8 @@ bool limits_mail(const struct session *s) { return s != NULL; }
 bool limits_rcpt(const struct session *s) { return s != NULL; }
 void limits_count_mail(const struct session *s) { (void)s; }
 void limits_count_rcpt(const struct session *s) { (void)s; }
+struct reply room_check(struct session *s, struct span rcpt) { (void)s; (void)rcpt; return reply_pending(); }
+bool room_asked(const struct session *s) { (void)s; return false; }
 bool auth_offered(const struct session *s) { (void)s; return false; }
 void auth_list(struct buf *out) { (void)out; }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }

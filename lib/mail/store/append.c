@@ -135,6 +135,7 @@ make_visible(struct mailappend *a, const struct mailappend_how *how, uint32_t *u
 	    .flags = how->flags & MFLAG_ALL };
 	char text[FILENAME_MAX_ + 1], path[DRIVER_PATH_MAX];
 	enum store_result r = STORE_OK;
+	struct quotafile q = { .fd = -1 };
 	struct buf base;
 
 	buf_init(&base, FILENAME_MAX_);
@@ -144,10 +145,13 @@ make_visible(struct mailappend *a, const struct mailappend_how *how, uint32_t *u
 		r = driver_fail(a->ms, "lock", a->to->dir);
 	} else if (!keyword_bits(a->to, how, &name.keywords)) {
 		r = STORE_LIMIT;
-	} else if (!uidfile_take(&a->to->uids, 1, &name.uid) || !filename_format(&name, true, text) ||
+	} else if (quota_open(a->ms, &q) && !quotafile_fits(&q, a->ms->path, (struct quota_use){ a->size, 1 }, 0)) {
+		r = STORE_QUOTA;
+	} else if (quotafile_change(&q), !uidfile_take(&a->to->uids, 1, &name.uid) || !filename_format(&name, true, text) ||
 	    !driver_path(path, a->to->dir, "cur", text) || rename(a->tmp, path) < 0) {
 		r = driver_fail(a->ms, "rename", a->tmp);
 	}
+	quotafile_close(&q, r == STORE_OK ? (int64_t)a->size : 0, r == STORE_OK);
 	uidfile_unlock(&a->to->uids);
 	buf_fini(&base);
 	if (r != STORE_OK)

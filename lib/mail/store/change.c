@@ -127,21 +127,28 @@ mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum
 	return r == STORE_OK ? settled : r;
 }
 
+struct removal {
+	uint64_t modseq;
+	struct quota_use gone;
+};
+
 static bool
 remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 {
 	char path[DRIVER_PATH_MAX];
 	struct filename name;
-	uint64_t *modseq = ctx;
+	struct removal *x = ctx;
 
 	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || unlink(path) < 0)
 		return false;
 	m->flags |= MFLAG_GONE;
+	x->gone.bytes += m->size;
+	x->gone.messages++;
 	if (f->how & MAILFOLDER_PLAIN)
 		return true;
 	if (filename_parse(span_str(m->name), &name))
 		f->uids.digest -= folder_digest_of(m->uid, name.flags, name.keywords);
-	m->modseq = number_of(f, modseq);
+	m->modseq = number_of(f, &x->modseq);
 	return true;
 }
 
@@ -150,20 +157,25 @@ mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n)
 {
 	bool plain = f->how & MAILFOLDER_PLAIN;
 	enum store_result r = STORE_OK, settled;
-	uint64_t before, modseq = 0;
+	struct removal x = { .modseq = 0 };
+	struct quotafile q;
+	uint64_t before;
 
 	if (f->how & MAILFOLDER_READONLY)
 		return STORE_DENIED;
 	if (!plain && !uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
 	before = f->uids.modseq;
+	if (quota_open(f->ms, &q))
+		quotafile_change(&q);
 	for (size_t i = 0; i < n && r == STORE_OK; i++) {
 		if (f->msgs[index[i]].flags & MFLAG_GONE)
 			continue;
-		if (!with_message(f, index[i], remove_one, &modseq) && errno != ENOENT)
+		if (!with_message(f, index[i], remove_one, &x) && errno != ENOENT)
 			r = driver_fail(f->ms, "unlink in", f->dir);
 	}
-	settled = settle(f, before, modseq, index, n);
+	quotafile_close(&q, -(int64_t)x.gone.bytes, -(int64_t)x.gone.messages);
+	settled = settle(f, before, x.modseq, index, n);
 	uidfile_unlock(&f->uids);
 	f->indexed = false;
 	return r == STORE_OK ? settled : r;

@@ -14,6 +14,9 @@ struct copy {
 	struct mailfolder *from, *to;
 	char **made;			/* paths in the target, NULL: not made */
 	size_t nmade;
+	bool move;
+	struct quotafile quota;
+	struct quota_use added;
 };
 
 /* A file system that cannot link: write the bytes anew. */
@@ -84,9 +87,28 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 	ok = filename_format(&name, true, text) && driver_path(path, c->to->dir, "cur", text) &&
 	    link_message(c, index, buf_cstr(&base), path);
 	buf_fini(&base);
-	if (ok)
+	if (ok) {
 		c->made[c->nmade++] = x_strdup(path);
+		c->added.bytes += m->size;
+		c->added.messages++;
+	}
 	return ok;
+}
+
+/* What is moved is there already, and counted twice only until it is gone from the first folder. */
+static bool
+has_room(struct copy *c, const uint32_t *index, size_t n)
+{
+	struct quota_use more = { .messages = n };
+
+	if (!quota_open(c->from->ms, &c->quota))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		more.bytes += c->from->msgs[index[i]].size;
+	if (!c->move && !quotafile_fits(&c->quota, c->from->ms->path, more, 0))
+		return false;
+	quotafile_change(&c->quota);
+	return true;
 }
 
 static enum store_result
@@ -98,6 +120,8 @@ copy_all(struct copy *c, const uint32_t *index, size_t n, uint32_t *uids)
 
 	if (!uidfile_lock(&c->to->uids, c->to->dir) || !uidfile_take(&c->to->uids, (uint32_t)n, &uid))
 		return driver_fail(ms, "lock", c->to->dir);
+	if (!has_room(c, index, n))
+		return STORE_QUOTA;
 	for (size_t i = 0; i < n; i++) {
 		uids[i] = 0;
 		if (c->from->msgs[index[i]].flags & MFLAG_GONE)
@@ -120,7 +144,7 @@ enum store_result
 mailfolder_copy(struct mailfolder *f, const uint32_t *index, size_t n, struct span to, bool move,
     uint32_t *uids, uint32_t *uidvalidity)
 {
-	struct copy c = { .from = f };
+	struct copy c = { .from = f, .move = move, .quota = { .fd = -1 } };
 	enum store_result r;
 
 	c.to = folder_new(f->ms, to, 0, &r);
@@ -132,6 +156,7 @@ mailfolder_copy(struct mailfolder *f, const uint32_t *index, size_t n, struct sp
 	if (r != STORE_OK)		/* all or nothing */
 		for (size_t i = 0; i < c.nmade; i++)
 			unlink(c.made[i]);
+	quotafile_close(&c.quota, r == STORE_OK ? (int64_t)c.added.bytes : 0, r == STORE_OK ? (int64_t)c.added.messages : 0);
 	uidfile_unlock(&c.to->uids);
 	for (size_t i = 0; i < c.nmade; i++)
 		free(c.made[i]);

@@ -28,6 +28,8 @@ struct delivery {
 	char name[FILENAME_MAX_ + 1];
 	char tmp[DRIVER_PATH_MAX], path[DRIVER_PATH_MAX];
 	const char *step;		/* what failed */
+	uint64_t size;
+	bool full;			/* errno is EDQUOT by our own count */
 };
 
 static bool
@@ -77,7 +79,7 @@ write_message(int fd, const struct mail_delivery *d)
 }
 
 static bool
-into_new(struct delivery *v)
+rename_into_new(struct delivery *v)
 {
 	if (renameat2(AT_FDCWD, v->tmp, AT_FDCWD, v->path, RENAME_NOREPLACE) == 0)
 		return true;
@@ -87,6 +89,38 @@ into_new(struct delivery *v)
 		return false;
 	unlink(v->tmp);
 	return true;
+}
+
+/* The same, counted: what is refused is refused here, when all of it is there, so that the count is exact. */
+static bool
+into_new(struct delivery *v)
+{
+	const struct mail_delivery *d = v->d;
+	struct quotafile q;
+	bool ok;
+	int err;
+
+	if (!d->limit)
+		return rename_into_new(v);
+	if (quotafile_open(&q, d->path, d->limit)) {
+		if (!d->over && !quotafile_fits(&q, d->path, (struct quota_use){ v->size, 1 }, d->grace)) {
+			quotafile_close(&q, 0, 0);
+			v->full = true;
+			errno = EDQUOT;
+			return false;
+		}
+		quotafile_change(&q);
+	}
+	ok = rename_into_new(v);
+	err = errno;
+	if (d->filling) {
+		d->filling->before = quota_percent(&q.limit, q.use);
+		d->filling->use = (struct quota_use){ q.use.bytes + v->size, q.use.messages + 1 };
+		d->filling->after = ok && q.fd >= 0 ? quota_percent(&q.limit, d->filling->use) : d->filling->before;
+	}
+	quotafile_close(&q, ok ? (int64_t)v->size : 0, ok);
+	errno = err;
+	return ok;
 }
 
 static int
@@ -157,6 +191,7 @@ set_names(struct delivery *v, const char *mark, uint64_t size, uint64_t crlf_siz
 	struct filename name = { .has_size = true, .has_crlf = true, .size = size, .crlf_size = crlf_size };
 	char tmp[FILENAME_MAX_ + 8];
 
+	v->size = size;
 	buf_reset(&v->base);
 	filename_delivery_base(&v->base, d->arrival, d->queue_id, d->rcpt, d->host);
 	name.base = buf_span(&v->base);
@@ -185,7 +220,7 @@ mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 		}
 	}
 	if (err) {
-		r = driver_errno(err);
+		r = v.full ? STORE_QUOTA : driver_errno(err);
 		buf_addf(cause, "%s %s: %s", v.step, d->path, strerror(err));
 	}
 	buf_fini(&v.base);
@@ -204,7 +239,7 @@ direct_end(struct delivery *v, int err, struct buf *cause)
 		buf_addf(cause, "%s %s: %s", v->step, v->d->path, strerror(err));
 	buf_fini(&v->base);
 	errno = err;
-	return err ? driver_errno(err) : STORE_OK;
+	return v->full ? STORE_QUOTA : err ? driver_errno(err) : STORE_OK;
 }
 
 enum store_result

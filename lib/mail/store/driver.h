@@ -8,6 +8,7 @@
 #include "mail/store/filename.h"
 #include "mail/store/foldername.h"
 #include "mail/store/mailstore.h"
+#include "mail/store/quotafile.h"
 #include "mail/store/uidfile.h"
 
 #define DRIVER_PATH_MAX 4096
@@ -25,6 +26,8 @@ struct mailstore {
 	struct store_index *index;	/* NULL: not open */
 	bool no_index;			/* it could not be opened: not tried again */
 	bool wants_index;		/* a folder is large enough to gain by it */
+	struct mail_quota limit;	/* as it was told at the login */
+	int64_t limit_told;
 };
 
 struct mailfolder {
@@ -61,6 +64,9 @@ bool driver_rename(const char *dir, enum place from, const char *name, enum plac
 bool driver_measure(const char *path, uint64_t expected, uint64_t *size, uint64_t *crlf_size) CHECKED;
 bool driver_make_maildir(const char *dir, bool parents) CHECKED;	/* with cur, new, tmp; durable; existing parts are kept */
 uint64_t driver_now_us(void);		/* the clock that the kernel stamps mtimes with */
+
+/* quota.c: of a session. False: nothing is counted (q is as good as empty) */
+bool quota_open(struct mailstore *ms, struct quotafile *q);
 
 /* keywords.c */
 void keywords_load(struct mailfolder *f);

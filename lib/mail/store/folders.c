@@ -162,11 +162,14 @@ mailstore_delete(struct mailstore *ms, struct span name)
 	enum store_result r = mailstore_exists(ms, name);
 	char gone[DRIVER_PATH_MAX];
 	struct buf dir, base;
+	struct quotafile q;
 
 	if (foldername_is_inbox(name))
 		return STORE_DENIED;
 	if (r != STORE_OK)
 		return r;
+	if (quota_open(ms, &q))
+		quotafile_change(&q);
 	buf_init(&dir, DRIVER_PATH_MAX);
 	buf_init(&base, DRIVER_PATH_MAX);
 	foldername_dir(ms->path, name, &dir);
@@ -179,7 +182,10 @@ mailstore_delete(struct mailstore *ms, struct span name)
 		empty_directory(gone, true);
 		rmdir(gone);
 		r = mailstore_set_use(ms, name, 0);
+		if (q.fd >= 0)
+			quotafile_recount(&q, ms->path);
 	}
+	quotafile_close(&q, 0, 0);
 	buf_fini(&dir);
 	buf_fini(&base);
 	return r;

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "mail/delivered.h"
+#include "mail/quota.h"
 
 #define MAILSTORE_NAME_MAX 200		/* bytes of a folder's name */
 #define MAILSTORE_DEPTH_MAX 20		/* levels */
@@ -33,6 +34,7 @@ enum store_result {
 	STORE_LIMIT,		/* too many folders, keywords, levels */
 	STORE_DENIED,		/* EACCES, EPERM, EROFS, a symbolic link in the way */
 	STORE_FULL,		/* ENOSPC, EDQUOT */
+	STORE_QUOTA,		/* the limit of this mailbox */
 	STORE_GONE,		/* the message was expunged meanwhile */
 	STORE_BUSY,		/* locked by another session */
 	STORE_ERROR,		/* the disk failed */
@@ -125,6 +127,7 @@ enum store_result mailstore_create_defaults(struct mailstore *ms);
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;
 	uint64_t size, id;
+	uint64_t deleted_size;		/* of the files */
 	uint64_t highestmodseq;		/* 0 unless asked for */
 };
 /* Without selecting: \Recent stays, and nothing is renamed unless `modseq` is asked for: that looks as a session does. */
@@ -251,10 +254,27 @@ void mailstore_cache_put(struct mailstore *ms, const struct mail_id *id, uint8_t
 enum store_result mailstore_index_drop(const char *path);
 enum store_result mailstore_index_rebuild(const char *path);
 
+/* ---- quota: bytes and messages of all folders (mail/store/quotafile.h). Users of the system have none ---- */
+void mailstore_limit(struct mailstore *ms, const struct mail_quota *limit);	/* of the user of this session, all zeros: none */
+struct mailstore_usage {
+	struct mail_quota limit;
+	struct quota_use use;
+};
+enum store_result mailstore_usage(struct mailstore *ms, struct mailstore_usage *u);	/* STORE_NOTFOUND: no limit */
+/* Would so much more fit? STORE_QUOTA: no. */
+enum store_result mailstore_room(struct mailstore *ms, uint64_t bytes, uint64_t messages);
+/* The same for one message that is on its way to a Maildir (0: of unknown size). */
+enum store_result mailstore_quota_check(const char *path, const struct mail_quota *limit, unsigned grace, uint64_t bytes);
+
 /* ---- one reader of the whole maildrop at a time (POP3, RFC 1939 4) ---- */
 enum store_result mailstore_lock(struct mailstore *ms);	/* STORE_BUSY: another has it. Until mailstore_free or the end of the process */
 
 /* ---- delivery, for local ---- */
+/* With a limit: how full the mailbox was and is, in percent of it. */
+struct mail_filling {
+	unsigned before, after;
+	struct quota_use use;
+};
 struct mail_delivery {
 	const char *path;		/* the Maildir; created when missing and `create` */
 	bool create;
@@ -266,8 +286,15 @@ struct mail_delivery {
 	struct span body;
 	uint64_t body_crlf_size;	/* mailtext_crlf_size(body): once for all recipients */
 	bool maybe_repeated;		/* look for it under other names too (after a restart) */
+	const struct mail_quota *limit;	/* NULL: none, nothing is counted */
+	unsigned grace;			/* percent */
+	bool over;			/* may go beyond the limit, but is counted */
+	struct mail_filling *filling;	/* set when there is a limit; may be NULL */
 };
-/* Durable in new/ on STORE_OK. STORE_EXISTS: it was delivered before. Otherwise errno and `cause` tell. */
+/*
+ * Durable in new/ on STORE_OK. STORE_EXISTS: it was delivered before. STORE_QUOTA: it does not fit.
+ * Otherwise errno and `cause` tell.
+ */
 enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *cause);
 
 /*

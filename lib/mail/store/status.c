@@ -24,6 +24,7 @@ static void
 count_entry(struct mailstore_status *st, const char *dir, const char *text, enum place place, uint32_t *without)
 {
 	struct filename name;
+	uint64_t size;
 
 	if (!filename_parse(span_str(text), &name))
 		return;
@@ -31,7 +32,10 @@ count_entry(struct mailstore_status *st, const char *dir, const char *text, enum
 	st->recent += place == PLACE_NEW;
 	st->unseen += !(name.flags & MFLAG_SEEN);
 	st->deleted += (name.flags & MFLAG_DELETED) != 0;
-	st->size += size_of(dir, text, &name);
+	size = size_of(dir, text, &name);
+	st->size += size;
+	if (name.flags & MFLAG_DELETED)
+		st->deleted_size += name.has_size ? name.size : size;
 	*without += name.uid == 0;
 }
 

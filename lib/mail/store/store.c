@@ -27,6 +27,7 @@ store_result_text(enum store_result r)
 		[STORE_LIMIT] = "a limit is reached",
 		[STORE_DENIED] = "not permitted",
 		[STORE_FULL] = "no space left",
+		[STORE_QUOTA] = "quota exceeded",
 		[STORE_GONE] = "the message is gone",
 		[STORE_BUSY] = "in use by another session",
 		[STORE_ERROR] = "the mailbox cannot be read or written now",

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/map.h"
+#include "mail/quota.h"
 #include "mail/users.h"
 #include "tool.h"
 #include "base/banned.h"
@@ -128,6 +129,92 @@ compile_users(const char *confdir, struct buf *err)
 		ok = compile_users_text(confdir, par.users_file, buf_span(&text), err);
 	else
 		buf_addf(err, "%s: %s\n", par.users_file, strerror(errno));
+	buf_fini(&text);
+	return ok;
+}
+
+/* ---- limits of mailboxes ---- */
+
+struct quota_table {
+	struct map_maker *maker;
+	const char *file;
+	struct buf *err;
+	int errors;
+};
+
+static bool
+add_quota(void *ctx, unsigned line, struct span key, struct span value)
+{
+	struct quota_table *t = ctx;
+	struct mail_quota q;
+
+	if (!quota_parse(value, &q) || span_find(key, '@') < 0) {
+		buf_addf(t->err, "%s:%u: a line is ADDRESS or @DOMAIN, bytes (2G; - for any), perhaps messages\n", t->file, line);
+		t->errors++;
+	} else if (map_maker_add(t->maker, key, value) != MAP_ADDED) {
+		buf_addf(t->err, "%s:%u: %.*s is there twice\n", t->file, line, SPAN_FMT(key));
+		t->errors++;
+	}
+	return true;
+}
+
+const char *
+compile_quota_file(void)
+{
+	static char path[4096];
+	ssize_t slash = span_rfind(span_str(par.users_file), '/');
+
+	snprintf(path, sizeof(path), "%.*s/quota", (int)(slash < 0 ? 0 : slash), par.users_file);
+	return path;
+}
+
+static const char *
+quota_cdb(void)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%.4000s.cdb", compile_quota_file());
+	return path;
+}
+
+int
+compile_check_quota(const char *file, struct span text, struct buf *err)
+{
+	struct quota_table t = { map_maker_new(), file, err, 0 };
+
+	(void)map_text_each(text, MAP_TEXT_PLAIN, add_quota, &t);
+	map_maker_free(t.maker);
+	return t.errors;
+}
+
+bool
+compile_quota_text(const char *file, struct span text, struct buf *err)
+{
+	struct quota_table t = { map_maker_new(), file, err, 0 };
+	bool ok;
+
+	(void)map_text_each(text, MAP_TEXT_PLAIN, add_quota, &t);
+	ok = t.errors == 0 && write_table(t.maker, quota_cdb(), 0644, err);
+	map_maker_free(t.maker);
+	return ok;
+}
+
+bool
+compile_quota(struct buf *err)
+{
+	const char *file = compile_quota_file();
+	struct buf text;
+	struct stat st;
+	bool ok = true;
+
+	if (stat(quota_cdb(), &st) == 0 && !compile_is_stale(file, quota_cdb()))
+		return true;
+	buf_init(&text, USERS_MAX);
+	if (!tool_read(file, USERS_MAX, &text) && errno != ENOENT) {
+		buf_addf(err, "%s: %s\n", file, strerror(errno));
+		ok = false;
+	}
+	ok = ok && compile_quota_text(file, buf_span(&text), err);
 	buf_fini(&text);
 	return ok;
 }

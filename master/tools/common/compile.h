@@ -16,6 +16,13 @@ int compile_check_users(const char *file, struct span text, struct buf *err);
 
 const char *compile_users_cdb(void);	/* its path; static */
 
+/* conf/quota, the limits of mailboxes, to quota.cdb when that is older or missing; no text is an empty table. */
+bool compile_quota(struct buf *err);
+/* The same from a text that is not written yet. */
+bool compile_quota_text(const char *file, struct span text, struct buf *err);
+int compile_check_quota(const char *file, struct span text, struct buf *err);	/* check alone: how many mistakes */
+const char *compile_quota_file(void);	/* its path, beside users_file; static */
+
 /* getpwent(3) to system-users.cdb: root and everybody with a uid that people have. */
 bool compile_system_users(const char *confdir, struct buf *err);
 
