@@ -215,7 +215,7 @@ copy_span(const struct expansion *e, struct span s)
 static bool
 add_list(struct expansion *e, struct span address, enum address_class cls, struct span members, struct span sender, bool managed)
 {
-	struct resolved res = { .cls = cls, .transport = "list", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .managed = managed };
+	struct resolved res = { .cls = cls, .transport = "list", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE, .managed = managed };
 
 	res.address = copy_span(e, address);
 	res.nexthop = copy_span(e, members);
