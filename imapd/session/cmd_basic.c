@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "../capability.h"
+#include "modseq.h"
 #include "base/banned.h"
 
 #define ID_PAIRS_MAX 30		/* RFC 2971 3.3 */
@@ -77,17 +78,39 @@ cmd_id(struct session *s, struct command *c)
 	return reply_ok("ID completed");
 }
 
-/* Nothing of ours needs enabling; unknown names are ignored (RFC 5161 3.1) */
+static const struct {
+	const char *name;
+	unsigned means;
+} features[] = {
+	{ "CONDSTORE", ENABLED_CONDSTORE },
+	{ "QRESYNC", ENABLED_CONDSTORE | ENABLED_QRESYNC },	/* RFC 7162 3.2.3 */
+};
+
+/* Told are those that this server knows; unknown names are ignored (RFC 5161 3.1). */
 struct reply
 cmd_enable(struct session *s, struct command *c)
 {
+	unsigned asked = 0, means = 0;
 	struct span name;
 
 	do {
 		if (!parse_space(&c->args) || !parse_atom(&c->args, &name))
 			return reply_bad(c);
+		for (size_t i = 0; i < NELEMS(features); i++) {
+			if (span_is_nocase(name, features[i].name)) {
+				asked |= 1u << i;
+				means |= features[i].means;
+			}
+		}
 	} while (!parse_at_end(&c->args));
-	stream_puts(&s->io, "* ENABLED\r\n");
+	if (means & ENABLED_CONDSTORE)
+		modseq_enable(s);
+	s->enabled |= means;
+	stream_puts(&s->io, "* ENABLED");
+	for (size_t i = 0; i < NELEMS(features); i++)
+		if (asked & 1u << i)
+			stream_putf(&s->io, " %s", features[i].name);
+	stream_puts(&s->io, "\r\n");
 	return reply_ok("Enabled");
 }
 

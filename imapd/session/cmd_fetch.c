@@ -1,5 +1,6 @@
 /* cmd_fetch.c: FETCH and UID FETCH. */
 #include "message.h"
+#include "modseq.h"
 
 #include "mail/date.h"
 #include "base/log.h"
@@ -41,6 +42,13 @@ static enum store_result
 fetch_uid(struct fetch *f, const struct fetch_item *it UNUSED)
 {
 	buf_addf(&f->out, "UID %u", session_message(f->s, f->msg.index)->uid);
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_modseq(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	buf_addf(&f->out, "MODSEQ (%llu)", (unsigned long long)session_message(f->s, f->msg.index)->modseq);
 	return STORE_OK;
 }
 
@@ -127,6 +135,7 @@ fetch_section(struct fetch *f, const struct fetch_item *it)
 static enum store_result (*const printers[])(struct fetch *f, const struct fetch_item *it) = {
 	[FETCH_FLAGS] = fetch_flags,
 	[FETCH_UID] = fetch_uid,
+	[FETCH_MODSEQ] = fetch_modseq,
 	[FETCH_INTERNALDATE] = fetch_date,
 	[FETCH_SIZE] = fetch_size,
 	[FETCH_ENVELOPE] = fetch_envelope,
@@ -157,6 +166,15 @@ open_message(struct fetch *f)
 			depth = d;
 	}
 	return depth == MESSAGE_CLOSED ? STORE_OK : message_open(&f->msg, depth);
+}
+
+static bool
+has_item(const struct fetch_list *list, enum fetch_what what)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		if (list->items[i].what == what)
+			return true;
+	return false;
 }
 
 static void
@@ -191,6 +209,11 @@ fetch_message(struct fetch *f, uint32_t index, bool seen_now)
 		begin_item(f);
 		fetch_flags(f, NULL);
 		end_item(f);
+		if (f->s->enabled & ENABLED_CONDSTORE && !has_item(&f->list, FETCH_MODSEQ)) {
+			begin_item(f);
+			fetch_modseq(f, NULL);
+			end_item(f);
+		}
 	}
 	stream_puts(io, ")\r\n");
 	f->s->fetched++;
@@ -223,40 +246,55 @@ mark_seen(struct fetch *f, const uint32_t *index, size_t n)
 	return now;
 }
 
+/* What the answer must tell though nobody asked; first, as clients like it. */
 static bool
-parse_arguments(struct session *s, struct command *c, struct fetch_list *list, uint32_t **index, size_t *n)
+add_item(struct parser *p, struct fetch_list *list, enum fetch_what what)
 {
-	struct parser *p = &c->args;
-	struct seqset set;
-	bool has_uid = false;
-
-	if (!parse_space(p) || !parse_seqset(p, &set) || !parse_space(p) || !parse_fetch_list(p, list) || !parse_end(p))
-		return false;
-	for (uint32_t i = 0; i < list->n; i++)
-		has_uid |= list->items[i].what == FETCH_UID;
-	if (c->uid && !has_uid) {
-		/* UID FETCH always tells the UID (RFC 9051 6.4.9); first, as clients like it */
-		if (list->n == PARSE_ITEMS_MAX)
-			return parse_fail(p, "Too many items");
-		memmove(list->items + 1, list->items, list->n * sizeof(*list->items));
-		list->items[0] = (struct fetch_item){ .what = FETCH_UID };
-		list->n++;
-	}
-	return session_resolve(s, c, &set, index, n);
+	if (has_item(list, what))
+		return true;
+	if (list->n == PARSE_ITEMS_MAX)
+		return parse_fail(p, "Too many items");
+	memmove(list->items + 1, list->items, list->n * sizeof(*list->items));
+	list->items[0] = (struct fetch_item){ .what = what };
+	list->n++;
+	return true;
 }
 
-struct reply
-cmd_fetch(struct session *s, struct command *c)
+static bool
+parse_arguments(struct session *s, struct command *c, struct fetch_list *list, struct seqset *set, struct modseq_fetch *m)
 {
-	struct fetch f = { .s = s };
-	bool *seen_now, has_flags = false;
-	uint32_t *index;
-	size_t n;
+	struct parser *p = &c->args;
+	bool qresync = s->enabled & ENABLED_QRESYNC;
 
-	if (!parse_arguments(s, c, &f.list, &index, &n))
-		return reply_bad(c);
-	for (uint32_t i = 0; i < f.list.n; i++)
-		has_flags |= f.list.items[i].what == FETCH_FLAGS;
+	if (!parse_space(p) || !parse_seqset(p, set) || !parse_space(p) || !parse_fetch_list(p, list) ||
+	    !modseq_parse_fetch(p, m) || !parse_end(p))
+		return false;
+	if (m->vanished && (!c->uid || !m->changed || !qresync))	/* RFC 7162 3.2.6 */
+		return parse_fail(p, "VANISHED is for UID FETCH with CHANGEDSINCE, and after ENABLE QRESYNC");
+	if (m->changed && !add_item(p, list, FETCH_MODSEQ))
+		return false;
+	/* UID FETCH always tells the UID (RFC 9051 6.4.9), MODSEQ goes with it (RFC 7162 3.2.4) */
+	return !(c->uid || (qresync && has_item(list, FETCH_MODSEQ))) || add_item(p, list, FETCH_UID);
+}
+
+/* Those that have changed since; ascending. */
+static size_t
+changed_since(const struct session *s, uint32_t *index, size_t n, uint64_t since)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (session_message(s, index[i])->modseq > since)
+			index[to++] = index[i];
+	return to;
+}
+
+static struct reply
+fetch(struct session *s, struct fetch_list *list, const uint32_t *index, size_t n)
+{
+	struct fetch f = { .s = s, .list = *list };
+	bool *seen_now, has_flags = has_item(list, FETCH_FLAGS);
+
 	message_init(&f.msg, s);
 	buf_init(&f.out, 16384);
 	seen_now = mark_seen(&f, index, n);
@@ -267,4 +305,26 @@ cmd_fetch(struct session *s, struct command *c)
 	if (f.missing)
 		return reply_no("EXPUNGEISSUED", "Some messages are gone");
 	return reply_ok("Fetch completed");
+}
+
+struct reply
+cmd_fetch(struct session *s, struct command *c)
+{
+	struct fetch_list list;
+	struct modseq_fetch m;
+	struct seqset set;
+	uint32_t *index;
+	size_t n;
+
+	if (!parse_arguments(s, c, &list, &set, &m))
+		return reply_bad(c);
+	if (has_item(&list, FETCH_MODSEQ))
+		modseq_enable(s);
+	if (m.vanished)
+		modseq_tell_vanished(s, m.since, &set, NULL);
+	if (!session_resolve(s, c, &set, &index, &n))
+		return reply_bad(c);
+	if (m.changed)
+		n = changed_since(s, index, n, m.since);
+	return fetch(s, &list, index, n);
 }

@@ -2,6 +2,7 @@
 #include "searching.h"
 
 #include "esearch.h"
+#include "modseq.h"
 #include "base/banned.h"
 
 static struct reply
@@ -9,13 +10,18 @@ plain_answer(struct searching *q, const struct command *c)
 {
 	struct session *s = q->s;
 	size_t count = mailfolder_count(s->folder);
+	uint64_t highest = 0;
 
 	stream_puts(&s->io, "* SEARCH");
 	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
 		if (session_message(s, i)->flags & MFLAG_GONE || !searching_matches(q, i))
 			continue;
 		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
+		if (session_message(s, i)->modseq > highest)
+			highest = session_message(s, i)->modseq;
 	}
+	if (q->prog.modseq && highest)
+		stream_putf(&s->io, " (MODSEQ %llu)", (unsigned long long)highest);
 	stream_puts(&s->io, "\r\n");
 	return reply_ok("Search completed");
 }
@@ -44,6 +50,7 @@ cmd_search(struct session *s, struct command *c)
 	struct searching q;
 	struct reply r;
 	struct esearch e;
+	bool ok;
 
 	if (!parse_space(p) || !esearch_parse(p, &e))
 		return reply_bad(c);
@@ -54,7 +61,11 @@ cmd_search(struct session *s, struct command *c)
 			esearch_save(s, NULL, 0);	/* RFC 5182 2.1: NO empties it */
 		return searching_bad_charset();
 	}
-	if (!searching_begin(&q, s, p, cs))
+	ok = searching_begin(&q, s, p, cs);
+	e.modseq = q.prog.modseq;
+	if (ok && e.modseq)
+		modseq_enable(s);
+	if (!ok)
 		r = reply_bad(c);
 	else
 		r = e.what ? extended_answer(&q, c, &e) : plain_answer(&q, c);

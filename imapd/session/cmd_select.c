@@ -1,5 +1,6 @@
 /* cmd_select.c: SELECT, EXAMINE, CLOSE, UNSELECT, STATUS. */
 #include "list.h"
+#include "modseq.h"
 
 #include "base/banned.h"
 
@@ -39,25 +40,35 @@ tell_folder(struct session *s)
 		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);
 	stream_putf(&s->io, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    mailfolder_uidvalidity(s->folder), mailfolder_uidnext(s->folder));
+	stream_putf(&s->io, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)mailfolder_highestmodseq(s->folder));
 }
 
 struct reply
 cmd_select(struct session *s, struct command *c)
 {
 	enum store_result r = STORE_BADNAME;
+	struct modseq_select q;
 	struct span name;
+	unsigned how;
 	bool ok;
 
-	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !parse_end(&c->args))
+	if (!parse_space(&c->args) || !parse_mailbox(&c->args, &name, &ok) || !modseq_parse_select(&c->args, s, &q) ||
+	    !parse_end(&c->args))
 		return reply_bad(c);
+	if (s->folder)
+		stream_puts(&s->io, "* OK [CLOSED] Previous mailbox is closed\r\n");
 	session_close_folder(s);	/* even when this one fails (RFC 9051 6.3.2) */
+	if (q.condstore)
+		modseq_enable(s);
 	s->readonly = span_is(span_str(c->row->name), "EXAMINE");
+	how = (s->readonly ? MAILFOLDER_READONLY : 0) | (s->enabled & ENABLED_CONDSTORE ? MAILFOLDER_TRACK : 0);
 	if (ok)
-		s->folder = mailfolder_open(s->ms, name, s->readonly ? MAILFOLDER_READONLY : 0, &r);
+		s->folder = mailfolder_open(s->ms, name, how, &r);
 	if (!s->folder)
 		return reply_store(r);
 	s->state = IN_SELECTED;
 	tell_folder(s);
+	modseq_resync(s, &q);
 	return (struct reply){ REPLY_OK, s->readonly ? "READ-ONLY" : "READ-WRITE", "Selected" };
 }
 
@@ -65,22 +76,29 @@ cmd_select(struct session *s, struct command *c)
 struct reply
 cmd_close(struct session *s, struct command *c)
 {
-	size_t count = mailfolder_count(s->folder), n = 0;
 	enum store_result r = STORE_OK;
+	const char *code = NULL;
+	size_t count, n = 0;
 	uint32_t *index;
 
 	if (!parse_end(&c->args))
 		return reply_bad(c);
-	if (span_is(span_str(c->row->name), "CLOSE") && !s->readonly) {
+	if (s->enabled & ENABLED_QRESYNC)
+		session_sync(s, true);	/* or HIGHESTMODSEQ would cover what the client was not told */
+	count = mailfolder_count(s->folder);
+	if (span_is(span_str(c->row->name), "CLOSE") && !s->readonly && s->state != IN_LOGOUT) {
 		index = arena_try(&s->arena, (count + 1) * sizeof(*index));
 		for (size_t i = 0; index && i < count; i++)
 			if ((session_message(s, i)->flags & (MFLAG_DELETED | MFLAG_GONE)) == MFLAG_DELETED)
 				index[n++] = (uint32_t)i;
 		if (n)
 			r = mailfolder_expunge(s->folder, index, n);
+		if (n && s->enabled & ENABLED_QRESYNC)
+			code = modseq_code(s);
 	}
-	session_close_folder(s);
-	return r == STORE_OK ? reply_ok("Closed") : reply_store(r);
+	if (s->state != IN_LOGOUT)
+		session_close_folder(s);
+	return r == STORE_OK ? (struct reply){ REPLY_OK, code, "Closed" } : reply_store(r);
 }
 
 static uint64_t st_messages(const struct mailstore_status *st) { return st->messages; }
@@ -89,6 +107,7 @@ static uint64_t st_uidnext(const struct mailstore_status *st) { return st->uidne
 static uint64_t st_uidvalidity(const struct mailstore_status *st) { return st->uidvalidity; }
 static uint64_t st_unseen(const struct mailstore_status *st) { return st->unseen; }
 static uint64_t st_deleted(const struct mailstore_status *st) { return st->deleted; }
+static uint64_t st_modseq(const struct mailstore_status *st) { return st->highestmodseq; }
 static uint64_t st_size(const struct mailstore_status *st) { return st->size; }
 static uint64_t st_deleted_storage(const struct mailstore_status *st) { return st->deleted_size; }
 
@@ -104,8 +123,19 @@ static const struct {
 	{ "DELETED", st_deleted },
 	{ "SIZE", st_size },
 	{ "DELETED-STORAGE", st_deleted_storage },	/* RFC 9208 */
+	{ "HIGHESTMODSEQ", st_modseq },
 	{ "APPENDLIMIT", NULL },	/* RFC 7889: the same of all folders */
 };
+
+/* To ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1). */
+static bool
+asks_modseq(uint32_t items)
+{
+	for (size_t i = 0; i < NELEMS(status_items); i++)
+		if (items & 1u << i && status_items[i].get == st_modseq)
+			return true;
+	return false;
+}
 
 bool
 status_parse(struct parser *p, uint32_t *items)
@@ -133,10 +163,14 @@ enum store_result
 status_tell(struct session *s, struct span name, uint32_t items)
 {
 	struct mailstore_status st;
-	enum store_result r = mailstore_status(s->ms, name, false, &st);
+	bool modseq = asks_modseq(items);
 	const char *gap = "";
+	enum store_result r;
 	struct buf out;
 
+	if (modseq)
+		modseq_enable(s);
+	r = mailstore_status(s->ms, name, modseq, &st);
 	if (r != STORE_OK)
 		return r;
 	buf_init(&out, 8192);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "esearch.h"
+#include "modseq.h"
 #include "sortkey.h"
 #include "base/banned.h"
 
@@ -172,6 +173,8 @@ answer(struct sorting *o, struct searching *q, struct command *c, const struct e
 	stream_puts(&s->io, "* SORT");
 	for (size_t i = 0; i < n; i++)
 		stream_putf(&s->io, " %u", c->uid ? session_message(s, index[i])->uid : index[i] + 1);
+	if (e->modseq && n)
+		stream_putf(&s->io, " (MODSEQ %llu)", (unsigned long long)modseq_highest(s, index, n));
 	stream_puts(&s->io, "\r\n");
 	return reply_ok("Sort completed");
 }
@@ -185,6 +188,7 @@ cmd_sort(struct session *s, struct command *c)
 	struct searching q;
 	struct esearch e;
 	struct reply r;
+	bool ok;
 
 	if (!parse_space(p) || !esearch_parse(p, &e) || !parse_keys(p, &o) || !parse_space(p) || !searching_charset(p, &cs))
 		return reply_bad(c);
@@ -193,7 +197,11 @@ cmd_sort(struct session *s, struct command *c)
 			esearch_save(s, NULL, 0);
 		return searching_bad_charset();
 	}
-	if (!searching_begin(&q, s, p, cs))
+	ok = searching_begin(&q, s, p, cs);
+	e.modseq = q.prog.modseq;
+	if (ok && e.modseq)
+		modseq_enable(s);
+	if (!ok)
 		r = reply_bad(c);
 	else
 		r = answer(&o, &q, c, &e);

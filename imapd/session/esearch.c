@@ -1,6 +1,8 @@
 /* esearch.c: the answers of SEARCH RETURN, and "$": kept as UIDs, so that what is expunged leaves it by itself. */
 #include "esearch.h"
 
+#include "modseq.h"
+
 #include <stdlib.h>
 
 #include "base/banned.h"
@@ -174,6 +176,19 @@ put_page(struct session *s, const struct command *c, const struct partial *range
 	stream_putc(&s->io, ')');
 }
 
+/* Of MIN and MAX alone when nothing else is asked for (RFC 4731 3.2). */
+static uint64_t
+highest_told(const struct session *s, const struct esearch *e, const uint32_t *index, size_t n)
+{
+	uint64_t first = modseq_highest(s, index, 1), last = modseq_highest(s, index + n - 1, 1);
+
+	if (e->what & ~(unsigned)(RETURN_MIN | RETURN_MAX | RETURN_SAVE))
+		return modseq_highest(s, index, n);
+	if (!(e->what & RETURN_MAX))
+		return first;
+	return e->what & RETURN_MIN && first > last ? first : last;
+}
+
 void
 esearch_answer(struct session *s, const struct command *c, const struct esearch *e, const uint32_t *index, size_t n)
 {
@@ -196,5 +211,7 @@ esearch_answer(struct session *s, const struct command *c, const struct esearch 
 		put_page(s, c, &e->partial, index, n);
 	if (e->what & RETURN_COUNT)
 		stream_putf(&s->io, " COUNT %zu", n);
+	if (e->modseq && n)
+		stream_putf(&s->io, " MODSEQ %llu", (unsigned long long)highest_told(s, e, index, n));
 	stream_puts(&s->io, "\r\n");
 }

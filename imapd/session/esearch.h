@@ -25,6 +25,7 @@ size_t partial_cut(const struct partial *range, size_t n, size_t *from);
 struct esearch {
 	unsigned what;			/* 0: there was no RETURN, the answer is the old one */
 	struct partial partial;
+	bool modseq;			/* MODSEQ was among the keys */
 };
 
 /* "RETURN (MIN COUNT) " when it is there. */

@@ -196,6 +196,16 @@ parse_u32(struct parser *p, uint32_t *v)
 }
 
 bool
+parse_u63(struct parser *p, uint64_t *v)
+{
+	size_t start = p->at;
+
+	while (parse_peek(p) >= '0' && parse_peek(p) <= '9')
+		p->at++;
+	return span_u64(span_sub(p->in, start, p->at), 0, INT64_MAX, v) || parse_fail(p, "Modification sequence expected");
+}
+
+bool
 parse_seqset(struct parser *p, struct seqset *set)
 {
 	size_t start = p->at;

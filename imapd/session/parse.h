@@ -41,6 +41,7 @@ bool parse_string(struct parser *p, struct span *s) CHECKED;	/* quoted or litera
 bool parse_astring(struct parser *p, struct span *s) CHECKED;
 bool parse_nstring(struct parser *p, struct span *s, bool *nil) CHECKED;
 bool parse_u32(struct parser *p, uint32_t *v) CHECKED;
+bool parse_u63(struct parser *p, uint64_t *v) CHECKED;		/* mod-sequence-valzer */
 bool parse_seqset(struct parser *p, struct seqset *set) CHECKED;
 bool parse_list_pattern(struct parser *p, struct span *s) CHECKED;	/* list-mailbox: as sent */
 /*
@@ -83,7 +84,7 @@ struct section {
 };
 
 enum fetch_what {
-	FETCH_FLAGS, FETCH_UID, FETCH_INTERNALDATE, FETCH_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE,
+	FETCH_FLAGS, FETCH_UID, FETCH_MODSEQ, FETCH_INTERNALDATE, FETCH_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE,
 	FETCH_SECTION,			/* BODY[...] and its older names */
 };
 struct fetch_item {

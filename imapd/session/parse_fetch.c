@@ -103,6 +103,7 @@ static const struct {
 } items[] = {
 	{ "FLAGS", { .what = FETCH_FLAGS } },
 	{ "UID", { .what = FETCH_UID } },
+	{ "MODSEQ", { .what = FETCH_MODSEQ } },
 	{ "INTERNALDATE", { .what = FETCH_INTERNALDATE } },
 	{ "RFC822.SIZE", { .what = FETCH_SIZE } },
 	{ "ENVELOPE", { .what = FETCH_ENVELOPE } },

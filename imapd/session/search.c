@@ -4,7 +4,7 @@
 #include "fold.h"
 #include "base/banned.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_INTERVAL, ARG_ATOM, ARG_SET };
+enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_INTERVAL, ARG_ATOM, ARG_SET, ARG_MODSEQ };
 
 static const struct key {
 	const char *name;
@@ -26,6 +26,7 @@ static const struct key {
 	{ "HEADER", SK_HEADER, ARG_FIELD, 0, NULL },
 	{ "KEYWORD", SK_KEYWORD, ARG_ATOM, 0, NULL },
 	{ "LARGER", SK_LARGER, ARG_NUMBER, 0, NULL },
+	{ "MODSEQ", SK_MODSEQ, ARG_MODSEQ, 0, NULL },
 	{ "NEW", SK_NEW, ARG_NONE, 0, NULL },
 	{ "OLD", SK_OLD, ARG_NONE, 0, NULL },
 	{ "OLDER", SK_OLDER, ARG_INTERVAL, 0, NULL },
@@ -82,6 +83,7 @@ emit(struct compiler *c, const struct search_node *node)
 	}
 	c->prog->nodes[c->prog->n++] = *node;
 	c->prog->needs_header |= node->op >= SK_SENTBEFORE && node->op <= SK_HEADER;
+	c->prog->modseq |= node->op == SK_MODSEQ;
 	c->prog->needs_body |= node->op == SK_BODY || node->op == SK_TEXT;
 	return true;
 }
@@ -116,6 +118,22 @@ read_text(struct parser *p, const struct charset *cs, struct span *text)
 	return text->p || parse_fail(p, "Arguments take too much memory");
 }
 
+/* ["/flags/\\Seen" priv|shared|all] number: one number serves all metadata of a message (RFC 7162 3.1.5) */
+static bool
+read_modseq(struct parser *p, uint64_t *number)
+{
+	struct span entry, type;
+
+	if (parse_peek(p) != '"')
+		return parse_u63(p, number);
+	if (!parse_string(p, &entry) || !parse_space(p) || !parse_atom(p, &type) || !parse_space(p) || !parse_u63(p, number))
+		return false;
+	if (!span_starts(entry, "/flags/"))
+		return parse_fail(p, "Unknown metadata entry");
+	return span_is_nocase(type, "priv") || span_is_nocase(type, "shared") || span_is_nocase(type, "all") ||
+	    parse_fail(p, "Unknown type of metadata");
+}
+
 static bool
 read_args(struct parser *p, const struct charset *cs, const struct key *k, struct search_node *node)
 {
@@ -147,6 +165,8 @@ read_args(struct parser *p, const struct charset *cs, const struct key *k, struc
 		return v || parse_fail(p, "Interval must not be 0");
 	case ARG_ATOM:
 		return parse_space(p) && parse_atom(p, &node->name);
+	case ARG_MODSEQ:
+		return parse_space(p) && read_modseq(p, &node->number);
 	case ARG_SET:
 		return parse_space(p) && parse_seqset(p, &node->set);
 	}

@@ -17,7 +17,7 @@
 enum search_op {
 	/* known from the index */
 	SK_ALL, SK_SEQ, SK_UID, SK_FLAG, SK_UNFLAG, SK_KEYWORD, SK_UNKEYWORD, SK_NEW, SK_OLD, SK_RECENT,
-	SK_BEFORE, SK_ON, SK_SINCE, SK_LARGER, SK_SMALLER, SK_OLDER, SK_YOUNGER,
+	SK_BEFORE, SK_ON, SK_SINCE, SK_LARGER, SK_SMALLER, SK_OLDER, SK_YOUNGER, SK_MODSEQ,
 	/* from the header */
 	SK_SENTBEFORE, SK_SENTON, SK_SENTSINCE, SK_HEADER,
 	/* from the whole message */
@@ -29,7 +29,7 @@ enum search_op {
 struct search_node {
 	enum search_op op;
 	unsigned flag;
-	uint64_t number;	/* sizes, days, seconds */
+	uint64_t number;	/* sizes, days, seconds, modseqs */
 	struct span name, text;	/* header name; keyword; text to find, folded */
 	struct seqset set;
 	uint32_t cursor;
@@ -39,6 +39,7 @@ struct search_program {
 	struct search_node *nodes;
 	uint32_t n;
 	bool needs_header, needs_body;
+	bool modseq;		/* the answer tells the highest modseq (RFC 7162 3.1.5) */
 };
 
 enum search_value { SEARCH_NO, SEARCH_YES, SEARCH_OPEN };	/* OPEN: not known yet */

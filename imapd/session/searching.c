@@ -93,6 +93,8 @@ ask_index(struct searching *q, struct search_node *node)
 		return yes_no(m->crlf_size > node->number);
 	case SK_SMALLER:
 		return yes_no(m->crlf_size < node->number);
+	case SK_MODSEQ:
+		return yes_no(m->modseq >= node->number);
 	case SK_OLDER:
 		return yes_no(mailfolder_date(q->s->folder, q->msg.index) <= q->now - (int64_t)node->number);
 	case SK_YOUNGER:

@@ -127,14 +127,21 @@ write_pending(struct seqwriter *w)
 }
 
 void
-seqwriter_add(struct seqwriter *w, uint32_t v)
+seqwriter_range(struct seqwriter *w, uint32_t lo, uint32_t hi)
 {
-	if (w->lo && v == w->hi + 1) {
-		w->hi = v;
+	if (w->lo && lo == w->hi + 1) {
+		w->hi = hi;
 		return;
 	}
 	write_pending(w);
-	w->lo = w->hi = v;
+	w->lo = lo;
+	w->hi = hi;
+}
+
+void
+seqwriter_add(struct seqwriter *w, uint32_t v)
+{
+	seqwriter_range(w, v, v);
 }
 
 void

@@ -30,6 +30,7 @@ struct seqwriter {
 	bool any;
 };
 void seqwriter_add(struct seqwriter *w, uint32_t v);
+void seqwriter_range(struct seqwriter *w, uint32_t lo, uint32_t hi);
 void seqwriter_end(struct seqwriter *w);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "input.h"
+#include "modseq.h"
 #include "../capability.h"
 #include "base/banned.h"
 
@@ -113,8 +114,35 @@ sync_flags(struct session *s, struct buf *out, uint32_t index)
 	buf_reset(out);
 	buf_addf(out, "* %u FETCH (UID %u FLAGS ", index + 1, m->uid);
 	print_flags(s, out, m);
+	if (s->enabled & ENABLED_CONDSTORE)
+		buf_addf(out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
 	buf_adds(out, ")\r\n");
 	stream_putspan(&s->io, buf_span(out));
+}
+
+/* `e` goes downwards. With QRESYNC all of them in one line, by UID (RFC 7162 3.2.10). */
+static void
+sync_expunged(struct session *s, const struct mail_expunged *e, size_t n)
+{
+	struct seqwriter w = { 0 };
+	struct buf set;
+
+	if (!(s->enabled & ENABLED_QRESYNC)) {
+		for (size_t i = 0; i < n; i++)
+			stream_putf(&s->io, "* %u EXPUNGE\r\n", e[i].index + 1);
+		return;
+	}
+	if (!n)
+		return;
+	buf_init(&set, MODSEQ_SET_MAX);
+	w.out = &set;
+	for (size_t i = n; i-- > 0;)
+		seqwriter_add(&w, e[i].uid);
+	seqwriter_end(&w);
+	stream_puts(&s->io, "* VANISHED ");
+	stream_putspan(&s->io, buf_span(&set));
+	stream_puts(&s->io, "\r\n");
+	buf_fini(&set);
 }
 
 /* Another session has removed the folder, or the disk fails: what was selected is no more. */
@@ -144,8 +172,7 @@ session_sync(struct session *s, bool expunge)
 		lose_folder(s, r);
 		return;
 	}
-	for (size_t i = 0; i < ch.nexpunged; i++)
-		stream_putf(&s->io, "* %u EXPUNGE\r\n", ch.expunged[i].index + 1);
+	sync_expunged(s, ch.expunged, ch.nexpunged);
 	count = mailfolder_count(s->folder);
 	if (ch.arrived) {
 		for (size_t i = 0; i < count; i++)
@@ -224,7 +251,9 @@ run_command(struct session *s)
 	r = c.row->run(s, &c);
 	input_drop_literal(s);
 	if (r.kind != REPLY_BAD && c.row->sync != SYNC_NONE)
-		session_sync(s, c.row->sync == SYNC_FULL || c.uid);
+		session_sync(s, c.row->sync >= SYNC_FULL || c.uid);
+	if (c.row->sync == SYNC_EXPUNGE && r.kind == REPLY_OK && !r.code && s->folder && s->enabled & ENABLED_QRESYNC)
+		r.code = modseq_code(s);
 	answer(s, c.tag, r);
 }
 

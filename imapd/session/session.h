@@ -24,6 +24,11 @@ enum session_state {
 	IN_LOGOUT = 1 << 2,
 };
 
+enum session_enabled {			/* by ENABLE, or by a command that means it */
+	ENABLED_CONDSTORE = 1 << 0,	/* RFC 7162 */
+	ENABLED_QRESYNC = 1 << 1,	/* CONDSTORE too */
+};
+
 struct session {
 	struct stream io;
 	struct arena arena;		/* of the command */
@@ -31,6 +36,7 @@ struct session {
 	struct mailstore *ms;
 	struct mailfolder *folder;	/* NULL: none is selected */
 	bool readonly;
+	unsigned enabled;		/* ENABLED_* */
 	struct seqset saved;		/* "$" as ranges of UIDs; r is malloced */
 	enum session_state state;
 	const char *id;			/* for the log */
@@ -63,6 +69,7 @@ enum command_sync {
 	SYNC_NONE,			/* says by itself what changed */
 	SYNC_KEEP,			/* message numbers are in use: no EXPUNGE (RFC 9051 7.5.1) */
 	SYNC_FULL,
+	SYNC_EXPUNGE,			/* the same; then the answer tells HIGHESTMODSEQ (RFC 7162 3.2.7) */
 };
 
 struct command_row {

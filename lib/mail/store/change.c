@@ -47,6 +47,8 @@ settle(struct mailfolder *f, uint64_t before, uint64_t modseq, const uint32_t *i
 		return STORE_OK;
 	if (!uidfile_flush(&f->uids))
 		return driver_fail(f->ms, "number", f->dir);
+	if (f->told_modseq == before)
+		f->told_modseq = modseq;
 	if (f->modseq == before)	/* otherwise the next scan has more to find out */
 		f->modseq = modseq;
 	index_note(f, before, modseq, index, n);

@@ -38,7 +38,9 @@ struct mailfolder {
 	struct mail_message *msgs;	/* by UID (PLAIN: by date and name) */
 	size_t n, cap;
 	uint32_t uidvalidity;		/* that this session has shown; 0: none yet */
+	uint32_t uidnext;		/* when msgs were read */
 	uint64_t modseq;		/* of the state that msgs show */
+	uint64_t told_modseq;		/* up to here all changes were told, expunges too */
 	struct timespec mtime[2];	/* of cur/ and new/, as they were before the last scan */
 	bool trusted;			/* the mtimes are old enough to tell every later change */
 	bool fresh_view;		/* nothing was scanned yet */

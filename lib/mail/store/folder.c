@@ -189,6 +189,8 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 		}
 	}
 	f->told = f->n;
+	f->told_modseq = f->modseq;
+	f->uidnext = f->uids.next;
 	return f;
 }
 
@@ -270,7 +272,7 @@ mailfolder_uidvalidity(const struct mailfolder *f)
 uint32_t
 mailfolder_uidnext(const struct mailfolder *f)
 {
-	return f->uids.next;
+	return f->uidnext;
 }
 
 uint64_t
@@ -282,7 +284,7 @@ mailfolder_id(const struct mailfolder *f)
 uint64_t
 mailfolder_highestmodseq(const struct mailfolder *f)
 {
-	return f->modseq;
+	return f->told_modseq;
 }
 
 /* Take the gone ones out of the snapshot, from the end, as EXPUNGE reports them. */
@@ -345,6 +347,15 @@ renumber_changed(struct mailfolder *f)
 	ch->nchanged = to;
 }
 
+static bool
+nothing_gone(const struct mailfolder *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->msgs[i].flags & MFLAG_GONE)
+			return false;
+	return true;
+}
+
 enum store_result
 mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes *ch)
 {
@@ -360,6 +371,8 @@ mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes
 	f->changes.arrived = (uint32_t)(f->n - f->told);
 	if (expunge)
 		drop_gone(f);
+	if (r == STORE_OK && nothing_gone(f))
+		f->told_modseq = f->modseq;
 	renumber_changed(f);
 	f->told = f->n;
 	f->reported = true;

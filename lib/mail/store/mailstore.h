@@ -151,7 +151,7 @@ const struct mail_message *mailfolder_messages(const struct mailfolder *f);
 int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, seconds since 1970; may look at the file */
 size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
 uint32_t mailfolder_uidvalidity(const struct mailfolder *f);
-uint32_t mailfolder_uidnext(const struct mailfolder *f);
+uint32_t mailfolder_uidnext(const struct mailfolder *f);	/* every UID below it is in the snapshot, or was */
 uint64_t mailfolder_id(const struct mailfolder *f);		/* the same for ever, also under another name; not 0 */
 
 /*
@@ -159,7 +159,7 @@ uint64_t mailfolder_id(const struct mailfolder *f);		/* the same for ever, also 
  * is lost: then all messages have the highest one. They hold from session to session; to be exact for single
  * messages and to remember what was expunged they need the index, which `track` makes for small folders too.
  */
-uint64_t mailfolder_highestmodseq(const struct mailfolder *f);	/* of what the snapshot shows */
+uint64_t mailfolder_highestmodseq(const struct mailfolder *f);	/* all changes up to it were told, own ones included */
 enum store_result mailfolder_track(struct mailfolder *f);
 /*
  * UIDs that were expunged after `since`, and perhaps others: those in the snapshot must be left out by the caller. *r is

@@ -52,6 +52,7 @@ folder_number(struct mailfolder *f)
 	if ((same && !behind) || !index_number(f, before, u->modseq))
 		raise(f, behind, u->modseq);
 	f->modseq = u->modseq;
+	f->uidnext = u->next;
 	if (f->tracked)
 		index_save_tracked(f);
 	return true;
