@@ -75,8 +75,8 @@ message_load(struct message *msg, int fd, uint64_t off, uint64_t len)
 	return true;
 }
 
-static void
-build_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head)
+void
+deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head)
 {
 	struct span late = d->late_headers, line;
 
@@ -165,7 +165,7 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&path, 2048);
-	build_head(d, r, &head);
+	deliver_head(d, r, &head);
 	if (place->home)
 		buf_adds(&path, place->home_mailbox);
 	else if (!mailbox_path(r->mailbox, &path))

@@ -32,6 +32,9 @@ struct delivery_place {
 /* Appends "DIR/Maildir" of a virtual mailbox; false: not a directory below the base. */
 bool mailbox_path(struct span mailbox, struct buf *path) CHECKED;
 
+/* Return-Path, Delivered-To, late headers. */
+void deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head);
+
 struct outcome deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
     const struct delivery_place *place);
 

@@ -1,5 +1,5 @@
 /*
- * local: puts messages into Maildirs, as the user who owns them. qmgr hands
+ * local: puts messages into Maildirs (system users: or an mbox, or where their .forward leads), as the user who owns them. qmgr hands
  * over each message by descriptor; nothing of the queue can be reached. Or, as the
  * service `virtual`, opens files for intake, which writes them (lend.c). Trusts
  * qmgr and intake for the recipients, nobody for the message.
@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "deliver.h"
+#include "forward.h"
+#include "home.h"
 #include "lend.h"
 #include "mail/store/mailstore.h"
 #include "service/service.h"
@@ -34,7 +36,7 @@ start_local(void)
 }
 
 static bool
-answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o)
+answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o, const struct buf *to)
 {
 	struct msg_OUTCOME m = {
 		.job = job,
@@ -42,7 +44,7 @@ answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o)
 		.kind = (uint32_t)o->kind,
 		.code = (uint32_t)o->code,
 		.dsn = span_str(o->dsn),
-		.text = span_str(o->text),
+		.text = o->kind == OUTCOME_REDIRECTED ? buf_span(to) : span_str(o->text),
 		.mta = span_str(o->mta),
 		.last = last,
 	};
@@ -73,19 +75,24 @@ deliver(int fd, const struct msg_DELIVER *d)
 	uint32_t n = msg_list_count(d->rcpts) / 4;
 	struct span list = d->rcpts;
 	struct outcome unread;
+	struct buf to;
 	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len), ok = n > 0;
 
+	buf_init(&to, FORWARD_TEXT_MAX);
 	if (!loaded)
 		unread = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
 	for (uint32_t i = 0; i < n && ok; i++) {
 		struct recipient r;
 		struct outcome o;
 
-		if (!next_recipient(&list, &r))
-			return false;
-		o = loaded ? deliver_one(d, &message, &r, &place) : unread;
-		ok = answer(fd, d->job, i, i + 1 == n, &o);
+		ok = next_recipient(&list, &r);
+		if (!ok)
+			break;
+		buf_reset(&to);
+		o = !loaded ? unread : place.home ? deliver_home(d, &message, &r, &place, &to) : deliver_one(d, &message, &r, &place);
+		ok = answer(fd, d->job, i, i + 1 == n, &o, &to);
 	}
+	buf_fini(&to);
 	message_unload(&message);
 	return ok;
 }

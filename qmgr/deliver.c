@@ -355,6 +355,38 @@ log_dest(struct active *a, const struct dest *d, const struct delivery *by)
 	logline_end(&l);
 }
 
+/* Addresses, a line each; the bounce agent takes from them what is one. */
+static bool
+are_addresses(struct span text)
+{
+	if (text.n < 2 || text.p[0] == '/' || text.p[text.n - 1] != '\n')
+		return false;
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] < ' ' && text.p[i] != '\n')
+			return false;
+	return true;
+}
+
+/* A user's .forward: the rest of this delivery is that of a list, whose sender stays the message's own. */
+static bool
+redirect(struct delivery *d, uint32_t dest, struct span to)
+{
+	struct active *a = d->a;
+	struct dest *t = &a->dests[dest];
+
+	if (d->ready.site->pool != POOL_LOCAL || t->redirected || !are_addresses(to))
+		return false;
+	t->redirected = true;
+	t->mailbox = arena_span(&a->arena, to);
+	t->sender = a->file.env.sender;
+	for (uint32_t i = dest; i < a->ndests && a->dests[i].twin == dest; i++)
+		a->dests[i].pool = POOL_BOUNCE;
+	if (!t->mailbox.p)
+		return false;
+	add_delivery(a, site_get(POOL_BOUNCE, t->address), &dest, 1);
+	return true;
+}
+
 /* What an agent says is for log, reports and reasons: printable and short, and its DSN agrees with its kind. */
 static void
 take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
@@ -365,7 +397,9 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 	struct outcome o;
 
 	if (kind == OUTCOME_REDIRECTED) {
-		log_error(d->a->id, "bug: the agent redirects, which no agent may do");
+		if (redirect(d, dest, m->text))
+			return;
+		log_error(d->a->id, "bug: the agent redirects, which only a local of a system user may do, to addresses");
 		kind = OUTCOME_DEFERRED;
 	}
 	o = outcome_make(kind, dsns[kind], "%.*s", SPAN_FMT(m->text));
@@ -383,6 +417,13 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 		log_dest(d->a, &d->a->dests[i], d);
 }
 
+/* Redirected: the delivery to the bounce agent brings the result. */
+static bool
+gone_on(const struct delivery *d, uint32_t dest)
+{
+	return d->a->dests[dest].redirected && d->ready.site->pool == POOL_LOCAL;
+}
+
 bool
 deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
 {
@@ -395,7 +436,7 @@ deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
 	}
 	if (m->index >= d->n)
 		return false;
-	if (!d->a->dests[d->dest[m->index]].result.known)
+	if (!d->a->dests[d->dest[m->index]].result.known && !gone_on(d, d->dest[m->index]))
 		take_result(d, m->index, m);
 	return true;
 }
@@ -465,7 +506,7 @@ deliver_end(struct delivery *d)
 		struct msg_OUTCOME m = { .kind = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
 			.text = why_not(d), .mta = SPAN_NONE };
 
-		if (a->dests[d->dest[i]].result.known)
+		if (a->dests[d->dest[i]].result.known || gone_on(d, d->dest[i]))
 			continue;
 		d->lost = true;
 		take_result(d, i, &m);

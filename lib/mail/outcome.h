@@ -8,7 +8,7 @@ enum outcome_kind {
 	OUTCOME_DELIVERED,
 	OUTCOME_DEFERRED,	/* try again later (4.x.x) */
 	OUTCOME_FAILED,		/* never try again (5.x.x): a report goes to the sender */
-	OUTCOME_REDIRECTED,	/* text holds new addresses, LF-separated; qmgr goes on with them */
+	OUTCOME_REDIRECTED,	/* by a .forward: text holds addresses, a line each; the bounce agent makes a copy for them */
 };
 
 #define OUTCOME_TEXT_MAX 512

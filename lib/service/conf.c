@@ -256,6 +256,11 @@ lookup(const struct conf *c, struct span name, int depth, struct buf *out, struc
 	const struct setting *s = conf_find(c, name);
 	const struct param_row *row;
 
+	if (!s && (span_is(name, "home") || span_is(name, "user") || span_is(name, "extension"))) {
+		buf_addf(out, "$%.*s", SPAN_FMT(name));	/* of forward_path: known at delivery only */
+		return true;
+	}
+
 	if (span_is(name, "config_directory")) {
 		buf_adds(out, c->dir);
 		return true;

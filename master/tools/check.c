@@ -192,6 +192,19 @@ check_stale(void *ctx, const char *cdb)
 	buf_fini(&text);
 }
 
+/* Deliveries run in the home directory and see nothing else. */
+static void
+check_homes(struct check *c)
+{
+	struct span rest = span_str(par.forward_path), item;
+
+	if (par.home_mailbox[0] == '/' || par.home_mailbox[0] == '\0' || strstr(par.home_mailbox, ".."))
+		check_error(c, "home_mailbox", "home_mailbox must be a file, or a directory with / at its end, below the home directory");
+	while (span_word(&rest, ", \t", &item))
+		if (!span_starts(item, "$home/") || strstr(par.forward_path, "/.."))
+			check_error(c, "forward_path", "forward_path: \"%.*s\" does not lie below $home", SPAN_FMT(item));
+}
+
 static void
 check_host(struct check *c)
 {
@@ -201,8 +214,7 @@ check_host(struct check *c)
 		check_error(c, "myhostname", "myhostname must be one full name, such as mail.example.com");
 	if (!span_starts(span_str(par.smtpd_banner), par.myhostname))
 		check_error(c, "smtpd_banner", "smtpd_banner must begin with $myhostname (RFC 5321 4.2)");
-	if (!span_ends_nocase(span_str(par.home_mailbox), "/"))
-		check_error(c, "home_mailbox", "home_mailbox must end with / : mailboxes are Maildirs");
+	check_homes(c);
 }
 
 static void

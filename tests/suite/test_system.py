@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Users of the system, installation to a prefix, a log in JSON. (release build only)"""
-import json, os, pwd, shutil, smtplib, subprocess
+import json, os, pwd, re, shutil, smtplib, subprocess
 from harness import *
 
 
@@ -36,6 +36,98 @@ def a_system_user_gets_mail_as_himself_and_aliases_work():
             raise
         finally:
             i.close()
+    finally:
+        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@test
+def a_system_user_forwards_and_keeps_an_mbox():
+    """rows 143, 162, 163, 168 of hostile input: .forward and mbox, as that user only, never through a link"""
+    if os.getuid():
+        raise Skip('needs root')
+    name = 'merpati-f%d' % (os.getpid() % 10000)
+    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
+    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
+    try:
+        pw = pwd.getpwnam(name)
+        os.chown(home, pw.pw_uid, pw.pw_gid)
+
+        def put(file, text, mode=0o644, uid=pw.pw_uid):
+            path = home + '/' + file
+            if os.path.lexists(path):
+                os.unlink(path)
+            with open(path, 'wb') as f:
+                f.write(text if isinstance(text, bytes) else text.encode())
+            os.chmod(path, mode)
+            os.chown(path, uid, -1)
+            return path
+        with Instance(main='recipient_delimiter = +\nmynetworks = 10.0.0.0/8\n') as i:
+            smtp = smtplib.SMTP('127.0.0.1', i.port('smtp'))
+            kept = lambda: len(glob.glob(home + '/Maildir/new/*'))
+
+            def send(subject, ext='', text='x'):
+                smtp.sendmail('x@y.example', [f'{name}{ext}@localhost'], f'Subject: {subject}\r\n\r\n{text}\r\n')
+            put('.forward', f'# away\n\\{name}, bob@{DOMAIN}\n')
+            send('both')
+            i.wait_mails('bob', 1)
+            got = open(i.mails('bob')[0]).read()
+            check('Return-Path: <x@y.example>' in got and f'Delivered-To: {name}@localhost' in got, got)
+            check(kept() == 1, 'no copy was kept')
+            put('.forward', f'bob@{DOMAIN}\n')
+            put('.forward+list', f'alice@{DOMAIN}\n')
+            send('away')
+            send('list', '+list')
+            i.wait_mails('bob', 2)
+            i.wait_mails('alice', 1)
+            check(kept() == 1, 'a copy was kept')
+            put('.forward', f'{name}@localhost\n')          # to himself: ends
+            send('loop')
+            check(wait(lambda: 'mail forwarding loop for ' + name in i.log()), 'the loop goes on')
+            # what may not be used leaves the mail in the mailbox
+            put('evil', f'bob@{DOMAIN}\n', uid=0)
+            bad = [lambda: put('.forward', '"|sh -c $X"\n'), lambda: put('.forward', '/etc/cron.d/x\n'), lambda: put('.forward', ':include:/etc/passwd\n'),
+                   lambda: put('.forward', b'bob@' + DOMAIN.encode() + b'\n\0\xff'), lambda: put('.forward', 'x@y.example\n' * 100000),
+                   lambda: put('.forward', f'bob@{DOMAIN}\n', uid=65534), lambda: put('.forward', f'bob@{DOMAIN}\n', 0o664),
+                   lambda: os.mkfifo(home + '/.forward'), lambda: os.symlink('evil', home + '/.forward'), lambda: os.link(home + '/evil', home + '/.forward'),
+                   lambda: put('.forward', b'\xff\xfe\n'), lambda: put('.forward', '')]
+            for n, make in enumerate(bad):
+                if os.path.lexists(home + '/.forward'):
+                    os.unlink(home + '/.forward')
+                make()
+                send(f'bad {n}')
+                check(wait(lambda: kept() == 2 + n, 5), f'.forward {n}: not in the mailbox')
+            check(len(i.mails('bob')) == 2, 'an unsafe .forward was followed')
+            check(i.log().count('.forward is not used: ') == len(bad) - 1, 'the log does not tell')
+            os.unlink(home + '/.forward')
+            # mbox
+            with open(i.conf + '/main.cf', 'a') as f:
+                f.write('home_mailbox = mbox\n')
+            i.run('reload')
+            send('mbox', text='From here\r\n>From there\r\nno From\r\n')
+            send('mbox 2')
+            read = lambda: open(home + '/mbox').read() if os.path.exists(home + '/mbox') else ''
+            check(wait(lambda: i.log().count('status=sent (delivered to mailbox)') == 2), 'no mbox')
+            text = read()
+            check(re.match('From x@y[.]example  [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} 20[0-9]{2}\nReturn-Path: <x@y.example>\n', text) and
+                  '\n\n>From here\n>>From there\nno From\n' in text and text.count('\n\nFrom x@y.example  ') == 1 and text.endswith('\nx\n\n'), text)
+            st = os.stat(home + '/mbox')
+            check((st.st_uid, st.st_mode & 0o777) == (pw.pw_uid, 0o600) and not os.path.exists(home + '/mbox.lock'), st)
+            import mailbox
+            box = mailbox.mbox(home + '/mbox')
+            check([m['Subject'] for m in box] == ['mbox', 'mbox 2'], 'another reader')
+            box.close()
+            for n, make in enumerate((lambda: os.symlink('/etc/passwd', home + '/mbox'), lambda: os.link(home + '/evil', home + '/mbox'),
+                                      lambda: os.mkfifo(home + '/mbox'), lambda: os.mkdir(home + '/mbox'), lambda: put('mbox', '', uid=0))):
+                if os.path.isdir(home + '/mbox'):
+                    os.rmdir(home + '/mbox')
+                else:
+                    os.unlink(home + '/mbox')
+                before = open('/etc/passwd').read(), open(home + '/evil').read()
+                make()
+                send(f'trick {n}')
+                check(wait(lambda: i.log().count('status=deferred (the mailbox cannot be written') == n + 1, 5), f'trick {n}')
+                check((open('/etc/passwd').read(), open(home + '/evil').read()) == before, f'trick {n} was written')
     finally:
         subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
         shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,77 @@
+/* home.c: what a system user wants done with his mail. Runs as that user, in his home directory. */
+#include "home.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "forward.h"
+#include "mail/delivered.h"
+#include "mbox.h"
+#include "service/params.h"
+#include "base/banned.h"
+
+#define HEAD_MAX (64u << 10)
+
+static struct outcome
+into_mbox(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r, const char *path, const char *id)
+{
+	struct outcome o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to mailbox");
+	struct buf head, cause;
+
+	buf_init(&head, HEAD_MAX);
+	buf_init(&cause, 1024);
+	deliver_head(d, r, &head);
+	if (path[0] == '/' || head.over) {
+		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");
+	} else if (!mbox_append(path, d->sender, (time_t)d->arrival, buf_span(&head), msg->body, &cause)) {
+		int err = errno;
+
+		log_warn(id, "%s", buf_cstr(&cause));
+		o = outcome_make(OUTCOME_DEFERRED, err == ENOSPC ? "4.3.1" : err == EDQUOT ? "4.2.2" : "4.2.0",
+		    "the mailbox cannot be written: %s", err == EAGAIN ? "it is locked" : strerror(err));
+	}
+	buf_fini(&head);
+	buf_fini(&cause);
+	return o;
+}
+
+static struct outcome
+into_mailbox(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+    const struct delivery_place *place, const char *id)
+{
+	size_t n = strlen(place->home_mailbox);
+
+	return n > 0 && place->home_mailbox[n - 1] == '/' ? deliver_one(d, msg, r, place) :
+	    into_mbox(d, msg, r, place->home_mailbox, id);
+}
+
+struct outcome
+deliver_home(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+    const struct delivery_place *place, struct buf *to)
+{
+	struct forward f = { .keep = false };
+	enum forward_answer answer;
+	struct outcome o;
+	char *id;
+
+	if (delivered_before(msg->body, r->address))
+		return outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(r->address));
+	id = x_spandup(d->id);
+	buf_init(&f.addresses, FORWARD_TEXT_MAX);
+	answer = forward_read(par.forward_path, r->mailbox, r->extension, id, &f);
+	if (answer == FORWARD_LATER)
+		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read .forward: %s", strerror(errno));
+	else if (answer == FORWARD_NONE || f.keep)
+		o = into_mailbox(d, msg, r, place, id);
+	else
+		o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "nothing kept");
+	if (answer == FORWARD_YES && o.kind == OUTCOME_DELIVERED) {
+		o.kind = OUTCOME_REDIRECTED;
+		buf_addspan(to, buf_span(&f.addresses));
+	}
+	buf_fini(&f.addresses);
+	free(id);
+	return o;
+}
