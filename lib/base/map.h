@@ -64,6 +64,10 @@ struct map_look {
 void map_trace(void (*f)(void *ctx, const struct map_look *look), void *ctx);
 void maps_label(struct maps *m, const char *label);	/* borrowed for good */
 
+/* Every value and where it stands, as far as it does: file may be NULL, line 0, key empty (of a pattern). */
+typedef void map_value(void *ctx, const char *file, unsigned line, struct span key, struct span value);
+void maps_each_value(struct maps *m, map_value *f, void *ctx);
+
 /*
  * Regular expressions come from a library that only some programs have
  * (lib/regex); without it regexp: and pcre: can be checked but not opened.

@@ -81,6 +81,7 @@ enum map_answer map_texthash_find(const struct map *m, struct map_key key, struc
 enum map_rule_type { MAP_CIDR, MAP_REGEXP, MAP_PCRE };
 struct map_rules *map_rules_parse(enum map_rule_type type, const char *file, struct span text, struct buf *err);
 void map_rules_free(struct map_rules *r);
+void map_rules_values(const struct map *m, map_value *f, void *ctx);
 enum map_answer map_rules_find(const struct map *m, struct map_key key, struct buf *out);
 
 /* map_many.c */

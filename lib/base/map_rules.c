@@ -260,6 +260,14 @@ take_line(void *ctx, unsigned line, struct span key, struct span value)
 	return ok;
 }
 
+void
+map_rules_values(const struct map *m, map_value *f, void *ctx)
+{
+	for (size_t i = 0; i < m->rules->n; i++)
+		if (m->rules->v[i].value)
+			f(ctx, m->path, m->rules->v[i].line, SPAN_NONE, span_str(m->rules->v[i].value));
+}
+
 struct map_rules *
 map_rules_parse(enum map_rule_type type, const char *file, struct span text, struct buf *err)
 {

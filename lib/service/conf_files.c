@@ -145,7 +145,7 @@ must_open(void *ctx, const char *path)
 	    strcmp(m->name, "alias_maps") == 0 ? "; make it with newaliases(1)" : "; make it with postmap(1)");
 }
 
-/* The files open, and where regular expressions are at hand, the texts have no mistakes. */
+/* The files open, and where regular expressions are at hand, the texts have no mistakes and say what can be done. */
 static bool
 check_maps(struct missing *m, struct span spec, struct buf *why)
 {
@@ -158,7 +158,58 @@ check_maps(struct missing *m, struct span spec, struct buf *why)
 		return true;
 	maps = maps_open(spec, why);
 	maps_free(maps);
-	return maps != NULL;
+	if (!maps)
+		return false;
+	m->errors += conf_check_actions(m->c, m->name, spec, m->err);
+	return true;
+}
+
+/* The tables of a list of restrictions. Words that are wrong have been told. */
+static void
+check_rules(struct missing *m, const char *name, struct span list)
+{
+	struct buf classes, why;
+	struct restrict_word w;
+	struct span rest = list;
+	int before = m->errors;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	buf_init(&why, CONF_LINE_MAX);
+	(void)!conf_value(m->c, "smtpd_restriction_classes", &classes);
+	m->name = name;
+	while (restrict_next(&rest, buf_cstr(&classes), &w, &why) > 0) {
+		if (!w.row || w.row->arg != RESTRICT_TABLE || check_maps(m, w.arg, &why))
+			continue;
+		m->errors++;
+		conf_place(m->c, name, m->err);
+		buf_addf(m->err, "%s: %s\n", name, buf_cstr(&why));
+		buf_reset(&why);
+	}
+	if (m->errors == before && map_regex)
+		m->errors += conf_check_rule_tables(m->c, name, list, buf_cstr(&classes), m->err);
+	buf_fini(&why);
+	buf_fini(&classes);
+}
+
+static void
+check_classes(struct missing *m)
+{
+	struct buf classes, value;
+	struct span rest, name;
+
+	buf_init(&classes, CONF_LINE_MAX);
+	buf_init(&value, CONF_LINE_MAX);
+	rest = conf_value(m->c, "smtpd_restriction_classes", &classes) ? buf_span(&classes) : SPAN_NONE;
+	while (span_word(&rest, ", \t\r\n", &name)) {
+		char *class = x_spandup(name);
+
+		buf_reset(&value);
+		if (conf_value(m->c, class, &value))
+			check_rules(m, class, buf_span(&value));
+		free(class);
+	}
+	buf_fini(&value);
+	buf_fini(&classes);
 }
 
 struct table_check {
@@ -194,7 +245,7 @@ conf_check_files(const struct conf *c, struct buf *err)
 		if (names_files(row))
 			each_word_file(buf_span(&value), &w);
 		if (row->type == PT_RULES)
-			each_rule_file(c, buf_span(&value), must_open, &m, &why);
+			check_rules(&m, row->name, buf_span(&value));
 		if (row->type == PT_DOMAINS ? each_domain_table(buf_span(&value), check_table, &(struct table_check){ &m, &why })
 		    : row->type != PT_MAPS || check_maps(&m, span_trim(buf_span(&value)), &why))
 			continue;
@@ -202,8 +253,7 @@ conf_check_files(const struct conf *c, struct buf *err)
 		conf_place(c, row->name, err);
 		buf_addf(err, "%s: %s\n", row->name, why.p);
 	}
-	m.name = "smtpd_restriction_classes";
-	each_class_file(c, must_open, &m, &why);
+	check_classes(&m);
 	buf_fini(&why);
 	buf_fini(&value);
 	return m.errors;

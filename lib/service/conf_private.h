@@ -23,6 +23,9 @@ struct conf {
 };
 
 struct setting *conf_find(const struct conf *c, struct span name);
+/* conf_actions.c: mistakes told, "FILE:LINE: " in front; only where regular expressions are at hand. */
+int conf_check_rule_tables(const struct conf *c, const char *name, struct span list, const char *classes, struct buf *err);
+int conf_check_actions(const struct conf *c, const char *name, struct span spec, struct buf *err);
 bool conf_expand(const struct conf *c, struct span in, int depth, struct buf *out, struct buf *why);
 
 #endif

@@ -6,6 +6,7 @@
 #define INTAKE_INTAKE_H
 
 #include "bcc.h"
+#include "content.h"
 #include "dest.h"
 #include "direct.h"
 #include "mail/linelaw.h"
@@ -51,9 +52,11 @@ struct intake {
 	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;
 	struct buf out;			/* waiting to be written */
+	struct buf lines;		/* out of the law of lines, for the checks */
+	struct content content;		/* where the checks are */
 	size_t header_at;		/* in out: where the header of the message begins */
-	bool discarded;			/* by header_checks: taken and thrown away */
-	char check_dsn[10], check_text[INTAKE_TEXT_MAX];	/* of header_checks, for failure */
+	bool discarded;			/* by the checks: taken and thrown away */
+	char check_dsn[10], check_text[INTAKE_TEXT_MAX];	/* of the checks, for failure */
 	struct reply failure;		/* the first thing that went wrong; the rest is only read past */
 };
 
@@ -72,6 +75,7 @@ struct reply intake_end(struct intake *in);
 void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);
 void intake_fail(struct intake *in, struct reply r);	/* the first failure counts */
+void intake_flush(struct intake *in);			/* in->out to the destination */
 
 /* A whole link: messages until its end. recv and links are given, for tests. */
 struct intake_links {

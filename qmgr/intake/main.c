@@ -13,7 +13,7 @@
 #include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
-#include "headercheck.h"
+#include "checks.h"
 #include "intake.h"
 #include "regex/regex.h"
 #include "regex/regex.h"
@@ -75,7 +75,7 @@ open_intake(void)
 	struct buf dir;
 
 	regex_init();
-	headercheck_open();
+	checks_open();
 	signal(SIGXFSZ, SIG_IGN);	/* a file size limit is an error like any other */
 	umask(07);
 	buf_init(&dir, 4096);

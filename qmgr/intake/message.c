@@ -6,8 +6,7 @@
  * What goes wrong in the middle is kept as `failure` and told at once; the rest
  * of the message is read past, so that a link carries exactly one answer to each.
  */
-#include "headercheck.h"
-#include "intake.h"
+#include "checks.h"
 
 #include <errno.h>
 
@@ -49,6 +48,8 @@ intake_init(struct intake *in, struct dest *dest, uint32_t instance)
 	buf_init(&in->redirect, ADDRESS_PATH_MAX);
 	buf_init(&in->more_bcc, ORDERED_MAX);
 	buf_init(&in->out, OUT_MAX + QUEUE_RECORDS_MAX);
+	buf_init(&in->lines, OUT_MAX);
+	content_init(&in->content);
 	queue_trailer_init(&in->trailer);
 }
 
@@ -61,6 +62,8 @@ intake_fini(struct intake *in)
 	buf_fini(&in->redirect);
 	buf_fini(&in->more_bcc);
 	buf_fini(&in->out);
+	buf_fini(&in->lines);
+	content_fini(&in->content);
 	queue_trailer_fini(&in->trailer);
 	seen_fini(&in->seen);
 }
@@ -192,6 +195,7 @@ reset(struct intake *in)
 	buf_reset(&in->trailer.b);
 	in->trailer.rcpts = 0;
 	seen_reset(&in->seen);
+	content_reset(&in->content);
 	linelaw_init(&in->law, (size_t)par.header_size_limit);
 }
 
@@ -201,7 +205,7 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	if (in->active)
 		return false;
 	reset(in);
-	headercheck_refresh();
+	checks_refresh();
 	in->active = true;
 	queue_id_make(in->id, in->instance);
 	in->env.arrival_us = clock_wall_us();
@@ -263,8 +267,8 @@ intake_rcpts(struct intake *in, struct span list)
 
 /* ---- the body ---- */
 
-static void
-flush(struct intake *in)
+void
+intake_flush(struct intake *in)
 {
 	struct dest *d = in->dest;
 
@@ -283,21 +287,23 @@ flush(struct intake *in)
 	}
 	in->written += in->out.len;
 	buf_reset(&in->out);
+	if (in->written > 2 * par.message_size_limit + OUT_MAX)	/* a check may add to each line */
+		fail(in, too_large);
 }
 
-/* header_checks: the fields in in->out, from the sender's first to the blank line, as they shall be. */
+/* The checks: the fields in in->out, from the sender's first to the blank line, as they shall be. */
 static void
 check_header(struct intake *in)
 {
 	struct span header = span_sub(buf_span(&in->out), in->header_at, in->law.header_end), rest;
 	struct buf fresh;
 
-	if (!headercheck_wanted(in))
+	if (!checks_wanted(in))
 		return;
 	rest = span_skip(buf_span(&in->out), in->law.header_end);
 	buf_init(&fresh, in->out.max);
 	buf_addspan(&fresh, span_sub(buf_span(&in->out), 0, in->header_at));
-	headercheck_run(in, header, &fresh);
+	content_header(in, header, &fresh);
 	if (in->failure.code)
 		goto out;
 	in->law.header_end = fresh.len;
@@ -326,13 +332,11 @@ note_tls_required(struct intake *in)
 
 /* The header has just ended in in->out: what is missing goes in front of the blank line. */
 static void
-complete_header(struct intake *in)
+add_missing(struct intake *in)
 {
 	struct buf add;
 	size_t at, tail;
 
-	check_header(in);
-	note_tls_required(in);
 	if (!(in->env.flags & MAIL_SUBMISSION) || in->failure.code)
 		return;
 	at = in->law.header_end;
@@ -343,8 +347,27 @@ complete_header(struct intake *in)
 		memmove(in->out.p + at + add.len, in->out.p + at, tail);
 		memcpy(in->out.p + at, add.p, add.len);
 		buf_grew(&in->out, add.len);
+		in->law.header_end += add.len;
 	}
 	buf_fini(&add);
+}
+
+/* What stands behind the blank line already goes through the checks, as all that follows. */
+static void
+complete_header(struct intake *in)
+{
+	size_t body;
+
+	check_header(in);
+	note_tls_required(in);
+	add_missing(in);
+	body = in->law.header_end + 1;
+	if (!in->content.on || in->failure.code || body >= in->out.len)
+		return;
+	buf_reset(&in->lines);
+	buf_addspan(&in->lines, span_skip(buf_span(&in->out), body));
+	buf_truncate(&in->out, body);
+	content_feed(in, buf_span(&in->lines));
 }
 
 /* Addresses out of the configuration. */
@@ -456,15 +479,18 @@ intake_body(struct intake *in, struct span body)
 		in->received = UINT64_MAX;
 	if (in->failure.code)
 		return;
-	linelaw_feed(&in->law, body, &in->out);
+	buf_reset(&in->lines);
+	linelaw_feed(&in->law, body, in->content.on ? &in->lines : &in->out);
+	if (in->content.on)
+		content_feed(in, buf_span(&in->lines));
 	if (before == LINELAW_HEADER && in->law.where == LINELAW_BODY)
 		complete_header(in);
 	check_body(in);
 	/* A header is checked as a whole: one that does not fit in here is longer than any mail needs. */
-	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && headercheck_wanted(in))
+	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && checks_wanted(in))
 		fail(in, header_too_long);
 	if (in->out.len >= INTAKE_FLUSH)
-		flush(in);
+		intake_flush(in);
 }
 
 /* ---- the end ---- */
@@ -478,9 +504,13 @@ end_body(struct intake *in)
 		begin_body(in);
 	if (in->failure.code)
 		return;
-	linelaw_end(&in->law, &in->out);
+	buf_reset(&in->lines);
+	linelaw_end(&in->law, in->content.on ? &in->lines : &in->out);
+	if (in->content.on)
+		content_feed(in, buf_span(&in->lines));
 	if (before == LINELAW_HEADER)
 		complete_header(in);
+	content_end(in);
 	check_body(in);
 }
 
@@ -557,7 +587,7 @@ intake_end(struct intake *in)
 		return accepted;
 	if (!in->failure.code)
 		add_trailer(in);
-	flush(in);
+	intake_flush(in);
 	commit(in);
 	return in->failure.code ? in->failure : accepted;
 }

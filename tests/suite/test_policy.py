@@ -309,14 +309,22 @@ def header_checks_look_at_each_field():
     try:
         with open(i.dir + '/checks', 'w') as f:
             f.write('/^Subject: .*viagra/ REJECT 5.7.9 no pills\n/^Subject: gone/ DISCARD\n/^X-Secret:/ IGNORE\n'
-                    '/^X-Old: (.*)/ REPLACE X-New: $1\n/^X-Mark:/ PREPEND X-Marked: yes\n/^X-Hold:/ HOLD\n')
-        i.configure(f'header_checks = pcre:{i.dir}/checks\n')
+                    '/^X-Old: (.*)/ REPLACE X-New: $1\n/^X-Mark:/ PREPEND X-Marked: yes\n/^X-Hold:/ HOLD why\n'
+                    '/^X-To:/ REDIRECT bob@example.test\n/^X-Copy:/ BCC bob@example.test\n')
+        with open(i.dir + '/mime', 'w') as f:
+            f.write('/name="?[^"]*\\.exe"?/ REJECT 5.7.9 no programs\n')
+        with open(i.dir + '/body', 'w') as f:
+            f.write('/^buy now/ REJECT\n/^secret$/ REPLACE *****\n/^line/ PREPEND in front\n/^drop/ IGNORE\n')
+        i.configure(f'header_checks = pcre:{i.dir}/checks\nmime_header_checks = pcre:{i.dir}/mime\nnested_header_checks =\n'
+                    f'body_checks = pcre:{i.dir}/body\n')
         i.start()
 
         def mail(header):
             with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
                 s.sendmail('x@good.test', ['alice@example.test'], f'From: x@good.test\r\n{header}\r\n\r\nSubject: viagra\r\nend\r\n')
-        for header, code, text in [('Subject: cheap\r\n viagra', 550, '5.7.9 no pills'), ('X-Hold: x', 451, '4.3.5 ')]:
+        part = 'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: application/x;\r\n name=a.exe\r\n\r\nx\r\n--x--'
+        for header, code, text in [('Subject: cheap\r\n viagra', 550, '5.7.9 no pills'), (part, 550, '5.7.9 no programs'),
+                                   ('X: y\r\n\r\nbuy now', 550, '5.7.1 message content rejected')]:
             try:
                 mail(header)
                 check(False, f'{header}: taken')
@@ -328,6 +336,25 @@ def header_checks_look_at_each_field():
         check('\nX-New: old\nX-Marked: yes\nX-Mark: m\nSubject: last\n\nSubject: viagra\nend\n' in text, text)
         check('Secret' not in text and '\n b\n' not in text and 'X-Old' not in text, text)
         check(len(i.mails('alice')) == 1 and not i.queue(), 'a discarded message was delivered')
+        mail('X-To: x')
+        mail('X-Copy: x\r\n\r\nsecret\r\nline\r\ndrop')
+        i.wait_mails('bob', 2)
+        text = open(i.wait_mails('alice', 2)[1]).read()
+        check('\n\n*****\nin front\nline\n\nSubject: viagra\nend\n' in text, text)
+        mail('X-Hold: x')
+        check(wait(lambda: os.listdir(i.root + '/spool/hold')) and ': hold: header X-Hold: x: why' in i.log(), 'not held')
+        # what cannot be done is told before a message meets it
+        with open(i.dir + '/checks', 'a') as f:
+            f.write('/^X-Filter/ FILTER smtp:x\n/^X-A:/ NONSENSE\n/^X-B:/ REDIRECT nobody\n')
+        with open(i.dir + '/body', 'a') as f:
+            f.write('\n/x/ REPLACE\n')
+        i.configure('smtpd_client_restrictions = check_client_access inline:{x.test=FILTER x}, check_helo_access inline:{y=REJCT}\n')
+        r = i.run('check', ok=False)
+        for want in [f'header_checks: {i.dir}/checks:9: FILTER is not done by Merpati', f'{i.dir}/checks:10: there is no action "NONSENSE" here',
+                     f'{i.dir}/checks:11: REDIRECT needs one address', f'body_checks: {i.dir}/body:6: REPLACE needs a text',
+                     'smtpd_client_restrictions: x.test: FILTER is not done', 'y: there is no "REJCT"']:
+            check(want in r.stdout, f'{want}: {r.stdout}')
+        check(r.returncode == EX_CONFIG, r.returncode)
     finally:
         i.close()
 

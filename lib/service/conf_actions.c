@@ -1,0 +1,97 @@
+/*
+ * conf_actions.c: do the tables of checks and of check_*_access answer what can be done? For programs that see the
+ * file system: a mistake in a table is told before the first message meets it.
+ */
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "service/actions.h"
+#include "service/conf_private.h"
+#include "service/restrict.h"
+#include "base/banned.h"
+
+#define TOLD_MAX 20			/* mistakes of one table */
+
+struct walk {
+	const struct conf *c;
+	const char *name, *classes;
+	enum action_where where;
+	struct buf *err;
+	int errors;
+};
+
+static void
+check_value(void *ctx, const char *file, unsigned line, struct span key, struct span value)
+{
+	struct walk *w = ctx;
+	struct buf why;
+
+	buf_init(&why, 4096);
+	if (!action_check(value, w->where, w->classes, &why) && ++w->errors <= TOLD_MAX) {
+		conf_place(w->c, w->name, w->err);
+		buf_addf(w->err, "%s: ", w->name);
+		if (file && line)
+			buf_addf(w->err, "%s:%u: ", file, line);
+		else if (key.n > 0)
+			buf_addf(w->err, "%s%s%.*s: ", file ? file : "", file ? ": " : "", SPAN_FMT(key));
+		buf_addf(w->err, "%s\n", buf_cstr(&why));
+	}
+	buf_fini(&why);
+}
+
+/* Tables that do not open have been told. */
+static int
+check_spec(struct walk *w, struct span spec)
+{
+	struct maps *maps;
+	struct buf why;
+
+	buf_init(&why, 4096);
+	maps = maps_open(spec, &why);
+	maps_each_value(maps, check_value, w);
+	maps_free(maps);
+	buf_fini(&why);
+	return w->errors;
+}
+
+int
+conf_check_rule_tables(const struct conf *c, const char *name, struct span list, const char *classes, struct buf *err)
+{
+	struct walk w = { c, name, classes, ACTION_IN_ACCESS, err, 0 };
+	struct restrict_word word;
+	struct buf why;
+
+	buf_init(&why, 4096);
+	while (restrict_next(&list, classes, &word, &why) > 0) {
+		struct maps *maps;
+
+		if (!word.row || word.row->arg != RESTRICT_TABLE)
+			continue;
+		maps = maps_open(word.arg, &why);
+		if (maps)
+			maps_each_value(maps, check_value, &w);
+		maps_free(maps);
+	}
+	buf_fini(&why);
+	return w.errors;
+}
+
+int
+conf_check_actions(const struct conf *c, const char *name, struct span spec, struct buf *err)
+{
+	static const struct {
+		const char *name;
+		enum action_where where;
+	} rows[] = {
+		{ "header_checks", ACTION_IN_HEADER }, { "mime_header_checks", ACTION_IN_HEADER },
+		{ "nested_header_checks", ACTION_IN_HEADER }, { "body_checks", ACTION_IN_BODY },
+	};
+
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct walk w = { c, name, "", rows[i].where, err, 0 };
+
+		if (strcmp(rows[i].name, name) == 0)
+			return check_spec(&w, spec);
+	}
+	return 0;
+}
