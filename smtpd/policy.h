@@ -9,7 +9,7 @@
 
 #include "smtpd.h"
 
-/* Before the jail. Dies (EX_CONFIG) on an unknown word, and when the lists would make an open relay. */
+/* Before the jail. Dies (EX_CONFIG) on what the check of the configuration has let pass. */
 void policy_open(void);
 void policy_refresh(void);			/* tables replaced meanwhile: at each connection and MAIL, at most once a second */
 /* What the lists need of the network: DNS, and the TCP ports of policy services and resolvers. True: anything. */

@@ -59,8 +59,6 @@ static const char *const naming[] = {
 	"reject_unknown_client", "reject_unknown_reverse_client_hostname", "reject_rhsbl_client", "reject_rhsbl_reverse_client",
 };
 
-static const char *const closing[] = { "reject", "defer", "reject_unauth_destination", "defer_unauth_destination" };
-
 /* A table that several words name is opened once. */
 static struct maps *
 open_table(struct span spec)
@@ -98,8 +96,6 @@ word_of(const struct restrict_word *r, struct buf *err)
 		w.maps = open_table(r->arg);
 	if (r->row->arg == RESTRICT_SERVER)
 		w.server = policy_server_open(r->arg, err);
-	for (size_t i = 0; i < NELEMS(closing); i++)
-		w.closes_relay |= strcmp(r->row->name, closing[i]) == 0;
 	for (size_t i = 0; i < NELEMS(naming); i++)
 		w.wants_name |= strcmp(r->row->name, naming[i]) == 0;
 	return w;
@@ -182,24 +178,6 @@ classes_open(void)
 	}
 }
 
-/* Has it a word that closes the relay before "permit" opens it for everybody? */
-static bool
-closes_relay(const struct list *l, unsigned depth)
-{
-	bool warn = false;
-
-	for (size_t i = 0; i < l->n && depth < RUN_DEPTH; i++) {
-		const struct word *w = &l->v[i];
-
-		if (w->judge == judge_permit)
-			return false;
-		if (!warn && (w->closes_relay || (w->list && closes_relay(w->list, depth + 1))))
-			return true;
-		warn = w->judge == judge_warn_if_reject;
-	}
-	return false;
-}
-
 void
 policy_open(void)
 {
@@ -218,10 +196,6 @@ policy_open(void)
 		list_free(lists[i]);
 		lists[i] = list_open(rows[i].name, rows[i].subject, rows[i].text);
 	}
-	if (!closes_relay(lists[LIST_RELAY], 0) && !closes_relay(lists[LIST_RCPT], 0) &&
-	    !(par.smtpd_delay_reject && closes_relay(lists[LIST_CLIENT], 0)))
-		die_config("smtpd_relay_restrictions would make an open relay: it needs reject_unauth_destination, "
-		    "defer_unauth_destination or reject");
 	resolver_free(resolver);
 	maps_free(sender_logins);
 	resolver = resolver_open();

@@ -30,7 +30,7 @@ struct word {
 	struct maps *maps;
 	struct policy_server *server;
 	const struct list *list;		/* a class */
-	bool closes_relay, wants_name;		/* wants_name: the client's, which the DNS may still be asked for */
+	bool wants_name;			/* the client's, which the DNS may still be asked for */
 };
 
 enum subject { OF_CLIENT, OF_REVERSE, OF_HELO, OF_SENDER, OF_RCPT, OF_DATA, OF_END };
@@ -40,7 +40,6 @@ struct list {
 	enum subject subject;			/* what a bare "reject" speaks of */
 	size_t n;
 	struct word *v;
-	bool closed;				/* strangers do not get past it to other domains */
 };
 
 #define RUN_DEPTH 8

@@ -264,6 +264,57 @@ check_classes(const struct conf *c, struct buf *err)
 	return errors;
 }
 
+static char *
+class_text(void *ctx, struct span name)
+{
+	const struct conf *c = ctx;
+	char *class = x_spandup(name), *text = NULL;
+	struct buf value;
+
+	buf_init(&value, CONF_LINE_MAX);
+	if (conf_find(c, name) && conf_value(c, class, &value))
+		text = x_spandup(buf_span(&value));
+	buf_fini(&value);
+	free(class);
+	return text;
+}
+
+/* Which of the lists is to blame: one that an option of master.cf has set, or the first. */
+static const char *
+relay_list_to_blame(const struct conf *c, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct setting *s = conf_find(c, span_str(names[i]));
+
+		if (s && s->line == 0)
+			return names[i];
+	}
+	return names[0];
+}
+
+/* Lists that let strangers send everywhere are a mistake, wherever they come from. */
+static int
+check_relay(const struct conf *c, const struct params *p, struct buf *err)
+{
+	static const char *const names[] = {
+		"smtpd_relay_restrictions", "smtpd_recipient_restrictions", "smtpd_client_restrictions",
+	};
+	const char *const lists[] = {
+		p->smtpd_relay_restrictions, p->smtpd_recipient_restrictions, p->smtpd_delay_reject ? p->smtpd_client_restrictions : "",
+	};
+	const char *name;
+
+	for (size_t i = 0; i < NELEMS(lists); i++)
+		if (!lists[i] || !p->smtpd_restriction_classes || restrict_closes_relay(span_str(lists[i]),
+		    p->smtpd_restriction_classes, class_text, (void *)(uintptr_t)c))
+			return 0;		/* closed, or told already */
+	name = relay_list_to_blame(c, names, NELEMS(names));
+	conf_place(c, name, err);
+	buf_addf(err, "%s would make an open relay: smtpd_relay_restrictions needs reject_unauth_destination, "
+	    "defer_unauth_destination or reject\n", name);
+	return 1;
+}
+
 int
 conf_apply(const struct conf *c, struct params *out, struct buf *err)
 {
@@ -281,7 +332,7 @@ conf_apply(const struct conf *c, struct params *out, struct buf *err)
 		buf_addf(err, "%s: %s\n", param_rows[i].name, why.p);
 	}
 	buf_fini(&why);
-	return errors + check_classes(c, err);
+	return errors + check_classes(c, err) + check_relay(c, out, err);
 }
 
 /* Does any value, or the text `others` (the options of master.cf), refer to $name? */

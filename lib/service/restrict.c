@@ -2,12 +2,16 @@
 #include "service/restrict.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 
 #include "base/map.h"
 #include "service/params.h"
 #include "base/banned.h"
 
 #define NAMES_MAX 4096
+#define CLASS_DEPTH_MAX 8		/* classes in each other */
+
+static const char seps[] = ", \t\r\n";
 
 const struct restrict_row restrict_rows[] = {
 #define RESTRICTION(name, arg) { #name, RESTRICT_##arg },
@@ -113,7 +117,6 @@ arg_valid(const struct restrict_word *w, struct buf *err)
 int
 restrict_next(struct span *list, const char *classes, struct restrict_word *w, struct buf *err)
 {
-	static const char seps[] = ", \t\r\n";
 	int r = map_next_item(list, seps, &w->name);
 
 	w->arg = SPAN_NONE;
@@ -137,15 +140,79 @@ restrict_next(struct span *list, const char *classes, struct restrict_word *w, s
 	return arg_valid(w, err) ? 1 : -1;
 }
 
+/* Behind a word that does not exist: its argument, as far as that looks like one. */
+static void
+skip_argument(struct span *list)
+{
+	struct span ahead = *list, item;
+
+	if (map_next_item(&ahead, seps, &item) > 0 && (map_is_table(item) || span_find(item, ':') > 0 || span_find(item, '.') > 0))
+		*list = ahead;
+}
+
 bool
 restrict_check(struct span list, const char *classes, void (*on_file)(void *ctx, const char *path), void *ctx,
     struct buf *err)
 {
-	struct restrict_word w;
-	int r;
+	struct restrict_word w = { .row = NULL };
+	bool good = true;
 
-	while ((r = restrict_next(&list, classes, &w, err)) > 0)
-		if (w.row && w.row->arg == RESTRICT_TABLE && !maps_check(w.arg, on_file, ctx, err))
+	for (;;) {
+		struct span before = list;
+		size_t told = err->len;
+		int r;
+
+		if (!good)
+			buf_adds(err, "; ");
+		r = restrict_next(&list, classes, &w, err);
+		if (r > 0 && w.row && w.row->arg == RESTRICT_TABLE && !maps_check(w.arg, on_file, ctx, err))
+			r = -1;
+		if (r >= 0 && !good)
+			buf_truncate(err, told);
+		if (r == 0)
+			return good;
+		good = good && r > 0;
+		if (r < 0 && before.n == list.n)
 			return false;
-	return r == 0;
+		if (r < 0 && !w.row)
+			skip_argument(&list);
+	}
+}
+
+static bool
+closes(const struct restrict_row *row)
+{
+	static const char *const words[] = { "reject", "defer", "reject_unauth_destination", "defer_unauth_destination" };
+
+	for (size_t i = 0; row && i < NELEMS(words); i++)
+		if (strcmp(row->name, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+closes_relay(struct span list, const char *classes, char *(*class_text)(void *ctx, struct span name), void *ctx, unsigned depth)
+{
+	struct restrict_word w;
+	bool warn = false, closed = false;
+	struct buf err;
+
+	buf_init(&err, NAMES_MAX);
+	while (!closed && depth < CLASS_DEPTH_MAX && restrict_next(&list, classes, &w, &err) > 0) {
+		char *text = w.row || warn ? NULL : class_text(ctx, w.name);
+
+		if (w.row && strcmp(w.row->name, "permit") == 0)
+			break;
+		closed = !warn && (closes(w.row) || (text && closes_relay(span_str(text), classes, class_text, ctx, depth + 1)));
+		warn = w.row && strcmp(w.row->name, "warn_if_reject") == 0;
+		free(text);
+	}
+	buf_fini(&err);
+	return closed;
+}
+
+bool
+restrict_closes_relay(struct span list, const char *classes, char *(*class_text)(void *ctx, struct span name), void *ctx)
+{
+	return closes_relay(list, classes, class_text, ctx, 0);
 }

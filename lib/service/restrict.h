@@ -30,9 +30,15 @@ struct restrict_word {
 /* The next word of a list: 1, 0 at the end, -1 and a sentence in err. classes: their names. */
 int restrict_next(struct span *list, const char *classes, struct restrict_word *w, struct buf *err);
 
-/* Is the whole list well formed? Each file that a table of it names is reported to on_file (may be NULL). */
+/* Is the whole list well formed? All that is wrong is told at once. Each file that a table of it names is reported to on_file (may be NULL). */
 bool restrict_check(struct span list, const char *classes, void (*on_file)(void *ctx, const char *path), void *ctx,
     struct buf *err);
+
+/*
+ * Has the list a word that keeps strangers from other domains, before "permit" opens it for everybody? class_text:
+ * the list of a class, which the caller frees; NULL: none.
+ */
+bool restrict_closes_relay(struct span list, const char *classes, char *(*class_text)(void *ctx, struct span name), void *ctx);
 
 /* "inet:host:port" (host: an address or localhost; port: a number), "unix:name" (a socket in run_directory/smtpd) */
 struct restrict_server {

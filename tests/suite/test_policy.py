@@ -363,6 +363,8 @@ def header_checks_look_at_each_field():
 def mistakes_are_told():
     rows = [
         ('smtpd_sender_restrictions = reject_unknown_sender_domian\n', 'did you mean reject_unknown_sender_domain?'),
+        ('smtpd_sender_restrictions = reject_foo, check_bar hash:/x, permit, reject_baz\n', '"reject_foo"; main.cf(5) lists the words; '
+         'there is no "check_bar"; main.cf(5) lists the words; there is no "reject_baz"; main.cf(5) lists the words'),
         ('smtpd_sender_restrictions = check_sender_access\n', 'check_sender_access needs an argument'),
         ('smtpd_sender_restrictions = check_sender_access hash:/nonexistent/x\n', '/nonexistent/x.cdb'),
         ('smtpd_sender_restrictions = check_sender_access mysql:/x\n', 'is not TYPE:TABLE'),
@@ -386,15 +388,30 @@ def mistakes_are_told():
 
 @test
 def no_list_makes_an_open_relay():
-    for relay, rcpts in [('', ''), ('permit', 'permit'), ('permit_mynetworks', 'warn_if_reject reject_unauth_destination'),
-                         ('permit_mynetworks', 'permit, reject'), ('check_recipient_access static:OK', '')]:
-        i = Instance(main=f'smtpd_relay_restrictions = {relay}\nsmtpd_recipient_restrictions = {rcpts}\n')
-        try:
-            r = i.run('start', ok=False)
-            wait(lambda: 'open relay' in i.log() + r.stdout, 5)
-            check('open relay' in i.log() + r.stdout, f'{relay}; {rcpts}: started')
-        finally:
-            i.close()
+    i = Instance()
+    try:
+        text = open(i.conf + '/main.cf').read()
+        rows = [('', '', 1), ('permit', 'permit', 1), ('permit_mynetworks', 'warn_if_reject reject_unauth_destination', 1),
+                ('permit_mynetworks', 'permit, reject', 1), ('check_recipient_access static:OK', '', 1), ('c', '', 1), ('d', '', 0),
+                ('permit_mynetworks', 'reject_unauth_destination', 0)]
+        for relay, rcpts, bad in rows:
+            with open(i.conf + '/main.cf', 'w') as f:
+                f.write(f'{text}smtpd_restriction_classes = c d\nc = permit_mynetworks, permit, d\nd = reject_unauth_destination\n'
+                        f'smtpd_relay_restrictions = {relay}\nsmtpd_recipient_restrictions = {rcpts}\n')
+            r = i.run('check', ok=False)
+            check(r.returncode == (EX_CONFIG if bad else 0), f'{relay}; {rcpts}: {r.stdout}')
+            check(not bad or re.search(r'main.cf:\d+: smtpd_relay_restrictions would make an open relay', r.stdout), r.stdout)
+            if relay == '':
+                check(i.run('start', ok=False).returncode == EX_CONFIG, 'started')
+        with open(i.conf + '/main.cf', 'w') as f:
+            f.write(text)
+        master = open(i.conf + '/master.cf').read()
+        with open(i.conf + '/master.cf', 'w') as f:
+            f.write(re.sub(r'(?m)^(\S+ +inet .*\bsmtpd)$', r'\1 -o smtpd_relay_restrictions=permit_mynetworks', master, count=1))
+        r = i.run('check', ok=False)
+        check(re.search(r'master.cf:\d+: smtpd_relay_restrictions would make an open relay', r.stdout), r.stdout)
+    finally:
+        i.close()
 
 
 if __name__ == '__main__':
