@@ -67,7 +67,6 @@ static const struct {
 	{ "non_smtpd_milters", "Merpati speaks to no milter: remove the line" },
 	{ "content_filter", NOT_THERE },
 	{ "receive_override_options", NOT_THERE },
-	{ "body_checks", NOT_THERE },
 	{ "smtp_header_checks", NOT_THERE },
 	{ "postscreen_*", NOT_THERE },
 	{ "canonical_*", "Merpati rewrites no addresses: remove the line if you can do without it" },
