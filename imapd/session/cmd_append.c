@@ -1,4 +1,4 @@
-/* cmd_append.c: APPEND of one or several messages (RFC 3502). They go from the stream to the store in pieces, never whole into memory. */
+/* cmd_append.c: APPEND of one or several messages (RFC 3502), REPLACE (RFC 8508). They go from the stream to the store in pieces, never whole into memory. */
 #include "input.h"
 #include "keywords.h"
 
@@ -10,13 +10,14 @@
 struct item {
 	struct flag_list flags;
 	time_t date;
+	bool binary;			/* literal8 (RFC 3516) */
 	struct mailappend *m;		/* NULL: committed, or never begun */
 };
 
 struct append {
 	struct span mailbox;
 	struct item *items;
-	uint32_t n;
+	uint32_t n, max;
 	uint64_t bytes;			/* of all that has been announced */
 	uint32_t uidvalidity;
 	uint32_t *uids;
@@ -30,15 +31,34 @@ parse_item(struct parser *p, struct item *it)
 		return false;
 	if (parse_peek(p) == '"' && (!parse_date_time(p, &it->date) || !parse_space(p)))
 		return false;
+	it->binary = parse_try(p, '~');
 	return parse_peek(p) == '{' || parse_fail(p, "Message literal expected");
 }
 
-/* The literal into the store. On a failure of the store the rest is read all the same. */
+/* What has no place in lines: it could not be sent to those who do not ask for BINARY. *last: the byte before. */
+static bool
+is_binary(struct span text, char *last)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == '\0' || (*last == '\r') != (c == '\n'))
+			return true;
+		*last = c;
+	}
+	return false;
+}
+
+/* The literal into the store. On a failure of the store the rest is read all the same. *binary: it is, and is not kept. */
 static enum store_result
-receive(struct session *s, struct mailappend *m)
+receive(struct session *s, struct mailappend *m, bool *binary)
 {
 	enum store_result r = STORE_OK;
 	uint64_t left = s->literal_size;
+	bool check = *binary;
+	char last = '\0';
+
+	*binary = false;
 
 	if (s->literal_sync)
 		stream_puts(&s->io, "+ OK\r\n");
@@ -49,6 +69,7 @@ receive(struct session *s, struct mailappend *m)
 		if (got.n == 0)
 			return STORE_ERROR;
 		left -= got.n;
+		*binary = *binary || (check && is_binary(got, &last));
 		if (r == STORE_OK)
 			r = mailappend_write(m, got);
 	}
@@ -59,6 +80,7 @@ receive(struct session *s, struct mailappend *m)
 static struct reply
 take_item(struct session *s, struct append *a, struct item *it)
 {
+	bool binary = it->binary;
 	enum store_result r;
 
 	if (s->literal_size > s->message_max)
@@ -75,7 +97,9 @@ take_item(struct session *s, struct append *a, struct item *it)
 	it->m = mailappend_begin(s->ms, a->mailbox, &r);
 	if (!it->m)
 		return r == STORE_NOTFOUND ? reply_no("TRYCREATE", store_result_text(r)) : reply_store(r);
-	r = receive(s, it->m);
+	r = receive(s, it->m, &binary);
+	if (r == STORE_OK && binary)
+		return reply_no("UNKNOWN-CTE", "Binary content is not kept: encode it");	/* RFC 3516 4.4 */
 	return r == STORE_OK ? reply_ok(NULL) : reply_store(r);
 }
 
@@ -161,7 +185,7 @@ take_all(struct session *s, struct command *c, struct append *a)
 	while (more) {
 		struct reply r;
 
-		if (a->n == APPEND_MESSAGES_MAX)
+		if (a->n == a->max)
 			return reply_no("LIMIT", "Too many messages in one command");
 		if (!parse_item(&c->args, &a->items[a->n]))
 			return reply_bad(c);
@@ -181,27 +205,68 @@ take_all(struct session *s, struct command *c, struct append *a)
 	return commit(s, a);
 }
 
-struct reply
-cmd_append(struct session *s, struct command *c)
+/* " mailbox [flags] [date] literal" and what follows, with the message of the literal taken */
+static struct reply
+append(struct session *s, struct command *c, struct append *a)
 {
 	struct parser *p = &c->args;
-	struct append a = { 0 };
 	struct reply r;
 	bool ok;
 
-	if (!s->literal) {
-		parse_fail(p, "Message literal expected");
-		return reply_bad(c);
-	}
-	a.items = arena_get(&s->arena, APPEND_MESSAGES_MAX * sizeof(*a.items));
-	a.uids = arena_get(&s->arena, APPEND_MESSAGES_MAX * sizeof(*a.uids));
-	if (!parse_space(p) || !parse_mailbox(p, &a.mailbox, &ok) || !parse_space(p))
+	a->items = arena_get(&s->arena, a->max * sizeof(*a->items));
+	a->uids = arena_get(&s->arena, a->max * sizeof(*a->uids));
+	if (!parse_space(p) || !parse_mailbox(p, &a->mailbox, &ok) || !parse_space(p))
 		return reply_bad(c);
 	if (!ok)
 		return reply_store(STORE_BADNAME);
-	r = take_all(s, c, &a);
-	for (uint32_t i = 0; i < a.n; i++)
-		if (a.items[i].m)
-			mailappend_abort(a.items[i].m);
+	r = take_all(s, c, a);
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->items[i].m)
+			mailappend_abort(a->items[i].m);
 	return r;
+}
+
+struct reply
+cmd_append(struct session *s, struct command *c)
+{
+	struct append a = { .max = APPEND_MESSAGES_MAX };
+
+	if (!s->literal) {
+		parse_fail(&c->args, "Message literal expected");
+		return reply_bad(c);
+	}
+	return append(s, c, &a);
+}
+
+/* RFC 8508: the new message is there before the old one goes; when that cannot go, the new one does. */
+struct reply
+cmd_replace(struct session *s, struct command *c)
+{
+	struct append a = { .max = 1 };
+	enum store_result expunged;
+	struct seqset set;
+	struct reply r;
+	uint32_t *index;
+	size_t n;
+
+	if (!parse_space(&c->args) || !parse_seqset(&c->args, &set) || !session_resolve(s, c, &set, &index, &n))
+		return reply_bad(c);
+	if (!s->literal) {
+		parse_fail(&c->args, "Message literal expected");
+		return reply_bad(c);
+	}
+	if (n != 1)
+		return reply_no("NONEXISTENT", "Not one message is named");
+	if (s->readonly)
+		return reply_no("NOPERM", "Mailbox is read-only");
+	r = append(s, c, &a);
+	if (r.kind != REPLY_OK)
+		return r;
+	expunged = mailfolder_expunge(s->folder, index, 1);
+	if (expunged != STORE_OK && expunged != STORE_GONE) {
+		take_back(s, &a, 1);
+		return reply_store(expunged);
+	}
+	stream_putf(&s->io, "* OK [%s] Replacement is here\r\n", r.code);
+	return reply_ok("Replace completed");
 }

@@ -2,6 +2,7 @@
 #include "message.h"
 #include "modseq.h"
 
+#include "binary.h"
 #include "mail/date.h"
 #include "base/log.h"
 #include "base/banned.h"
@@ -12,6 +13,7 @@ struct fetch {
 	struct message msg;
 	struct buf out;			/* of small items, before they go to the stream */
 	bool any;			/* an item of this message is out */
+	bool unknown_cte;		/* some BINARY was in an encoding that is not known */
 	bool missing;			/* some message was gone: the answer says so */
 };
 
@@ -132,6 +134,53 @@ fetch_section(struct fetch *f, const struct fetch_item *it)
 	return STORE_OK;
 }
 
+/* BINARY[1.2]<from> ~{n} and n bytes (RFC 3516 4.3) */
+static enum store_result
+fetch_binary(struct fetch *f, const struct fetch_item *it)
+{
+	struct stream *io = &f->s->io;
+	enum binary_result r;
+	enum store_result opened;
+
+	stream_puts(io, "BINARY[");
+	stream_putspan(io, it->section.text);
+	stream_putc(io, ']');
+	if (it->partial)
+		stream_putf(io, "<%u>", it->from);
+	stream_putc(io, ' ');
+	opened = binary_put(&f->msg, &it->section, it->partial ? it->from : 0, it->partial ? it->count : UINT64_MAX, &r);
+	f->unknown_cte |= r == BINARY_UNKNOWN;
+	f->missing |= opened != STORE_OK;
+	return STORE_OK;	/* name and value are out in any case */
+}
+
+static enum store_result
+fetch_binary_size(struct fetch *f, const struct fetch_item *it)
+{
+	enum binary_result r;
+	uint64_t size;
+	enum store_result opened = binary_size(&f->msg, &it->section, &size, &r);
+
+	if (opened != STORE_OK)
+		return opened;
+	f->unknown_cte |= r == BINARY_UNKNOWN;
+	buf_addf(&f->out, "BINARY.SIZE[%.*s] %llu", SPAN_FMT(it->section.text), (unsigned long long)size);
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_preview(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	struct span text;
+	enum store_result r = message_preview(&f->msg, &text);
+
+	if (r != STORE_OK)
+		return r;
+	buf_adds(&f->out, "PREVIEW ");
+	print_string(&f->out, span_trim_right(text));
+	return STORE_OK;
+}
+
 static enum store_result (*const printers[])(struct fetch *f, const struct fetch_item *it) = {
 	[FETCH_FLAGS] = fetch_flags,
 	[FETCH_UID] = fetch_uid,
@@ -142,11 +191,17 @@ static enum store_result (*const printers[])(struct fetch *f, const struct fetch
 	[FETCH_BODY] = fetch_structure,
 	[FETCH_BODYSTRUCTURE] = fetch_structure,
 	[FETCH_SECTION] = fetch_section,
+	[FETCH_BINARY] = fetch_binary,
+	[FETCH_BINARY_SIZE] = fetch_binary_size,
+	[FETCH_PREVIEW] = fetch_preview,
 };
 
 static const enum message_depth depths[] = {
 	[FETCH_ENVELOPE] = MESSAGE_CLOSED,	/* perhaps cached */
 	[FETCH_SECTION] = MESSAGE_WHOLE,
+	[FETCH_BINARY] = MESSAGE_WHOLE,
+	[FETCH_BINARY_SIZE] = MESSAGE_WHOLE,
+	[FETCH_PREVIEW] = MESSAGE_CLOSED,
 };
 
 /* Open what will be needed before the first byte of the answer: a message that is gone then gives none at all. */
@@ -159,7 +214,7 @@ open_message(struct fetch *f)
 		const struct fetch_item *it = &f->list.items[i];
 		enum message_depth d = it->what < NELEMS(depths) ? depths[it->what] : MESSAGE_CLOSED;
 
-		if (d == MESSAGE_WHOLE && it->section.depth == 0 && it->section.what != SECTION_ALL &&
+		if (it->what == FETCH_SECTION && it->section.depth == 0 && it->section.what != SECTION_ALL &&
 		    it->section.what != SECTION_TEXT)
 			d = MESSAGE_HEAD;
 		if (d > depth)
@@ -228,7 +283,7 @@ mark_seen(struct fetch *f, const uint32_t *index, size_t n)
 	size_t k = 0;
 
 	for (uint32_t i = 0; i < f->list.n; i++)
-		reads |= f->list.items[i].what == FETCH_SECTION && !f->list.items[i].peek;
+		reads |= (f->list.items[i].what == FETCH_SECTION || f->list.items[i].what == FETCH_BINARY) && !f->list.items[i].peek;
 	if (!reads || f->s->readonly)
 		return NULL;
 	unseen = arena_try(&f->s->arena, (n + 1) * sizeof(*unseen));
@@ -304,6 +359,8 @@ fetch(struct session *s, struct fetch_list *list, const uint32_t *index, size_t 
 	message_fini(&f.msg);
 	if (f.missing)
 		return reply_no("EXPUNGEISSUED", "Some messages are gone");
+	if (f.unknown_cte)
+		return reply_no("UNKNOWN-CTE", "A part has an unknown transfer encoding");
 	return reply_ok("Fetch completed");
 }
 

@@ -31,6 +31,7 @@ static const struct command_row rows[] = {
 	{ "NAMESPACE",	cmd_namespace,	ANY,		SYNC_NONE,	false },
 	{ "NOOP",	cmd_noop,	ANY,		SYNC_FULL,	false },
 	{ "RENAME",	cmd_rename,	ANY,		SYNC_FULL,	false },
+	{ "REPLACE",	cmd_replace,	IN_SELECTED,	SYNC_FULL,	true },
 	{ "SEARCH",	cmd_search,	IN_SELECTED,	SYNC_KEEP,	true },
 	{ "SELECT",	cmd_select,	ANY,		SYNC_NONE,	false },
 	{ "SETQUOTA",	cmd_setquota,	ANY,		SYNC_FULL,	false },

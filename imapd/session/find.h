@@ -2,12 +2,12 @@
 #ifndef IMAP_FIND_H
 #define IMAP_FIND_H
 
-#include "fold.h"
+#include "transfer.h"
 
 /* what: folded (fold_text). encoding: of Content-Transfer-Encoding, as it stands there. cs NULL: bytes are compared. text: scratch, bounded by the caller. */
 bool find_in_body(struct buf *text, struct span body, struct span encoding, const struct charset *cs, struct span what);
 
-#define FIND_WINDOW (256u << 10)		/* of the body as it is stored */
+#define FIND_WINDOW TRANSFER_WINDOW
 #define FIND_FOLDED_MAX (9 * FIND_WINDOW)	/* room that `text` needs beside the text that is looked for */
 
 #endif

@@ -44,14 +44,19 @@ input_tag(struct span line, struct span *rest)
 	return span_sub(line, 0, n);
 }
 
-/* Is the literal at the end of the command the message of an APPEND? Not when it is the mailbox name. */
+/* Is the literal at the end of the command the message of an APPEND or REPLACE? Not when it is the mailbox name. */
 static bool
 is_message(struct span text)
 {
-	struct span rest, name;
+	struct span rest, name, number;
 
 	if (input_tag(text, &rest).n == 0 || !span_cut(&rest, ' ', &name))
 		return false;
+	if (span_is_nocase(name, "UID") && !span_cut(&rest, ' ', &name))
+		return false;
+	if (span_is_nocase(name, "REPLACE"))
+		return span_cut(&rest, ' ', &number) && rest.p &&
+		    (rest.p[0] != '{' || memchr(rest.p, '\n', rest.n) != NULL);
 	return span_is_nocase(name, "APPEND") && rest.p &&
 	    (rest.p[0] != '{' || memchr(rest.p, '\n', rest.n) != NULL);
 }

@@ -151,6 +151,27 @@ message_structure(struct message *m, bool extended, struct span *out)
 	return STORE_OK;
 }
 
+enum store_result
+message_preview(struct message *m, struct span *out)
+{
+	const struct mime *mime;
+	enum store_result r;
+
+	if (from_cache(m, CACHE_PREVIEW, out))
+		return STORE_OK;
+	r = message_open(m, MESSAGE_WHOLE);
+	if (r != STORE_OK)
+		return r;
+	mime = message_mime(m);
+	buf_reset(&m->string);
+	buf_addc(&m->string, CACHE_VERSION);
+	if (mime)
+		preview_make(&m->string, mime);
+	buf_addc(&m->string, ' ');	/* no kept string is empty */
+	to_cache(m, CACHE_PREVIEW, out);
+	return STORE_OK;
+}
+
 static bool
 wanted(const struct section *sec, struct span name)
 {

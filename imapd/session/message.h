@@ -43,6 +43,7 @@ const struct mime *message_mime(struct message *m);		/* of the whole message; NU
 enum store_result message_envelope(struct message *m, struct span *out);
 enum store_result message_structure(struct message *m, bool extended, struct span *out);
 
+enum store_result message_preview(struct message *m, struct span *out);
 /* Anything else that is made of the header alone; *out as above. */
 enum store_result message_computed(struct message *m, enum message_cached kind,
     void (*make)(struct buf *out, struct span header), struct span *out);
@@ -55,6 +56,9 @@ void envelope_print(struct buf *out, struct span header);
 void structure_print(struct buf *out, const struct mime *mime, bool extended);
 /* params.c: ("charset" "utf-8") or NIL; text: of a text part, which has a charset in any case */
 void params_print(struct buf *out, struct span params, bool text);
+
+/* preview.c: the first words as UTF-8; nothing when there is no text */
+void preview_make(struct buf *out, const struct mime *mime);
 
 /* wire.c: LF to CRLF, NUL to '?' */
 uint64_t wire_size(struct span text);

@@ -86,6 +86,7 @@ struct section {
 enum fetch_what {
 	FETCH_FLAGS, FETCH_UID, FETCH_MODSEQ, FETCH_INTERNALDATE, FETCH_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE,
 	FETCH_SECTION,			/* BODY[...] and its older names */
+	FETCH_BINARY, FETCH_BINARY_SIZE, FETCH_PREVIEW,
 };
 struct fetch_item {
 	enum fetch_what what;

@@ -114,7 +114,37 @@ static const struct {
 	{ "RFC822.TEXT", { .what = FETCH_SECTION, .name = "RFC822.TEXT", .section.what = SECTION_TEXT } },
 	{ "BODY[", { .what = FETCH_SECTION } },
 	{ "BODY.PEEK[", { .what = FETCH_SECTION, .peek = true } },
+	{ "BINARY[", { .what = FETCH_BINARY } },
+	{ "BINARY.PEEK[", { .what = FETCH_BINARY, .peek = true } },
+	{ "BINARY.SIZE[", { .what = FETCH_BINARY_SIZE, .peek = true } },
+	{ "PREVIEW", { .what = FETCH_PREVIEW } },
 };
+
+/* What stands behind an item's name */
+static bool
+parse_arguments(struct parser *p, struct fetch_item *it)
+{
+	size_t start = p->at;
+
+	switch (it->what) {
+	case FETCH_SECTION:
+		return it->name || (parse_section(p, &it->section) && parse_partial(p, it));
+	case FETCH_BINARY:
+	case FETCH_BINARY_SIZE:
+		if (!parse_section(p, &it->section) || (it->what == FETCH_BINARY && !parse_partial(p, it)))
+			return false;
+		/* RFC 3516 4.2: numbers alone */
+		return it->section.what == SECTION_ALL || parse_fail(p, "BINARY takes part numbers");
+	case FETCH_PREVIEW:
+		/* RFC 8970 3.2: LAZY allows to say nothing; there is always something to say */
+		if (parse_try(p, ' ') && parse_try(p, '(') && parse_try_word(p, "LAZY"))
+			return parse_char(p, ')');
+		p->at = start;
+		return true;
+	default:
+		return true;
+	}
+}
 
 static bool
 add_item(struct parser *p, struct fetch_list *f, const struct fetch_item *it)
@@ -139,7 +169,7 @@ parse_item(struct parser *p, struct fetch_list *f)
 
 		if (!span_is_nocase(name, items[i].name))
 			continue;
-		if (it.what == FETCH_SECTION && !it.name && (!parse_section(p, &it.section) || !parse_partial(p, &it)))
+		if (!parse_arguments(p, &it))
 			return false;
 		return add_item(p, f, &it);
 	}

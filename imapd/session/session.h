@@ -140,6 +140,7 @@ struct reply cmd_fetch(struct session *s, struct command *c);
 struct reply cmd_store(struct session *s, struct command *c);
 struct reply cmd_copy(struct session *s, struct command *c);
 struct reply cmd_search(struct session *s, struct command *c);
+struct reply cmd_replace(struct session *s, struct command *c);
 struct reply cmd_sort(struct session *s, struct command *c);
 struct reply cmd_thread(struct session *s, struct command *c);
 struct reply cmd_getquota(struct session *s, struct command *c);

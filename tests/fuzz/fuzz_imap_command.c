@@ -1,6 +1,6 @@
 /*
  * fuzz_imap_command.c: the arguments of every kind of IMAP command, and the texts that search folds.
- * links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c
+ * links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/transfer.c imapd/session/input.c
  */
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* CONDSTORE and QRESYNC (RFC 7162) as dialogues. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_quota.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_sort.c imapd/session/cmd_store.c imapd/session/cmd_thread.c imapd/session/commands.c imapd/session/envelope.c imapd/session/esearch.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/modseq.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/searching.c imapd/session/seqset.c imapd/session/session.c imapd/session/sortkey.c imapd/session/params.c imapd/session/structure.c imapd/session/subject.c imapd/session/thread.c imapd/session/utf7.c imapd/session/wire.c */
+/* CONDSTORE and QRESYNC (RFC 7162) as dialogues. links: imapd/session/ */
 #include "tests/unit/imapbed.h"
 #include "base/banned.h"
 

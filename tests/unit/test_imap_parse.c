@@ -1,4 +1,4 @@
-/* Tokens, sets, names, patterns, search programs and literals of IMAP commands. links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c */
+/* Tokens, sets, names, patterns, search programs and literals of IMAP commands. links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/transfer.c imapd/session/input.c */
 #include "tests/unit/unit.h"
 
 #include "find.h"

@@ -1,4 +1,4 @@
-/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/cmd_append.c imapd/session/cmd_basic.c imapd/session/cmd_copy.c imapd/session/cmd_fetch.c imapd/session/cmd_folder.c imapd/session/cmd_idle.c imapd/session/cmd_list.c imapd/session/cmd_quota.c imapd/session/cmd_search.c imapd/session/cmd_select.c imapd/session/cmd_sort.c imapd/session/cmd_store.c imapd/session/cmd_thread.c imapd/session/commands.c imapd/session/envelope.c imapd/session/esearch.c imapd/session/find.c imapd/session/fold.c imapd/session/input.c imapd/session/keywords.c imapd/session/match.c imapd/session/message.c imapd/session/modseq.c imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/parse_list.c imapd/session/print.c imapd/session/search.c imapd/session/searching.c imapd/session/seqset.c imapd/session/session.c imapd/session/sortkey.c imapd/session/params.c imapd/session/structure.c imapd/session/subject.c imapd/session/thread.c imapd/session/utf7.c imapd/session/wire.c */
+/* IMAP dialogues through a socket pair over a Maildir of their own. links: imapd/session/ */
 #include "tests/unit/imapbed.h"
 #include "base/banned.h"
 
@@ -441,6 +441,71 @@ sorted(void **state UNUSED)
 	stop(&c);
 }
 
+static void
+binary_parts(void **state UNUSED)
+{
+	static const char mail[] = "From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "Gr=FC=DFe,\r\n> quoted\r\nzwei=\r\n Zeilen\r\n"
+	    "--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\nAAECDQoD\r\n"
+	    "--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: x-odd\r\n\r\n?\r\n--b--\r\n";
+	static const char page[] = "Content-Type: text/html\r\n\r\n<html><head><title>No</title><style>p{}</style></head><!-- <p>no -->\r\n"
+	    "<p>Hello&nbsp;&amp; &#228;&auml;<br>there<script>no</script></p>\r\n";
+	struct client c;
+	char line[2048];
+
+	start(&c, 10000);
+	snprintf(line, sizeof(line), "a APPEND INBOX ~{%zu+}\r\n%s\r\n", sizeof(mail) - 1, mail);
+	say(&c, line, "a OK", NULL, NULL);
+	snprintf(line, sizeof(line), "a APPEND INBOX ~{%zu+}\r\n%s\r\n", sizeof(page) - 1, page);
+	say(&c, line, "a OK", NULL, NULL);
+	say(&c, "a APPEND INBOX {8+}\r\nA: b\r\n\r\n\r\n", "a OK", NULL, NULL);
+	say(&c, "a APPEND INBOX ~{10+}\r\nA: b\r\n\r\nx\n\r\n", "a NO [UNKNOWN-CTE]", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", "* 3 EXISTS", NULL);
+	say(&c, "c FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1] FLAGS)\r\n", "c OK",
+	    "BINARY[1] {29}\r\nGr\xfc\xdf" "e,\r\n> quoted\r\nzwei Zeilen BINARY.SIZE[1] 29 FLAGS ()", NULL);
+	buf_reset(&c.in);
+	assert_true(write_all(c.fd, "d FETCH 1 BINARY[2]\r\n", 21));
+	assert_true(read_until(&c, "d OK"));
+	assert_non_null(memmem(c.in.p, c.in.len, "BINARY[2] ~{6}\r\n\0\1\2\r\n\3 FLAGS (\\Seen", 35));
+	say(&c, "e FETCH 1 (BINARY[2]<3.2>)\r\n", "e OK", "BINARY[2]<3> ~{2}\r\n\r\n)", NULL);
+	say(&c, "e FETCH 1 (BINARY[2]<99.2> BINARY[4] BINARY.SIZE[7])\r\n", "e OK", "<99> ~{0}\r\n BINARY[4] NIL BINARY.SIZE[7] 0)", NULL);
+	say(&c, "f FETCH 1 BINARY.SIZE[3]\r\n", "f NO [UNKNOWN-CTE]", NULL, NULL);
+	say(&c, "g FETCH 1 BINARY.PEEK[]<0.8>\r\n", "g OK", "BINARY[]<0> {8}\r\nFrom: a@)", NULL);
+	say(&c, "h FETCH 1 BINARY[1.MIME]\r\n", "h BAD", NULL, NULL);
+	say(&c, "i FETCH 1 BINARY.SIZE[1]<1.2>\r\n", "i BAD", NULL, NULL);
+	say(&c, "j FETCH 1 PREVIEW\r\n", "j OK", "PREVIEW {20}\r\nGr\xc3\xbc\xc3\x9f" "e, zwei Zeilen)", NULL);
+	say(&c, "k FETCH 2:3 (PREVIEW (LAZY) UID)\r\n", "k OK", "PREVIEW {18}\r\nHello & \xc3\xa4\xc3\xa4 there UID 2)\r\n* 3 FETCH (PREVIEW \"\"",
+	    NULL);
+	say(&c, "l FETCH 1 (PREVIEW (FOO))\r\n", "l BAD", NULL, NULL);
+	stop(&c);
+}
+
+static void
+replaces(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE " {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b CREATE Drafts\r\n", "b OK", NULL, NULL);
+	say(&c, "b REPLACE 1 INBOX {42+}\r\n" MESSAGE "\r\n", "b BAD", NULL, NULL);
+	say(&c, "c SELECT INBOX\r\n", "c OK", NULL, NULL);
+	say(&c, "d REPLACE 1 INBOX (\\Draft) {42}\r\n", "+ ", NULL, NULL);
+	say(&c, MESSAGE "\r\n", "d OK", "] Replacement is here\r\n* 1 EXPUNGE\r\n* 2 EXISTS\r\n", NULL);
+	say(&c, "e UID REPLACE 2 Drafts {42+}\r\n" MESSAGE "\r\n", "e OK", "* 1 EXPUNGE\r\n", NULL);
+	say(&c, "f FETCH 1:* UID\r\n", "f OK", "* 1 FETCH (UID 3", "* 2");
+	say(&c, "g REPLACE 1 nowhere {42+}\r\n" MESSAGE "\r\n", "g NO [TRYCREATE]", NULL, "EXPUNGE");
+	say(&c, "h REPLACE 2 INBOX {42+}\r\n" MESSAGE "\r\n", "h BAD", NULL, NULL);
+	say(&c, "i UID REPLACE 9 INBOX {42+}\r\n" MESSAGE "\r\n", "i NO", NULL, NULL);
+	say(&c, "j REPLACE 1 INBOX {42+}\r\n" MESSAGE " {42+}\r\n" MESSAGE "\r\n", "j NO [LIMIT]", NULL, "EXPUNGE");
+	say(&c, "k REPLACE 1 {5+}\r\nINBOX {42+}\r\n" MESSAGE "\r\n", "k OK", "EXPUNGE", NULL);
+	say(&c, "l REPLACE 1 INBOX\r\n", "l BAD", NULL, NULL);
+	say(&c, "m EXAMINE INBOX\r\n", "m OK", "* 1 EXISTS", NULL);
+	say(&c, "n REPLACE 1 INBOX {42+}\r\n" MESSAGE "\r\n", "n NO [NOPERM]", NULL, NULL);
+	stop(&c);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -448,7 +513,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
-		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(many_appends),
+		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(binary_parts), TEST(replaces), TEST(many_appends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
