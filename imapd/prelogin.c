@@ -40,7 +40,7 @@ add_capabilities(struct front *f, struct buf *out)
 		return;
 	}
 	buf_addc(out, ' ');
-	authclient_list(par.smtpd_sasl_mechanism_filter, "AUTH=", out);
+	authclient_list(par.smtpd_sasl_mechanism_filter, "AUTH=", front_secure(f) ? AUTH_BOUND : 0, out);
 }
 
 static void

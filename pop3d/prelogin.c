@@ -42,7 +42,7 @@ on_capa(struct front *f, struct span args)
 		buf_adds(&out, "STLS\r\n");
 	if (front_may_login(f)) {
 		buf_adds(&out, "USER\r\nSASL ");
-		authclient_list(par.smtpd_sasl_mechanism_filter, "", &out);
+		authclient_list(par.smtpd_sasl_mechanism_filter, "", front_secure(f) ? AUTH_BOUND : 0, &out);
 		buf_adds(&out, "\r\n");
 	}
 	buf_adds(&out, "IMPLEMENTATION Merpati\r\n.\r\n");

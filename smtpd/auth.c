@@ -8,32 +8,39 @@
 
 #include "base/b64.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "service/front/authclient.h"
 #include "service/params.h"
 
 #include "base/banned.h"
 
-static struct buf mechanisms;
+/* EXTERNAL needs a certificate, and a table that says whose it is. */
+static unsigned
+kinds(const struct session *s)
+{
+	return (s->secure ? AUTH_BOUND : 0) | (s->peer_cert && *par.auth_external_maps ? AUTH_CERTIFIED : 0);
+}
 
 void
-auth_open(void)
+auth_list(const struct session *s, struct buf *out)
 {
-	buf_init(&mechanisms, 256);
-	if (par.smtpd_sasl_auth_enable)
-		authclient_list(par.smtpd_sasl_mechanism_filter, "", &mechanisms);
+	buf_addc(out, ' ');
+	authclient_list(par.smtpd_sasl_mechanism_filter, "", kinds(s), out);
 }
 
 bool
 auth_offered(const struct session *s)
 {
-	return mechanisms.len > 0 && (s->secure || !par.smtpd_tls_auth_only);
-}
+	struct buf list;
+	bool any;
 
-void
-auth_list(struct buf *out)
-{
-	buf_addc(out, ' ');
-	buf_addspan(out, buf_span(&mechanisms));
+	if (!par.smtpd_sasl_auth_enable || (!s->secure && par.smtpd_tls_auth_only))
+		return false;
+	buf_init(&list, 256);
+	auth_list(s, &list);
+	any = list.len > 1;
+	buf_fini(&list);
+	return any;
 }
 
 /* ---- the end of an exchange ---- */
@@ -81,8 +88,7 @@ fail(struct session *s, const struct authreply *a)
 	log_warn(s->id, "%s[%s]: SASL %s authentication failed: %.*s", client_name(s), s->addr, s->auth_mech,
 	    SPAN_FMT(a->text));
 	x_free(&s->auth_mech);
-	if (i == AUTH_FAILED)
-		r.delay_ms = limits_auth_failure(s);
+	r.delay_ms = a->delay_ms;
 	return r;
 }
 
@@ -136,6 +142,25 @@ decode(struct span text, struct buf *out)
 	return span_is(text, "=") || b64_decode(out, text);
 }
 
+static void
+start(struct session *s, struct span mech, bool has_initial, struct span initial)
+{
+	struct authorigin from = { .secure = s->secure, .client = span_str(s->addr) };
+	struct buf bindings, certificate;
+
+	buf_init(&bindings, ORIGIN_BINDINGS_MAX);
+	buf_init(&certificate, 2 * sizeof(s->peer_cert->key));
+	origin_bindings(s->conn, &bindings);
+	if (s->peer_cert)
+		buf_addf(&certificate, "%s %s", s->peer_cert->certificate, s->peer_cert->key);
+	from.bindings = buf_span(&bindings);
+	from.certificate = buf_span(&certificate);
+	s->auth_mech = x_spandup(mech);
+	s->auth = authclient_start(mech, has_initial, initial, &from, -1, on_reply, s);
+	buf_fini(&bindings);
+	buf_fini(&certificate);
+}
+
 struct reply
 cmd_auth(struct session *s, struct span arg)
 {
@@ -151,7 +176,7 @@ cmd_auth(struct session *s, struct span arg)
 		return reply_make(503, "5.5.1", "Error: send EHLO first");
 	if (s->login)
 		return reply_make(503, "5.5.1", "Error: already authenticated");
-	if (!span_word(&arg, " \t", &mech) || !authclient_offers(par.smtpd_sasl_mechanism_filter, mech))
+	if (!span_word(&arg, " \t", &mech) || !authclient_offers(par.smtpd_sasl_mechanism_filter, mech, kinds(s)))
 		return reply_make(504, "5.5.4", "Error: unsupported authentication mechanism");
 	has_initial = span_word(&arg, " \t", &initial);
 	if (has_initial && span_trim(arg.p ? arg : SPAN_NONE).n > 0)
@@ -162,9 +187,7 @@ cmd_auth(struct session *s, struct span arg)
 		buf_fini(&data);
 		return reply_make(501, "5.5.2", "Error: the initial response is not base64");
 	}
-	s->auth_mech = x_spandup(mech);
-	s->auth = authclient_start(mech, has_initial, buf_span(&data), s->secure, span_str(s->addr), -1,
-	    on_reply, s);
+	start(s, mech, has_initial, buf_span(&data));
 	buf_fini(&data);
 	return reply_pending();
 }

@@ -213,7 +213,7 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 		.session = span_str(s->id), .sender = buf_span(&s->sender),
 		.client_addr = span_str(s->addr), .client_name = span_str(client_name(s)),
 		.helo = span_str(s->helo), .protocol = span_str(session_protocol(s)),
-		.login = span_str(s->login), .tls = span_str(s->tls),
+		.login = span_str(s->login), .tls = par.smtpd_tls_received_header ? span_str(s->tls) : SPAN_NONE,
 		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = span_str(s->envid),
 		.rcpts = rcpts, .body = body, .last = last,
 	};

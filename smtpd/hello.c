@@ -96,22 +96,24 @@ requiretls_offered(const struct session *s)
 }
 
 static void
-size_value(struct buf *out)
+size_value(const struct session *s, struct buf *out)
 {
+	(void)s;
 	buf_addf(out, " %llu", (unsigned long long)par.message_size_limit);
 }
 
 /* RFC 9422 4 */
 static void
-limits_value(struct buf *out)
+limits_value(const struct session *s, struct buf *out)
 {
+	(void)s;
 	buf_addf(out, " RCPTMAX=%u", par.smtpd_recipient_limit);
 }
 
 static const struct {
 	const char *keyword;
 	bool (*offered)(const struct session *s);
-	void (*value)(struct buf *out);
+	void (*value)(const struct session *s, struct buf *out);
 } keywords[] = {
 	{ "PIPELINING", always, NULL },
 	{ "SIZE", always, size_value },
@@ -151,7 +153,7 @@ cmd_ehlo(struct session *s, struct span arg)
 			continue;
 		buf_addf(&text, "\n%s", keywords[i].keyword);
 		if (keywords[i].value)
-			keywords[i].value(&text);
+			keywords[i].value(s, &text);
 	}
 	r = reply_make(250, "", "%s", buf_cstr(&text));
 	buf_fini(&text);

@@ -11,7 +11,6 @@
 
 #include "base/banned.h"
 
-#define AUTH_DELAY_MAX_MS 15000
 #define LOGIN_KEY_MAX 128		/* of a login, as key of its counters; logins that agree so far share them */
 
 static struct counters *counters;
@@ -52,22 +51,6 @@ limits_leave(struct session *s)
 	if (s->counted)
 		(void)counters_add(counters, netlist_key(&s->peer, room), COUNT_CONNECTIONS, -1);
 	s->counted = false;
-}
-
-/* Every further failure of one network is answered later: guessing gets slow, a mistyped password does not. */
-uint32_t
-limits_auth_failure(struct session *s)
-{
-	unsigned char room[16];
-	struct span key = netlist_key(&s->peer, room);
-	uint32_t failures = 1, ms;
-
-	if (key.n > 0 && counters)
-		failures = counters_rate(counters, key, COUNT_AUTH_FAILURES, par.anvil_rate_time_unit, true);
-	ms = par.auth_failure_delay * 1000;
-	if (failures > 3)
-		ms += (failures - 3) * 1000;
-	return ms > AUTH_DELAY_MAX_MS ? AUTH_DELAY_MAX_MS : ms;
 }
 
 /* ---- messages and recipients ---- */

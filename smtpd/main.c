@@ -45,7 +45,6 @@ smtpd_open(void)
 	proxy_open();
 	limits_open();
 	tls_open();
-	auth_open();
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "mail/envelope.h"
+#include "net/tls.h"
 #include "service/message.h"
 #include "service/params.h"
 
@@ -392,6 +393,14 @@ ask_login(struct policy_run *run, struct lookup *l)
 	(void)try(l, span_str(run->s->login), true);
 }
 
+/* Both fingerprints, the certificate's first (Postfix: cert_fingerprint, pubkey_fingerprint). */
+static void
+ask_certificate(struct policy_run *run, struct lookup *l)
+{
+	if (!try(l, span_str(run->s->peer_cert->certificate), true))
+		(void)try(l, span_str(run->s->peer_cert->key), true);
+}
+
 static enum verdict
 check_access(struct policy_run *run, const struct word *w, enum subject of,
     void (*ask)(struct policy_run *run, struct lookup *l))
@@ -445,4 +454,10 @@ enum verdict
 judge_check_sasl_access(struct policy_run *run, const struct word *w)
 {
 	return run->s->login ? check_access(run, w, run->subject, ask_login) : DUNNO;
+}
+
+enum verdict
+judge_check_ccert_access(struct policy_run *run, const struct word *w)
+{
+	return run->s->peer_cert ? check_access(run, w, OF_CLIENT, ask_certificate) : DUNNO;
 }

@@ -18,7 +18,7 @@
 #define ERR_MAX 4096
 
 static struct resolver *resolver;
-static struct maps *sender_logins;
+static struct maps *sender_logins, *client_certs;
 
 struct resolver *
 policy_resolver(void)
@@ -30,6 +30,12 @@ struct maps *
 policy_sender_logins(void)
 {
 	return sender_logins;
+}
+
+struct maps *
+policy_client_certs(void)
+{
+	return client_certs;
 }
 
 /* ---- lists ---- */
@@ -198,8 +204,10 @@ policy_open(void)
 	}
 	resolver_free(resolver);
 	maps_free(sender_logins);
+	maps_free(client_certs);
 	resolver = resolver_open();
 	sender_logins = service_maps(par.smtpd_sender_login_maps);
+	client_certs = service_maps(par.relay_clientcerts);
 }
 
 /* At most once a second: it costs a system call a table. */
@@ -214,6 +222,7 @@ policy_refresh(void)
 	next = now + 1000;
 	resolver_refresh(resolver);
 	maps_refresh(sender_logins);
+	maps_refresh(client_certs);
 	for (size_t i = 0; i < table_count; i++)
 		maps_refresh(tables[i].maps);
 }

@@ -87,6 +87,7 @@ enum list_name { LIST_CLIENT, LIST_HELO, LIST_SENDER, LIST_RELAY, LIST_RCPT, LIS
 const struct list *policy_list(enum list_name which);
 struct resolver *policy_resolver(void);
 struct maps *policy_sender_logins(void);
+struct maps *policy_client_certs(void);		/* relay_clientcerts */
 struct list *list_parse(const char *name, enum subject subject, struct span text, bool from_table, struct buf *err);
 void list_free(struct list *l);
 /* policy.c again */

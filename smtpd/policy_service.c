@@ -16,6 +16,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "base/loop.h"
 #include "service/params.h"
 
@@ -343,6 +344,9 @@ write_request(const struct policy_run *run, struct buf *out)
 		{ "sasl_username", span_str(s->login) },
 		{ "sasl_sender", SPAN_NONE },
 		{ "encryption_protocol", s->tls ? span_sub(span_str(s->tls), 0, strcspn(s->tls, " ")) : SPAN_NONE },
+		{ "ccert_subject", s->peer_cert ? span_str(s->peer_cert->name) : SPAN_NONE },
+		{ "ccert_fingerprint", s->peer_cert ? span_str(s->peer_cert->certificate) : SPAN_NONE },
+		{ "ccert_pubkey_fingerprint", s->peer_cert ? span_str(s->peer_cert->key) : SPAN_NONE },
 	};
 
 	for (size_t i = 0; i < NELEMS(rows); i++)

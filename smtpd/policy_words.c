@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mail/address.h"
 #include "net/conn.h"
+#include "net/tls.h"
 #include "service/params.h"
 
 #include "base/banned.h"
@@ -70,6 +71,33 @@ WORD(permit_sasl_authenticated)
 {
 	(void)w;
 	return run->s->login ? PERMIT : DUNNO;
+}
+
+/* ---- certificates of clients ---- */
+
+WORD(permit_tls_clientcerts)
+{
+	const struct tls_peer *peer = run->s->peer_cert;
+	enum map_answer answer;
+	struct buf value;
+
+	(void)w;
+	if (!peer || maps_empty(policy_client_certs()))
+		return DUNNO;
+	buf_init(&value, OWNERS_MAX);
+	answer = maps_find(policy_client_certs(), span_str(peer->certificate), &value);
+	if (answer == MAP_NONE)
+		answer = maps_find(policy_client_certs(), span_str(peer->key), &value);
+	buf_fini(&value);
+	if (answer == MAP_FAILED)
+		return run_refuse(run, run->subject, 451, "4.3.0", "Temporary lookup failure");
+	return answer == MAP_FOUND ? PERMIT : DUNNO;
+}
+
+WORD(permit_tls_all_clientcerts)
+{
+	(void)w;
+	return run->s->peer_cert && run->s->peer_cert->trusted ? PERMIT : DUNNO;
 }
 
 /* ---- where the recipient is ---- */

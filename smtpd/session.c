@@ -76,6 +76,7 @@ session_fini(struct session *s)
 	x_free(&s->login);
 	x_free(&s->mech);
 	x_free(&s->tls);
+	x_free(&s->peer_cert);
 }
 
 void
@@ -400,9 +401,11 @@ on_secure(void *ctx)
 	struct session *s = ctx;
 
 	session_enter(s);
-	s->secure = true;
-	s->tls = x_spandup(conn_tls_info(s->conn));
-	log_info(s->id, "TLS connection established from %s[%s]: %s", client_name(s), s->addr, s->tls);
+	if (!tls_secured(s)) {
+		end_session(s);
+		session_leave(s);
+		return;
+	}
 	if (par.smtpd_tls_wrappermode)
 		greet(s);
 	else

@@ -66,6 +66,7 @@ struct session {
 	char helo[SMTP_HELO_MAX + 1];
 	bool esmtp;
 	char *login, *mech, *tls;	/* NULL: none */
+	struct tls_peer *peer_cert;	/* the certificate that the client has shown; NULL: none */
 
 	/* the dialogue */
 	enum smtp_state state;
@@ -162,9 +163,8 @@ void data_judged(struct session *s);	/* what policy_end_of_data() waited for is 
 void data_abandon(struct session *s);		/* nobody waits for it any more */
 #define DATA_TICK_MS 10000
 /* auth.c */
-void auth_open(void);
 bool auth_offered(const struct session *s);
-void auth_list(struct buf *out);		/* " PLAIN LOGIN ..." */
+void auth_list(const struct session *s, struct buf *out);	/* " PLAIN LOGIN ..." */
 struct reply cmd_auth(struct session *s, struct span arg);
 struct reply auth_line(struct session *s, struct span line);
 void auth_abandon(struct session *s);
@@ -174,6 +174,7 @@ void tls_start(void);
 bool tls_offered(void);
 struct reply cmd_starttls(struct session *s, struct span arg);
 void tls_begin(struct session *s);
+bool tls_secured(struct session *s);		/* after the handshake; false: this client may not stay */
 /* limits.c: counters that all workers of the service share */
 void limits_open(void);
 const char *limits_enter(struct session *s);	/* NULL, or why this client may not come in */
@@ -182,6 +183,5 @@ bool limits_mail(const struct session *s);	/* may this login or client send anot
 bool limits_rcpt(const struct session *s);	/* and to another recipient? */
 void limits_count_mail(const struct session *s);
 void limits_count_rcpt(const struct session *s);
-uint32_t limits_auth_failure(struct session *s);	/* how long the answer waits, in ms */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "net/conn.h"
 #include "net/tls.h"
 #include "service/front/keylink.h"
@@ -13,14 +14,26 @@
 
 static struct tls_server *server;
 
+static bool
+is_mandatory(void)
+{
+	return par.smtpd_tls_wrappermode || strcmp(par.smtpd_tls_security_level, "encrypt") == 0;
+}
+
+static bool
+ask_certificate(void)
+{
+	return par.smtpd_tls_ask_ccert || par.smtpd_tls_req_ccert;
+}
+
 void
 tls_open(void)
 {
-	bool mandatory = par.smtpd_tls_wrappermode || strcmp(par.smtpd_tls_security_level, "encrypt") == 0;
+	bool mandatory = is_mandatory();
 
 	if (!mandatory && strcmp(par.smtpd_tls_security_level, "none") == 0)
 		return;
-	server = keylink_open(R_SMTPD, "smtp", mandatory, false);
+	server = keylink_open(R_SMTPD, "smtp", mandatory, ask_certificate());
 }
 
 void
@@ -65,4 +78,41 @@ tls_begin(struct session *s)
 	x_free(&s->login);
 	x_free(&s->mech);
 	conn_tls_accept(s->conn, server);
+}
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", and whose certificate it was. */
+static void
+describe(struct session *s)
+{
+	struct buf text;
+
+	buf_init(&text, 512);
+	buf_addspan(&text, conn_tls_info(s->conn));
+	if (s->peer_cert)
+		buf_addf(&text, " client-certificate %s %s", s->peer_cert->name[0] ? s->peer_cert->name : "without-name",
+		    s->peer_cert->trusted ? "verified" : "unverified");
+	x_free(&s->tls);
+	s->tls = x_spandup(buf_span(&text));
+	buf_fini(&text);
+}
+
+bool
+tls_secured(struct session *s)
+{
+	struct tls_peer peer;
+
+	s->secure = true;
+	x_free(&s->peer_cert);
+	if (ask_certificate() && conn_tls_peer(s->conn, par.smtpd_tls_fingerprint_digest, &peer)) {
+		s->peer_cert = x_new(struct tls_peer);
+		*s->peer_cert = peer;
+	}
+	describe(s);
+	log_info(s->id, "TLS connection established from %s[%s]: %s", client_name(s), s->addr, s->tls);
+	if (s->peer_cert)
+		log_info(s->id, "client certificate: fingerprint=%s, key=%s", s->peer_cert->certificate, s->peer_cert->key);
+	if (!par.smtpd_tls_req_ccert || !is_mandatory() || (s->peer_cert && s->peer_cert->trusted))
+		return true;
+	log_warn(s->id, "%s[%s] shows no certificate that smtpd_tls_CAfile proves", client_name(s), s->addr);
+	return false;
 }

@@ -18,6 +18,12 @@
 
 #include "base/buf.h"
 
+/*
+ * A record of secrets.cdb that is no user's (no login has a blank in it): a
+ * random secret that stays when the table is made anew.
+ */
+#define USERS_SECRET_KEY "the secret"
+
 struct user_record {
 	struct span address, verifier, uid, gid, home;
 };

@@ -17,6 +17,7 @@ struct conn;
 struct tls_server;
 struct tls_client;
 struct tls_demand;
+struct tls_peer;
 struct tls_record;
 
 enum conn_end {
@@ -78,6 +79,10 @@ bool conn_tls_proves(const struct conn *c, const struct tls_demand *d, struct bu
 bool conn_tls_trusted(const struct conn *c);	/* an authority has signed the certificate, whatever its name */
 bool conn_tls_anonymous(const struct conn *c);	/* there is no certificate */
 bool conn_tls_exporter(struct conn *c, struct buf *out);	/* RFC 9266 tls-exporter channel binding */
+/* The i-th kind of channel binding into out: its name, "" when this connection has none of that kind, NULL: no more kinds. */
+const char *conn_tls_binding(struct conn *c, unsigned i, struct buf *out);
+/* Servers that ask for certificates. digest: "sha256" ... False: the client has shown none. */
+bool conn_tls_peer(const struct conn *c, const char *digest, struct tls_peer *out) CHECKED;
 const char *conn_error(const struct conn *c);	/* sentence on the failure, "" when none */
 int conn_fd(const struct conn *c);
 

@@ -15,7 +15,6 @@
 #include "base/banned.h"
 
 #define RECORD_MAX 16384
-#define BINDING_LEN 32
 
 static char text[READ_MAX];	/* decrypted input, shown to the owner during the callback */
 
@@ -266,22 +265,4 @@ struct span
 conn_tls_info(const struct conn *c)
 {
 	return span_str(c->info);
-}
-
-/* RFC 9266: without a TLS 1.3 key schedule the binding holds only with the extended master secret. */
-bool
-conn_tls_exporter(struct conn *c, struct buf *out)
-{
-	static const char label[] = "EXPORTER-Channel-Binding";
-	unsigned char binding[BINDING_LEN];
-
-	if (c->state != CS_SECURE)
-		return false;
-	if (SSL_version(c->ssl) < TLS1_3_VERSION && SSL_get_extms_support(c->ssl) != 1)
-		return false;
-	if (SSL_export_keying_material(c->ssl, binding, sizeof(binding), label, sizeof(label) - 1,
-	    (const unsigned char *)"", 0, 1) != 1)
-		return false;
-	buf_add(out, binding, sizeof(binding));
-	return true;
 }

@@ -47,6 +47,13 @@ struct tls_client *tls_client_new(void);
 /* Certificates of authorities, before the jail. False and a sentence: none can be read. */
 bool tls_client_trust(struct tls_client *t, const char *ca_file, struct buf *err) CHECKED;
 
+/* The certificate that a client has shown; it has the key of it. */
+struct tls_peer {
+	char certificate[200], key[200];	/* fingerprints of certificate and public key: "aa:bb:..." */
+	char name[128];				/* its common name, printable and without blanks; "": none */
+	bool trusted;				/* tls_policy.ca_file proves it */
+};
+
 /* What a server must prove. */
 struct tls_demand {
 	bool fingerprints;	/* match: SHA-256 of certificate or public key, in hex; no authority is asked */

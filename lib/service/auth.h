@@ -11,7 +11,7 @@ enum auth_result {
 };
 
 /* Mechanisms that auth serves, in the order of preference. */
-#define AUTH_MECHS "PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1"
+#define AUTH_MECHS "PLAIN LOGIN SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL"
 
 #define AUTH_EXCHANGES_MAX 256	/* open on one link */
 

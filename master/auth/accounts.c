@@ -13,7 +13,7 @@
 #define PATH_LENGTH_MAX 4096
 #define VALUE_MAX 4096
 
-static struct maps *secrets, *users, *domains, *quotas;
+static struct maps *secrets, *users, *domains, *quotas, *certificates;
 
 static struct maps *
 open_table(struct span directory, const char *name)
@@ -56,6 +56,7 @@ accounts_open(void)
 	open_domains();
 	secrets = open_table(span_sub(file, 0, (size_t)slash + 1), "secrets");
 	quotas = open_table(span_sub(file, 0, (size_t)slash + 1), "quota");
+	certificates = service_maps(par.auth_external_maps);
 }
 
 void
@@ -65,6 +66,7 @@ accounts_refresh(void)
 	maps_refresh(users);
 	maps_refresh(domains);
 	maps_refresh(quotas);
+	maps_refresh(certificates);
 }
 
 struct only {
@@ -118,6 +120,24 @@ account_login(struct span name, struct buf *login)
 	}
 	buf_fini(&domain);
 	return !login->over && login->len <= LOGIN_MAX;
+}
+
+enum map_answer
+account_of_certificate(struct span fingerprints, struct buf *login)
+{
+	enum map_answer answer = MAP_NONE;
+	struct span one;
+
+	while (answer == MAP_NONE && span_word(&fingerprints, " ", &one))
+		answer = maps_find(certificates, one, login);
+	return answer;
+}
+
+void
+account_secret(struct buf *out)
+{
+	if (maps_find(secrets, SPAN(USERS_SECRET_KEY), out) != MAP_FOUND || out->over)
+		buf_reset(out);
 }
 
 enum map_answer

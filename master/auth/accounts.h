@@ -20,6 +20,11 @@ void accounts_refresh(void);	/* cheap; before each exchange */
  */
 bool account_login(struct span name, struct buf *login) CHECKED;
 
+/* The login of auth_external_maps for one of the fingerprints (blank separated). */
+enum map_answer account_of_certificate(struct span fingerprints, struct buf *login);
+/* Of secrets.cdb: what fake verifiers are made of; empty when the table was made without. */
+void account_secret(struct buf *out);
+
 enum map_answer account_verifier(struct span login, struct buf *verifier);
 enum map_answer account_mailbox(struct span login, struct buf *mailbox);	/* directory below virtual_mailbox_base */
 struct span account_quota(struct span login, struct buf *room);	/* his limit or his domain's, in room; empty: none */

@@ -5,10 +5,16 @@
  * strangers.
  */
 #include "accounts.h"
+
+#include <arpa/inet.h>
+
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "base/netlist.h"
 #include "mail/quota.h"
+#include "penalty.h"
 #include "proven.h"
 #include "sasl.h"
 #include "service/auth.h"
@@ -19,6 +25,7 @@
 #define STEPS_MAX 8		/* messages of the client in one exchange */
 #define MESSAGE_MAX 6144	/* bytes of one message of the client */
 #define MECH_MAX 32
+#define CERTIFICATE_MAX 512	/* fingerprints */
 
 struct front {
 	unsigned role;
@@ -45,6 +52,7 @@ struct exchange {
 
 static struct exchange exchanges[AUTH_EXCHANGES_MAX];
 static const struct front *front;
+static struct netlist *mynetworks;
 static int link_fd;
 static bool link_lost, crowd_told;
 
@@ -104,10 +112,10 @@ exchange_place(void)
 /* ---- answers ---- */
 
 static void
-answer_done(uint32_t number, enum auth_result result, struct span user)
+answer_done(uint32_t number, enum auth_result result, struct span user, uint32_t delay_ms)
 {
 	struct msg_AUTH_DONE m = { .exch = number, .result = result, .user = user, .data = SPAN_NONE,
-		.text = span_str(result_texts[result]) };
+		.text = span_str(result_texts[result]), .delay_ms = delay_ms };
 
 	if (!msg_send(link_fd, MSG_AUTH_DONE, &m))
 		link_lost = true;
@@ -152,13 +160,48 @@ spawn_session(const struct exchange *x)
 	return ok;
 }
 
+/* Whose failures count as one client's: the address, of IPv6 the network; nobody's for clients in mynetworks (webmail). */
+static struct span
+network_of(const char *client, unsigned char room[16])
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr_in *in4 = (struct sockaddr_in *)(void *)&ss;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&ss;
+
+	if (inet_pton(AF_INET, client, &in4->sin_addr) == 1)
+		ss.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, client, &in6->sin6_addr) == 1)
+		ss.ss_family = AF_INET6;
+	else
+		return SPAN_NONE;
+	return netlist_has(mynetworks, &ss) ? SPAN_NONE : netlist_key(&ss, room);
+}
+
+/* One failure more, of the network and of the name; how late it is answered. */
+static uint32_t
+penalty_for(const struct exchange *x)
+{
+	unsigned char room[16];
+	uint64_t now = clock_mono_ms();
+	uint32_t client = penalty_failures(network_of(x->client, room), now, true);
+	uint32_t login = penalty_failures(span_str(x->sasl.login), now, true);
+
+	return penalty_delay(client > login ? client : login, par.auth_failure_delay * 1000, par.auth_failure_delay_max * 1000);
+}
+
 static void
 exchange_done(struct exchange *x, enum auth_result result)
 {
+	uint32_t delay_ms = 0;
+
 	if (result == AUTH_OK && front->session && !spawn_session(x))
 		result = AUTH_UNAVAILABLE;
+	if (result == AUTH_FAILED)
+		delay_ms = penalty_for(x);
+	else if (x->sasl.held_off)
+		delay_ms = penalty_delay(UINT32_MAX, par.auth_failure_delay * 1000, par.auth_failure_delay_max * 1000);
 	log_login(x, result);
-	answer_done(x->number, result, result == AUTH_OK ? span_str(x->sasl.login) : SPAN_NONE);
+	answer_done(x->number, result, result == AUTH_OK ? span_str(x->sasl.login) : SPAN_NONE, delay_ms);
 	exchange_close(x);
 }
 
@@ -205,15 +248,21 @@ static struct exchange *
 exchange_open(struct msg_AUTH_START *m)
 {
 	struct exchange *x = exchange_place();
+	struct saslx_origin from = { .bindings = m->bindings };
+	unsigned char room[16];
+	char client[sizeof(x->client)];
 
-	if (!x || !saslx_open(&x->sasl, front->service))
+	copy_text(client, sizeof(client), m->client_addr);
+	from.guesses = par.auth_failure_limit &&
+	    penalty_failures(network_of(client, room), clock_mono_ms(), false) >= par.auth_failure_limit;
+	if (!x || !saslx_open(&x->sasl, front->service, &from))
 		return NULL;
 	x->open = true;
 	x->number = m->exch;
 	x->since = clock_mono_ms();
 	x->steps = 0;
 	copy_text(x->mech, sizeof(x->mech), m->mech);
-	copy_text(x->client, sizeof(x->client), m->client_addr);
+	memcpy(x->client, client, sizeof(client));
 	x->sock = m->sock;
 	m->sock = -1;
 	return x;
@@ -226,24 +275,27 @@ on_start(struct msg *in)
 	enum auth_result result = AUTH_FAILED;
 	struct span data = SPAN_NONE, initial = { NULL, 0 };
 	struct exchange *x = exchange_find(m->exch);
+	char certificate[CERTIFICATE_MAX] = "";
 	enum saslx_turn turn;
 
 	if (x)
 		exchange_close(x);
 	if (!saslx_known(m->mech)) {
-		answer_done(m->exch, AUTH_UNSUPPORTED, SPAN_NONE);
+		answer_done(m->exch, AUTH_UNSUPPORTED, SPAN_NONE, 0);
 	} else if (m->initial.n > MESSAGE_MAX) {
-		answer_done(m->exch, AUTH_MALFORMED, SPAN_NONE);
+		answer_done(m->exch, AUTH_MALFORMED, SPAN_NONE, 0);
 	} else if (!(x = exchange_open(m))) {
 		if (!crowd_told)
 			log_warn(NULL, "too many logins at once from one %s process", front->service);
 		crowd_told = true;
-		answer_done(m->exch, AUTH_UNAVAILABLE, SPAN_NONE);
+		answer_done(m->exch, AUTH_UNAVAILABLE, SPAN_NONE, 0);
 	} else {
 		if (m->has_initial)
 			initial = keep(m->initial);
+		if (front->role == R_SMTPD)	/* who is logged in to a mailbox is not decided by what a front says */
+			copy_text(certificate, sizeof(certificate), m->certificate);
 		accounts_refresh();
-		turn = saslx_start(&x->sasl, x->mech, initial, &data, &result);
+		turn = saslx_start(&x->sasl, x->mech, span_str(certificate), initial, &data, &result);
 		exchange_turn(x, turn, result, data);
 		keep(SPAN_NONE);
 	}
@@ -259,7 +311,7 @@ on_step(struct msg *in)
 	enum saslx_turn turn;
 
 	if (!x) {
-		answer_done(in->AUTH_STEP.exch, AUTH_UNAVAILABLE, SPAN_NONE);
+		answer_done(in->AUTH_STEP.exch, AUTH_UNAVAILABLE, SPAN_NONE, 0);
 	} else if (in->AUTH_STEP.data.n > MESSAGE_MAX) {
 		exchange_done(x, AUTH_MALFORMED);
 	} else {
@@ -307,11 +359,27 @@ handle(struct msg *m)
 static void
 auth_open(void)
 {
+	struct buf secret, err;
+	size_t spare_size;
+	void *spare;
+
+	buf_init(&secret, 1024);
+	buf_init(&err, 1024);
 	saslx_library_open();
 	accounts_open();
 	proven_open(service_counters_fd(), par.auth_cache_ttl);
+	spare = proven_spare(&spare_size);
+	penalty_open(spare, spare_size);
+	account_secret(&secret);
+	proven_secret(buf_span(&secret));
+	mynetworks = netlist_new(span_str(par.mynetworks), &err);
+	if (!mynetworks)
+		die_config("mynetworks: %s", buf_cstr(&err));
 	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++)
 		exchanges[i].sock = -1;
+	explicit_bzero(secret.p, secret.len);
+	buf_fini(&secret);
+	buf_fini(&err);
 }
 
 static void

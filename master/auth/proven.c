@@ -39,10 +39,13 @@ struct table {
 	struct slot slots[];
 };
 
-#define SLOTS ((COUNTERS_SIZE - sizeof(struct table)) / sizeof(struct slot) / WAYS * WAYS)
+/* The last part of the memory is the penalties'. */
+#define SPARE (COUNTERS_SIZE / 8)
+#define SLOTS ((COUNTERS_SIZE - SPARE - sizeof(struct table)) / sizeof(struct slot) / WAYS * WAYS)
 
 static struct table *table;
 static uint64_t ttl_ms;
+static struct buf lasting;	/* secret of the users table; empty: none */
 
 static struct table *
 map_table(int fd)
@@ -112,6 +115,39 @@ hash_fields(const struct span *fields, size_t n, unsigned char out[HASH_SIZE])
 		die("HMAC-SHA-256 failed");
 	explicit_bzero(text.p, text.len);
 	buf_fini(&text);
+}
+
+void *
+proven_spare(size_t *size)
+{
+	*size = SPARE;
+	return (char *)table + COUNTERS_SIZE - SPARE;
+}
+
+void
+proven_secret(struct span secret)
+{
+	if (!lasting.max)
+		buf_init(&lasting, TEXT_MAX / 2);
+	buf_reset(&lasting);
+	buf_addspan(&lasting, secret);
+}
+
+void
+proven_derive_lasting(const char *label, struct span text, unsigned char out[HASH_SIZE])
+{
+	struct buf all;
+
+	if (lasting.len == 0) {
+		proven_derive(label, text, out);
+		return;
+	}
+	buf_init(&all, TEXT_MAX);
+	add_field(&all, span_str(label));
+	add_field(&all, text);
+	if (!HMAC(EVP_sha256(), lasting.p, (int)lasting.len, (const unsigned char *)all.p, all.len, out, NULL))
+		die("HMAC-SHA-256 failed");
+	buf_fini(&all);
 }
 
 void

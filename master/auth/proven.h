@@ -16,7 +16,16 @@ void proven_open(int fd, uint32_t ttl_s);	/* before the jail; fd < 0: private me
 bool proven_has(struct span login, struct span password, struct span verifier);
 void proven_add(struct span login, struct span password, struct span verifier);
 
-/* 32 bytes that depend on the boot's key and on `label` and `text` only: for what must look like a stored secret. */
+/* 32 bytes that depend on the key of this start and on `label` and `text` only. */
 void proven_derive(const char *label, struct span text, unsigned char out[32]);
+
+/*
+ * The same under a secret that outlives a start: for what must look like a
+ * stored verifier. proven_secret: that secret, copied; as long as there is none, the key of this start stands in.
+ */
+void proven_secret(struct span secret);
+void proven_derive_lasting(const char *label, struct span text, unsigned char out[32]);
+
+void *proven_spare(size_t *size);	/* shared memory behind the table, zero at first: for penalty.c */
 
 #endif

@@ -11,11 +11,14 @@
 #include <stdio.h>
 
 #include "base/b64.h"
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "mail/password/password.h"
+#include "penalty.h"
 #include "proven.h"
+#include "service/message.h"
 #include "service/params.h"
 #include "base/banned.h"
 
@@ -54,7 +57,7 @@ struct plugin {
 	const char *name, *file;
 };
 
-static const struct plugin plugins[] = {
+static const struct plugin plugins[] = {	/* EXTERNAL is in the library itself */
 	{ "PLAIN", "libplain.so" },
 	{ "LOGIN", "liblogin.so" },
 	{ "SCRAM", "libscram.so" },
@@ -137,6 +140,13 @@ on_canon_user(sasl_conn_t *conn, void *ctx, const char *in, unsigned inlen, unsi
 	return result;
 }
 
+/* Of this name, whether it exists or not. */
+static bool
+too_many_guesses(struct span login)
+{
+	return par.auth_failure_limit && penalty_failures(login, clock_mono_ms(), false) >= par.auth_failure_limit;
+}
+
 /* An unknown name costs as much as a wrong password: one hash. */
 static int
 on_check_password(sasl_conn_t *conn, void *ctx, const char *user, const char *pass, unsigned passlen,
@@ -159,6 +169,9 @@ on_check_password(sasl_conn_t *conn, void *ctx, const char *user, const char *pa
 	}
 	if (answer == MAP_FOUND && proven_has(login, password, buf_span(&verifier))) {
 		ok = true;
+	} else if (x->guesses || too_many_guesses(login)) {
+		x->held_off = true;
+		ok = false;
 	} else {
 		ok = password_check(answer == MAP_FOUND ? buf_span(&verifier) : password_nobody(), password) &&
 		    answer == MAP_FOUND;
@@ -181,9 +194,9 @@ fake_verifier(const struct hash_kind *h, struct span user, struct buf *out)
 	buf_init(&text, LOGIN_MAX + 64);
 	buf_addf(&text, "%s ", h->mech);
 	buf_addspan(&text, user);
-	proven_derive("salt", buf_span(&text), salt);
-	proven_derive("stored", buf_span(&text), stored);
-	proven_derive("server", buf_span(&text), server);
+	proven_derive_lasting("salt", buf_span(&text), salt);
+	proven_derive_lasting("stored", buf_span(&text), stored);
+	proven_derive_lasting("server", buf_span(&text), server);
 	buf_addf(out, "%s$4096:", h->mech);
 	b64_encode(out, span_of(salt, 16));
 	buf_addc(out, '$');
@@ -197,15 +210,19 @@ static void
 set_verifiers(const sasl_utils_t *utils, struct propctx *props, const char *name, struct span user, struct span verifier)
 {
 	for (size_t i = 0; i < NELEMS(hash_kinds); i++) {
-		struct buf text;
+		struct buf text, fake;
 
+		/* Both are made for everybody: an unknown name costs what a known one does. */
 		buf_init(&text, SCRAM_TEXT_MAX);
+		buf_init(&fake, SCRAM_TEXT_MAX);
+		fake_verifier(&hash_kinds[i], user, &fake);
 		if (!password_scram(verifier, hash_kinds[i].mech, &text)) {
 			buf_reset(&text);
-			fake_verifier(&hash_kinds[i], user, &text);
+			buf_addspan(&text, buf_span(&fake));
 		}
 		utils->prop_set(props, name, text.p, (int)text.len);
 		buf_fini(&text);
+		buf_fini(&fake);
 	}
 }
 
@@ -226,6 +243,8 @@ aux_lookup(void *glob, sasl_server_params_t *params, unsigned flags, const char 
 		answer = account_verifier(span_of(user, ulen), &verifier);
 		if (current && (answer == MAP_FAILED || verifier.over))
 			current->table_failed = true;
+		if (current && (current->guesses || too_many_guesses(span_of(user, ulen))))
+			current->held_off = true;
 		if (answer != MAP_FOUND || verifier.over)
 			buf_reset(&verifier);
 		set_verifiers(params->utils, params->propctx, asked->name, span_of(user, ulen), buf_span(&verifier));
@@ -308,16 +327,19 @@ saslx_known(struct span mech)
 }
 
 bool
-saslx_open(struct saslx *x, const char *service)
+saslx_open(struct saslx *x, const char *service, const struct saslx_origin *from)
 {
 	sasl_security_properties_t props = { .max_ssf = 0, .maxbufsize = 0, .security_flags = SASL_SEC_NOANONYMOUS };
 
-	*x = (struct saslx){ .conn = NULL };
+	*x = (struct saslx){ .conn = NULL, .guesses = from->guesses };
+	buf_init(&x->bindings, SASLX_BINDINGS_MAX);
+	buf_addspan(&x->bindings, from->bindings);
 	x->callbacks[0] = (sasl_callback_t){ SASL_CB_CANON_USER, (callback_function *)(uintptr_t)on_canon_user, x };
 	x->callbacks[1] = (sasl_callback_t){ SASL_CB_SERVER_USERDB_CHECKPASS,
 	    (callback_function *)(uintptr_t)on_check_password, x };
 	x->callbacks[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
-	if (sasl_server_new(service, par.myhostname, NULL, NULL, NULL, x->callbacks, 0, &x->conn) == SASL_OK &&
+	if (!x->bindings.over &&
+	    sasl_server_new(service, par.myhostname, NULL, NULL, NULL, x->callbacks, 0, &x->conn) == SASL_OK &&
 	    sasl_setprop(x->conn, SASL_SEC_PROPS, &props) == SASL_OK)
 		return true;
 	saslx_close(x);
@@ -330,6 +352,7 @@ saslx_close(struct saslx *x)
 	if (x->conn)
 		sasl_dispose(&x->conn);
 	x->conn = NULL;
+	buf_fini(&x->bindings);
 }
 
 /* What the library says, in our few words. Only a proof is a proof: SASL_USERNAME may be set after a failure. */
@@ -340,9 +363,9 @@ turn(struct saslx *x, int code, const char *data, unsigned len, struct span *out
 
 	current = NULL;
 	*out = data ? span_of(data, len) : SPAN_NONE;
-	if (code == SASL_CONTINUE)
+	if (code == SASL_CONTINUE && !x->held_off)
 		return SASLX_MORE;
-	if (x->table_failed)
+	if (x->table_failed || x->held_off)
 		*result = AUTH_UNAVAILABLE;
 	else if (code == SASL_OK && sasl_getprop(x->conn, SASL_USERNAME, &name) == SASL_OK && name)
 		*result = AUTH_OK;
@@ -357,13 +380,74 @@ turn(struct saslx *x, int code, const char *data, unsigned len, struct span *out
 	return SASLX_DONE;
 }
 
-enum saslx_turn
-saslx_start(struct saslx *x, const char *mech, struct span initial, struct span *out, enum auth_result *result)
+/* ---- what binds a login to its connection ---- */
+
+/*
+ * The one that the client's first message names ("p=NAME,", RFC 5802 7), or the
+ * first: with any set, the library refuses a client that has been made to
+ * believe that we have none ("y,"). False: it has chosen -PLUS and does not bind.
+ */
+static bool
+choose_binding(struct saslx *x, struct span message)
 {
+	struct span rest = buf_span(&x->bindings), name, bytes, wish = SPAN_NONE;
+
+	x->bound = true;
+	if (span_starts(message, "p=") && span_find(message, ',') > 2)
+		wish = span_sub(message, 2, (size_t)span_find(message, ','));
+	while (msg_list_next(&rest, &name) && msg_list_next(&rest, &bytes)) {
+		if ((wish.n > 0 && !span_eq(name, wish)) || name.n >= sizeof(x->binding_name))
+			continue;
+		memcpy(x->binding_name, name.p, name.n);
+		x->binding_name[name.n] = '\0';
+		x->binding = (sasl_channel_binding_t){ .name = x->binding_name, .critical = 0, .len = bytes.n,
+			.data = (const unsigned char *)bytes.p };
+		sasl_setprop(x->conn, SASL_CHANNEL_BINDING, &x->binding);
+		break;
+	}
+	return !x->plus || wish.n > 0;
+}
+
+/* A certificate is a login only where the table says so, and as long as that user exists and is not locked. */
+static bool
+external_login(struct saslx *x, struct span certificate)
+{
+	struct buf login, canonical, verifier;
+	enum map_answer answer;
+	bool ok = false;
+
+	buf_init(&login, LOGIN_MAX);
+	buf_init(&canonical, LOGIN_MAX);
+	buf_init(&verifier, VERIFIER_MAX);
+	answer = account_of_certificate(certificate, &login);
+	if (answer == MAP_FOUND)
+		answer = account_login(span_trim(buf_span(&login)), &canonical) ?
+		    account_verifier(buf_span(&canonical), &verifier) : MAP_NONE;
+	if (answer == MAP_FAILED)
+		x->table_failed = true;
+	if (answer == MAP_FOUND && !span_starts(buf_span(&verifier), "!"))
+		ok = sasl_setprop(x->conn, SASL_AUTH_EXTERNAL, buf_cstr(&canonical)) == SASL_OK;
+	buf_fini(&login);
+	buf_fini(&canonical);
+	buf_fini(&verifier);
+	return ok;
+}
+
+enum saslx_turn
+saslx_start(struct saslx *x, const char *mech, struct span certificate, struct span initial, struct span *out,
+    enum auth_result *result)
+{
+	bool scram = span_starts(span_str(mech), "SCRAM-");
 	const char *data = NULL;
 	unsigned len = 0;
 	int code;
 
+	if (strcmp(mech, "EXTERNAL") == 0 && !external_login(x, certificate))
+		return turn(x, SASL_BADAUTH, NULL, 0, out, result);
+	x->plus = scram && span_ends_nocase(span_str(mech), "-PLUS");
+	if (scram && !choose_binding(x, initial) && initial.p)	/* the library asks at once whether there is one */
+		return turn(x, SASL_BADPROT, NULL, 0, out, result);
+	x->bound = !scram || initial.p;
 	current = x;
 	code = sasl_server_start(x->conn, mech, initial.p, (unsigned)initial.n, &data, &len);
 	return turn(x, code, data, len, out, result);
@@ -376,6 +460,8 @@ saslx_step(struct saslx *x, struct span data, struct span *out, enum auth_result
 	unsigned len = 0;
 	int code;
 
+	if (!x->bound && !choose_binding(x, data))
+		return turn(x, SASL_BADPROT, NULL, 0, out, result);
 	current = x;
 	code = sasl_server_step(x->conn, data.p, (unsigned)data.n, &reply, &len);
 	return turn(x, code, reply, len, out, result);

@@ -39,7 +39,7 @@ static bool tls;
 bool tls_offered(void) { return true; }
 struct reply cmd_starttls(struct session *s, struct span arg) { (void)arg; s->secure = tls; return reply_make(220, "", "Go"); }
 bool auth_offered(const struct session *s) { return s->secure; }
-void auth_list(struct buf *out) { buf_adds(out, " PLAIN"); }
+void auth_list(const struct session *s, struct buf *out) { (void)s; buf_adds(out, " PLAIN"); }
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(354, "", "Go"); }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }

@@ -70,7 +70,7 @@ class Instance:
                 f.write(f'{u}@{domain}:pw-{u}\n')
         if users:
             self.run('user', 'import', self.dir + '/import')
-        self.configure('smtpd_error_sleep_time = 0s\nauth_failure_delay = 0s\n' + main)
+        self.configure('smtpd_error_sleep_time = 0s\nauth_failure_delay = 0s\nauth_failure_delay_max = 0s\n' + main)
 
     def configure(self, text):
         with open(self.conf + '/main.cf', 'a') as f:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
-import base64, hashlib, hmac, imaplib, os, poplib, signal, smtplib, time
+import base64, hashlib, hmac, imaplib, os, poplib, signal, smtplib, ssl, time
 from harness import *
 
 A = 'alice@' + DOMAIN
@@ -9,8 +9,9 @@ I = None
 
 class Scram:
     """The client's side of RFC 5802, for imaplib's authenticate()."""
-    def __init__(self, digest, user, password):
+    def __init__(self, digest, user, password, gs2='n,,', binding=b''):
         self.digest, self.user, self.password, self.turn = digest, user, password, 0
+        self.gs2, self.binding = gs2, gs2.encode() + binding
 
     def mac(self, key, text):
         return hmac.new(key, text, self.digest).digest()
@@ -19,14 +20,14 @@ class Scram:
         self.turn += 1
         if self.turn == 1:
             self.first = f'n={self.user},r=' + base64.b64encode(os.urandom(12)).decode()
-            return ('n,,' + self.first).encode()
+            return (self.gs2 + self.first).encode()
         if self.turn > 2:
             check(challenge == b'v=' + base64.b64encode(self.signature), 'the server does not know the password')
             return b''
         fields = dict(x.split('=', 1) for x in challenge.decode().split(','))
         salted = hashlib.pbkdf2_hmac(self.digest, self.password.encode(), base64.b64decode(fields['s']), int(fields['i']))
         key = self.mac(salted, b'Client Key')
-        last = 'c=biws,r=' + fields['r']
+        last = f'c={base64.b64encode(self.binding).decode()},r={fields["r"]}'
         text = f'{self.first},{challenge.decode()},{last}'.encode()
         proof = bytes(x ^ y for x, y in zip(key, self.mac(hashlib.new(self.digest, key).digest(), text)))
         self.signature = self.mac(self.mac(salted, b'Server Key'), text)
@@ -59,6 +60,101 @@ def every_mechanism_works():
         with imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls()) as m:
             check(m.authenticate(mech, answer)[0] == 'OK', mech)
             check(m.select()[0] == 'OK', mech)
+
+
+def bound(sock, digest, name, spoil=b''):
+    """a SCRAM client that binds its login to the TLS of this socket"""
+    if name == 'tls-unique':
+        data = sock.get_channel_binding('tls-unique')
+    else:
+        data = hashlib.sha256(sock.getpeercert(True)).digest()
+    return Scram(digest, A, 'pw-alice', f'p={name},,', spoil + data)
+
+
+def by_imap(mech, make, **kw):
+    with imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls()) as m:
+        return m.authenticate(mech, make(m.sock))[0] == 'OK'
+
+
+def by_smtp(mech, make, version=None):
+    ctx = I.tls()
+    if version:
+        ctx.maximum_version = version
+    with smtplib.SMTP_SSL('127.0.0.1', I.port('submissions'), context=ctx) as s:
+        s.ehlo()
+        check('SCRAM-SHA-256-PLUS' in s.esmtp_features['auth'] and 'EXTERNAL' not in s.esmtp_features['auth'], s.esmtp_features['auth'])
+        scram = make(s.sock)
+        return s.auth(mech, lambda challenge=None: scram(challenge or b'').decode())[0] == 235
+
+
+def by_pop(mech, make):
+    p = poplib.POP3_SSL('127.0.0.1', I.port('pop3s'), context=I.tls())
+    check(mech in ' '.join(p.capa()['SASL']), f'{mech} is not announced')
+    scram = make(p.sock)
+    p._putcmd(f'AUTH {mech}')
+    line = p._getline()[0]
+    while line.startswith(b'+ '):
+        p._putline(base64.b64encode(scram(base64.b64decode(line[2:]))))
+        line = p._getline()[0]
+    p.close()
+    check(line.startswith(b'+OK'), line)
+    return True
+
+
+def fails(f, *args, **kw):
+    try:
+        f(*args, **kw)
+    except (imaplib.IMAP4.error, smtplib.SMTPAuthenticationError, Failed, poplib.error_proto):
+        return True
+    return False
+
+
+@test
+def scram_is_bound_to_its_connection():
+    point = 'tls-server-end-point'
+    for mech, digest in (('SCRAM-SHA-256-PLUS', 'sha256'), ('SCRAM-SHA-1-PLUS', 'sha1')):
+        for by in (by_imap, by_smtp, by_pop):
+            check(by(mech, lambda s: bound(s, digest, point)), f'{mech} {by.__name__}')
+    check(by_smtp('SCRAM-SHA-256-PLUS', lambda s: bound(s, 'sha256', 'tls-unique'), version=ssl.TLSVersion.TLSv1_2), 'tls-unique')
+    for by in (by_imap, by_smtp, by_pop):
+        check(fails(by, 'SCRAM-SHA-256-PLUS', lambda s: bound(s, 'sha256', point, b'x')), f'another binding: {by.__name__}')
+        check(fails(by, 'SCRAM-SHA-256', lambda s: Scram('sha256', A, 'pw-alice', 'y,,')), f'a downgrade: {by.__name__}')
+        check(fails(by, 'SCRAM-SHA-256-PLUS', lambda s: Scram('sha256', A, 'pw-alice')), f'no binding: {by.__name__}')
+        check(by('SCRAM-SHA-256', lambda s: Scram('sha256', A, 'pw-alice')), f'without binding: {by.__name__}')
+    m = imaplib.IMAP4('127.0.0.1', I.port('imap'))
+    check('AUTH=SCRAM-SHA-256' in m.capabilities and not any('PLUS' in c for c in m.capabilities), str(m.capabilities))
+    check(fails(m.authenticate, 'SCRAM-SHA-256-PLUS', Scram('sha256', A, 'pw-alice')), 'PLUS without TLS')
+    check(m.authenticate('SCRAM-SHA-256', Scram('sha256', A, 'pw-alice', 'y,,'))[0] == 'OK', 'without TLS there is no downgrade')
+    m.logout()
+
+
+def salt_of(user):
+    """what the server says of a name before any proof"""
+    m = imaplib.IMAP4('127.0.0.1', I.port('imap'))
+    seen = []
+
+    def answer(challenge):
+        seen.append(challenge)
+        return b'n,,n=%s,r=abcdef' % user.encode() if len(seen) == 1 else None     # None: cancelled
+    try:
+        m.authenticate('SCRAM-SHA-256', answer)
+    except imaplib.IMAP4.error:
+        pass
+    m.shutdown()
+    return [x for x in seen[1].split(b',') if x[:1] in b'si']
+
+
+@test
+def a_start_anew_does_not_tell_who_exists():
+    """the salt of an unknown name is as lasting as a true one, over starts of master and changes of the table"""
+    names = (A, 'nobody@' + DOMAIN, 'other@' + DOMAIN)
+    before = [salt_of(n) for n in names]
+    check(len(set(map(str, before))) == 3, f'salts: {before}')
+    I.run('user', 'add', 'zack@' + DOMAIN, input='pw\n')
+    I.run('user', 'del', 'zack@' + DOMAIN)
+    I.stop()
+    I.start()
+    check([salt_of(n) for n in names] == before, 'salts have changed')
 
 
 @test

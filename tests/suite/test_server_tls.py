@@ -164,6 +164,87 @@ def tickets_hold_over_workers():
         check(resumed(port, '-sess_in', I.dir + '/session'), f'{port}: not resumed by a new worker')
 
 
+# ---- certificates of clients
+
+def fingerprint(crt, hash='sha256'):
+    return openssl('x509', '-in', crt, '-noout', '-fingerprint', '-' + hash).decode().split('=')[1].strip()
+
+
+def smtp(port, cert=None):
+    s = smtplib.SMTP()
+    s.timeout = 15
+    s.sock = client(port, cert=cert)
+    s.file = None
+    if port == 'submissions':
+        code = s.getreply()[0]
+        check(code == 220, f'greeted by {code}')
+    s.ehlo()
+    return s
+
+
+def external(s, authzid=''):
+    return s.docmd('AUTH', 'EXTERNAL ' + (base64.b64encode(authzid.encode()).decode() or '='))[0]
+
+
+@test
+def clients_are_known_by_their_certificate():
+    d = I.dir
+    make_pair(d, 'ca')
+    ours, known, other, stranger = (make_pair(d, 'ours', issuer='ca'), make_pair(d, 'known'), make_pair(d, 'other', issuer='ca'), make_pair(d, 'stranger'))
+    key = openssl('pkey', '-pubin', '-outform', 'DER', input=openssl('x509', '-in', other[1], '-noout', '-pubkey'))
+    key = openssl('dgst', '-sha256', '-c', input=key).decode().split('= ')[-1].strip()
+    I.configure(f'smtpd_tls_ask_ccert = yes\nsmtpd_tls_CAfile = {d}/ca.crt\nrelay_clientcerts = inline:{{ {{{fingerprint(known[1])} = host}} }}\n'
+                f'auth_external_maps = inline:{{ {{{fingerprint(ours[1])} = Alice@{DOMAIN}}}, {{{key} = nobody@{DOMAIN}}} }}\n'
+                'smtpd_relay_restrictions = permit_tls_clientcerts, permit_sasl_authenticated, reject_unauth_destination\n'
+                f'smtpd_client_restrictions = check_ccert_access inline:{{ {{{fingerprint(stranger[1])} = REJECT not you}} }}\n'
+                'smtpd_tls_mandatory_protocols = >=TLSv1.2\nsmtpd_relay_restrictions_all = permit_tls_all_clientcerts, reject\nmynetworks = 127.9.9.9/32\n')
+    I.run('check', ok=False)
+    text = open(I.conf + '/main.cf').read().replace('smtpd_relay_restrictions_all = permit_tls_all_clientcerts, reject\n', '')
+    open(I.conf + '/main.cf', 'w').write(text)
+    I.run('check')
+    I.run('reload')
+
+    def relays(cert):
+        with smtp('smtp', cert) as s:
+            s.mail('x@y.test')
+            return s.rcpt('someone@elsewhere.test')[0]
+    check(wait(lambda: relays(known) == 250), f'permit_tls_clientcerts: {relays(known)}, {I.log()[-900:]}')
+    check(relays(ours) == 554 and relays(None) == 554, 'a certificate that is not in relay_clientcerts relays')
+    check(relays(stranger) == 554 and 'not you' in I.log(), 'check_ccert_access')
+    check(f'fingerprint={fingerprint(known[1]).lower()}' in I.log(), 'the fingerprint is not logged')
+    with smtp('smtp', ours) as s:
+        s.sendmail('x@y.test', A, 'Subject: cert\r\n\r\nx\r\n')
+    check('client-certificate ours.test verified' in open(I.wait_mails('alice', 1)[-1]).read(), 'Received')
+    # SASL EXTERNAL
+    with smtp('submissions', ours) as s:
+        check('EXTERNAL' in s.esmtp_features['auth'], s.esmtp_features['auth'])
+        check(external(s) == 235, 'EXTERNAL')
+        check(s.mail(A)[0] == 250 and s.rcpt('someone@elsewhere.test')[0] == 250, 'a login by certificate is one')
+    with smtp('submissions', ours) as s:
+        check(external(s, A) == 235, 'EXTERNAL with the name')
+    with smtp('submissions', ours) as s:
+        check(external(s, f'bob@{DOMAIN}') == 535, 'EXTERNAL as somebody else')
+        check(s.docmd('AUTH', 'EXTERNAL')[0] == 334 and s.docmd('=')[0] in (235, 535), 'EXTERNAL without an initial response')
+    for cert in (known, other, stranger):   # row 96: in no table; in it, but no such user
+        with smtp('submissions', cert) as s:
+            check(external(s) == 535, cert[1])
+    with smtp('submissions') as s:
+        check('EXTERNAL' not in s.esmtp_features['auth'] and external(s) == 504, 'EXTERNAL without a certificate')
+    # smtpd_tls_req_ccert, where TLS is demanded
+    I.configure('smtpd_tls_req_ccert = yes\n')
+    I.run('reload')
+
+    def greeted(cert):
+        try:
+            with smtp('submissions', cert):
+                return True
+        except (OSError, smtplib.SMTPException, Failed):
+            return False
+    check(wait(lambda: not greeted(None)), 'smtpd_tls_req_ccert')
+    check(greeted(other) and not greeted(known), 'only what the authority proves')
+    check(relays(None) == 554, 'where TLS is an offer nothing is demanded')
+
+
 # ---- where private keys are
 
 def numbers_of(key):

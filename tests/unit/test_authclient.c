@@ -84,7 +84,9 @@ static struct authexch *
 start(struct heard *h, const char *mech, struct span initial)
 {
 	*h = (struct heard){ 0 };
-	return authclient_start(span_str(mech), initial.p != NULL, initial, true, SPAN("192.0.2.7"), -1, on_reply, h);
+	static const struct authorigin from = { .secure = true, .client = { "192.0.2.7", 9 } };
+
+	return authclient_start(span_str(mech), initial.p != NULL, initial, &from, -1, on_reply, h);
 }
 
 /* What auth gets: one message of this kind. */
@@ -251,11 +253,11 @@ mechanisms_are_filtered(void **state)
 	struct buf out;
 
 	(void)state;
-	assert_true(authclient_offers("PLAIN, LOGIN", SPAN("plain")));
-	assert_false(authclient_offers("PLAIN", SPAN("LOGIN")));
-	assert_false(authclient_offers("PLAIN NTLM", SPAN("NTLM")));
+	assert_true(authclient_offers("PLAIN, LOGIN", SPAN("plain"), 0));
+	assert_false(authclient_offers("PLAIN", SPAN("LOGIN"), 0));
+	assert_false(authclient_offers("PLAIN NTLM", SPAN("NTLM"), 0));
 	buf_init(&out, 256);
-	authclient_list("LOGIN, PLAIN, NTLM", "AUTH=", &out);
+	authclient_list("LOGIN, PLAIN, NTLM", "AUTH=", 0, &out);
 	assert_string_equal(buf_cstr(&out), "AUTH=PLAIN AUTH=LOGIN");
 	buf_fini(&out);
 }

@@ -84,8 +84,9 @@ authclient_init(unsigned own_role)
 }
 
 bool
-authclient_offers(const char *filter, struct span mech)
+authclient_offers(const char *filter, struct span mech, unsigned kinds)
 {
+	(void)kinds;
 	(void)filter;
 	return span_is(mech, "PLAIN");
 }
@@ -105,11 +106,11 @@ remember(struct span mech, struct span data)
 }
 
 struct authexch *
-authclient_start(struct span mech, bool has_initial, struct span initial, bool secure, struct span client_addr, int sock,
+authclient_start(struct span mech, bool has_initial, struct span initial, const struct authorigin *from, int sock,
     void (*on_reply)(void *ctx, const struct authreply *r), void *ctx)
 {
-	assert_false(secure);
-	assert_true(span_is(client_addr, "127.0.0.1"));
+	assert_false(from->secure);
+	assert_true(span_is(from->client, "127.0.0.1"));
 	remember(mech, has_initial ? initial : SPAN("-"));
 	auth.on_reply = on_reply;
 	auth.ctx = ctx;

@@ -44,7 +44,7 @@ void limits_count_rcpt(const struct session *s) { (void)s; }
 struct reply room_check(struct session *s, struct span rcpt) { (void)s; (void)rcpt; return reply_pending(); }
 bool room_asked(const struct session *s) { (void)s; return false; }
 bool auth_offered(const struct session *s) { (void)s; return false; }
-void auth_list(struct buf *out) { (void)out; }
+void auth_list(const struct session *s, struct buf *out) { (void)s; (void)out; }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 const char *session_protocol(const struct session *s) { (void)s; return "ESMTP"; }

@@ -155,8 +155,8 @@ struct authexch { void (*on_reply)(void *, const struct authreply *); void *ctx;
 static struct authexch exch;
 static bool exch_due;
 void authclient_init(unsigned r) { (void)r; }
-bool authclient_offers(const char *f, struct span mech) { (void)f; return span_is_nocase(mech, "PLAIN") || span_is_nocase(mech, "LAST"); }
-void authclient_list(const char *f, const char *prefix, struct buf *out) { (void)f; buf_adds(out, prefix); buf_adds(out, "PLAIN"); }
+bool authclient_offers(const char *f, struct span mech, unsigned kinds) { (void)f; (void)kinds; return span_is_nocase(mech, "PLAIN") || span_is_nocase(mech, "LAST"); }
+void authclient_list(const char *f, const char *prefix, unsigned kinds, struct buf *out) { (void)f; (void)kinds; buf_adds(out, prefix); buf_adds(out, "PLAIN"); }
 void authclient_cancel(struct authexch *e) { if (e) exch_due = false; }
 
 static void
@@ -170,11 +170,10 @@ exch_answer(struct span data)
 }
 
 struct authexch *
-authclient_start(struct span mech, bool has_initial, struct span initial, bool secure, struct span addr, int sock,
+authclient_start(struct span mech, bool has_initial, struct span initial, const struct authorigin *from, int sock,
     void (*on_reply)(void *, const struct authreply *), void *ctx)
 {
-	(void)secure;
-	(void)addr;
+	(void)from;
 	(void)sock;
 	exch.on_reply = on_reply;
 	exch.ctx = ctx;
@@ -187,6 +186,7 @@ authclient_start(struct span mech, bool has_initial, struct span initial, bool s
 	return exch_due = true, &exch;
 }
 
+void origin_bindings(struct conn *c, struct buf *list) { (void)c; (void)list; }
 void authclient_step(struct authexch *e, struct span data) { (void)e; exch_answer(data); }
 
 /* ---- running a dialogue ---- */
@@ -698,7 +698,7 @@ set_up(void **state)
 		.smtpd_reject_unlisted_recipient = true, .smtpd_delay_reject = true, .unknown_local_recipient_reject_code = 550,
 		.smtpd_forbid_bare_newline = "normalize", .smtpd_discard_ehlo_keywords = "",
 		.smtpd_tls_security_level = "may", .smtpd_sasl_auth_enable = true,
-		.smtpd_sasl_mechanism_filter = "PLAIN", .smtpd_sender_login_maps = "",
+		.smtpd_sasl_mechanism_filter = "PLAIN", .auth_external_maps = "", .smtpd_sender_login_maps = "",
 	};
 	buf_init(&intake.sender, 1000);
 	buf_init(&intake.rcpts, 1 << 20);
@@ -706,7 +706,6 @@ set_up(void **state)
 	policy_open();
 	limits_open();
 	tls_open();
-	auth_open();
 	intakelink_start();
 	return 0;
 }

@@ -267,6 +267,7 @@ on_done(struct authexch *e, const struct msg_AUTH_DONE *m)
 	r.data = keep(&data, m->data);
 	r.user = keep(&user, m->user);
 	r.text = keep(&text, m->text);
+	r.delay_ms = m->delay_ms;
 	finish(e, &r);
 }
 
@@ -330,21 +331,21 @@ upper_case(struct span mech, char out[MECH_MAX + 1])
 }
 
 struct authexch *
-authclient_start(struct span mech, bool has_initial, struct span initial, bool secure, struct span client_addr,
-    int sock, void (*on_reply)(void *ctx, const struct authreply *r), void *ctx)
+authclient_start(struct span mech, bool has_initial, struct span initial, const struct authorigin *from, int sock,
+    void (*on_reply)(void *ctx, const struct authreply *r), void *ctx)
 {
 	struct authexch *e = x_new(struct authexch);
 	char name[MECH_MAX + 1];
 	struct msg_AUTH_START m = { .mech = SPAN_NONE, .has_initial = has_initial, .initial = initial,
-		.service = span_str(service), .client_addr = client_addr, .secure = secure,
-		.cbind_name = SPAN_NONE, .cbind = SPAN_NONE, .sock = sock };
+		.service = span_str(service), .client_addr = from->client, .secure = from->secure,
+		.bindings = from->bindings, .certificate = from->certificate, .sock = sock };
 
 	*e = (struct authexch){ .next = exchanges, .number = ++last_number, .on_reply = on_reply, .ctx = ctx };
 	if (exchanges)
 		exchanges->prev = e;
 	exchanges = e;
 	timer_init(&e->timer, on_timer, e);
-	if (!upper_case(mech, name) || !authclient_offers(AUTH_MECHS, span_str(name))) {
+	if (!upper_case(mech, name) || !authclient_offers(AUTH_MECHS, span_str(name), AUTH_BOUND | AUTH_CERTIFIED)) {
 		fail_later(e, AUTH_UNSUPPORTED);
 		return e;
 	}
@@ -391,24 +392,32 @@ authclient_cancel(struct authexch *e)
 
 /* ---- mechanisms ---- */
 
+static bool
+makes_sense(struct span mech, unsigned kinds)
+{
+	if (span_ends_nocase(mech, "-PLUS"))
+		return kinds & AUTH_BOUND;
+	return !span_is(mech, "EXTERNAL") || (kinds & AUTH_CERTIFIED);
+}
+
 bool
-authclient_offers(const char *filter, struct span mech)
+authclient_offers(const char *filter, struct span mech, unsigned kinds)
 {
 	struct span rest = SPAN(AUTH_MECHS), word;
 
 	while (span_word(&rest, " ", &word))
 		if (span_eq_nocase(word, mech))
-			return param_list_has(filter, mech);
+			return param_list_has(filter, mech) && makes_sense(word, kinds);
 	return false;
 }
 
 void
-authclient_list(const char *filter, const char *prefix, struct buf *out)
+authclient_list(const char *filter, const char *prefix, unsigned kinds, struct buf *out)
 {
 	struct span rest = SPAN(AUTH_MECHS), word;
 
 	for (bool first = true; span_word(&rest, " ", &word);) {
-		if (!param_list_has(filter, word))
+		if (!param_list_has(filter, word) || !makes_sense(word, kinds))
 			continue;
 		if (!first)
 			buf_addc(out, ' ');

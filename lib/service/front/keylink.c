@@ -203,7 +203,7 @@ set_policy(bool mandatory, bool ask)
 {
 	const char *grade = mandatory ? par.smtpd_tls_mandatory_ciphers : par.smtpd_tls_ciphers;
 	const char *versions = mandatory ? par.smtpd_tls_mandatory_protocols : par.smtpd_tls_protocols;
-	struct tls_policy p = { .client_order = !par.tls_preempt_cipherlist, .ask = ask, .ca_file = "" };
+	struct tls_policy p = { .client_order = !par.tls_preempt_cipherlist, .ask = ask, .ca_file = ask ? par.smtpd_tls_CAfile : "" };
 	struct tlsrange range;
 	struct buf ciphers, err;
 

@@ -31,18 +31,26 @@ login_refuse_now(struct front *f)
 	say(f, f->refusal);
 }
 
+/* Failures are answered late, as auth wishes; what the client got wrong by itself at once. */
 static void
-refuse(struct front *f, enum front_refusal why)
+refuse_late(struct front *f, enum front_refusal why, uint32_t delay_ms)
 {
 	pump_close(f);
-	if (why != FRONT_FAILED) {
+	if (why == FRONT_FAILED)
+		f->failures++;
+	if (why != FRONT_FAILED && delay_ms == 0) {
 		say(f, why);
 		return;
 	}
-	f->failures++;
 	f->refusal = why;
 	f->state = FS_LATE;
-	timer_set(&f->timer, (uint64_t)par.auth_failure_delay * 1000);
+	timer_set(&f->timer, delay_ms);
+}
+
+static void
+refuse(struct front *f, enum front_refusal why)
+{
+	refuse_late(f, why, 0);
 }
 
 void
@@ -103,7 +111,7 @@ on_reply(void *ctx, const struct authreply *r)
 	else if (r->result == AUTH_OK)
 		logged_in(f, r->user);
 	else
-		refuse(f, refusals[r->result]);
+		refuse_late(f, refusals[r->result], r->delay_ms);
 }
 
 /* ---- what the client says ---- */
@@ -111,6 +119,8 @@ on_reply(void *ctx, const struct authreply *r)
 static void
 start(struct front *f, struct span mech, bool has_initial, struct span initial)
 {
+	struct authorigin from = { .secure = front_secure(f), .client = span_str(f->client), .certificate = SPAN_NONE };
+	struct buf bindings;
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -120,8 +130,11 @@ start(struct front *f, struct span mech, bool has_initial, struct span initial)
 	}
 	f->session = pair[0];		/* blocking, both: every call says whether it may wait */
 	f->state = FS_AUTH_TURN;
-	f->exchange = authclient_start(mech, has_initial, initial, front_secure(f), span_str(f->client), pair[1],
-	    on_reply, f);
+	buf_init(&bindings, ORIGIN_BINDINGS_MAX);
+	origin_bindings(f->conn, &bindings);
+	from.bindings = buf_span(&bindings);
+	f->exchange = authclient_start(mech, has_initial, initial, &from, pair[1], on_reply, f);
+	buf_fini(&bindings);
 	close(pair[1]);
 }
 
@@ -131,7 +144,7 @@ front_authenticate(struct front *f, struct span mech, bool has_initial, struct s
 	struct buf data;
 
 	buf_init(&data, FRONT_LINE_MAX);
-	if (!authclient_offers(par.smtpd_sasl_mechanism_filter, mech))
+	if (!authclient_offers(par.smtpd_sasl_mechanism_filter, mech, front_secure(f) ? AUTH_BOUND : 0))
 		refuse(f, FRONT_UNSUPPORTED);
 	else if (has_initial && !span_is(initial, "=") && (initial.n == 0 || !b64_decode(&data, initial)))
 		refuse(f, FRONT_MALFORMED);

@@ -6,13 +6,16 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/b64.h"
 #include "base/map.h"
+#include "base/rand.h"
 #include "mail/quota.h"
 #include "mail/users.h"
 #include "tool.h"
 #include "base/banned.h"
 
 #define USERS_MAX (256u << 20)
+#define SECRET_BYTES 32
 #define UID_PEOPLE 1000		/* Debian's first ordinary uid */
 
 bool
@@ -104,12 +107,39 @@ compile_users_cdb(void)
 	return path;
 }
 
+/* The secret that the table had, or a new one. */
+static void
+add_secret(const char *confdir, struct map_maker *secrets)
+{
+	struct buf spec, err, secret;
+	struct maps *old;
+	unsigned char bytes[SECRET_BYTES];
+
+	buf_init(&spec, 4096);
+	buf_init(&err, 1024);
+	buf_init(&secret, 1024);
+	buf_addf(&spec, "cdb:%s", tool_path(confdir, "secrets"));
+	old = maps_open(buf_span(&spec), &err);
+	if (!old || maps_find(old, SPAN(USERS_SECRET_KEY), &secret) != MAP_FOUND || secret.over) {
+		buf_reset(&secret);
+		rand_bytes(bytes, sizeof(bytes));
+		b64_encode(&secret, span_of(bytes, sizeof(bytes)));
+	}
+	map_maker_add(secrets, SPAN(USERS_SECRET_KEY), buf_span(&secret));
+	maps_free(old);
+	explicit_bzero(secret.p, secret.len);
+	buf_fini(&secret);
+	buf_fini(&err);
+	buf_fini(&spec);
+}
+
 bool
 compile_users_text(const char *confdir, const char *file, struct span text, struct buf *err)
 {
 	struct user_tables t = { map_maker_new(), map_maker_new() };
 	bool ok = each_user(file, text, &t, err) == 0;
 
+	add_secret(confdir, t.secrets);
 	/* secrets first: whoever is found by users.cdb has a verifier */
 	ok = ok && write_table(t.secrets, tool_path(confdir, "secrets.cdb"), 0600, err) &&
 	    write_table(t.users, compile_users_cdb(), 0644, err);
