@@ -6,6 +6,7 @@
 #include "prelogin.h"
 
 #include "capability.h"
+#include "compress.h"
 #include "grammar.h"
 #include "service/front/authclient.h"
 #include "service/params.h"
@@ -266,4 +267,5 @@ const struct front_protocol imap_prelogin = {
 	.logged_in = logged_in,
 	.not_logged_in = not_logged_in,
 	.idle_seconds = idle_seconds,
+	.codec = &compress_codec,
 };

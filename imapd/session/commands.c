@@ -12,6 +12,7 @@ static const struct command_row rows[] = {
 	{ "CAPABILITY",	cmd_capability,	ANY,		SYNC_FULL,	false },
 	{ "CHECK",	cmd_noop,	IN_SELECTED,	SYNC_FULL,	false },
 	{ "CLOSE",	cmd_close,	IN_SELECTED,	SYNC_NONE,	false },
+	{ "COMPRESS",	cmd_compress,	ANY,		SYNC_NONE,	false },
 	{ "COPY",	cmd_copy,	IN_SELECTED,	SYNC_FULL,	true },
 	{ "CREATE",	cmd_create,	ANY,		SYNC_FULL,	false },
 	{ "DELETE",	cmd_delete,	ANY,		SYNC_FULL,	false },

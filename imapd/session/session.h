@@ -36,6 +36,7 @@ struct session {
 	struct mailstore *ms;
 	struct mailfolder *folder;	/* NULL: none is selected */
 	bool readonly;
+	bool compressed;		/* the front compresses (RFC 4978) */
 	unsigned enabled;		/* ENABLED_* */
 	struct seqset saved;		/* "$" as ranges of UIDs; r is malloced */
 	enum session_state state;
@@ -141,6 +142,7 @@ struct reply cmd_store(struct session *s, struct command *c);
 struct reply cmd_copy(struct session *s, struct command *c);
 struct reply cmd_search(struct session *s, struct command *c);
 struct reply cmd_replace(struct session *s, struct command *c);
+struct reply cmd_compress(struct session *s, struct command *c);
 struct reply cmd_sort(struct session *s, struct command *c);
 struct reply cmd_thread(struct session *s, struct command *c);
 struct reply cmd_getquota(struct session *s, struct command *c);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """IMAP beyond the base: what is announced is there, through the running suite."""
-import base64
+import base64, zlib
 from rawmail import *
 
 I = None
@@ -87,6 +87,62 @@ def several_messages_in_one_append():
     c.ok('LOGOUT')
 
 
+class Squeezed(Imap):
+    """after COMPRESS DEFLATE"""
+    def squeeze(self):
+        self.ok('COMPRESS DEFLATE')
+        self.out, self.back = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    def send(self, d):
+        super().send(self.out.compress(d) + self.out.flush(zlib.Z_SYNC_FLUSH) if hasattr(self, 'out') else d)
+
+    def fill(self):
+        if not hasattr(self, 'back'):
+            return super().fill()
+        d = self.s.recv(65536)
+        self.b += self.back.decompress(d)
+        return bool(d)
+
+
+@test
+def compresses_both_ways():
+    c = Squeezed(I, 'dora', timeout=60)
+    announced(c, 'COMPRESS=DEFLATE')
+    c.want('NO', 'COMPRESS LZ4')
+    c.want('BAD', 'COMPRESS')
+    c.squeeze()
+    c.want('NO [COMPRESSIONACTIVE]', 'COMPRESS DEFLATE')
+    text = b'Subject: x\r\n\r\n' + os.urandom(100000).hex().encode() + b'the same again and again\r\n' * 100000
+    c.append('INBOX', text)
+    c.ok('SELECT INBOX')
+    check(c.fetch1(1, 'BODY[]') == text, 'another message came back')
+    for n in range(200):
+        c.ok('NOOP')
+    c.ok('LOGOUT')
+
+
+@test
+def what_a_small_input_becomes_is_limited():
+    c = Squeezed(I, 'dora', timeout=60)
+    c.squeeze()
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    d = bomb.compress(b'a' * (300 << 20)) + bomb.flush(zlib.Z_SYNC_FLUSH)
+    peak = max(rss(p, peak=True) for p in sessions(I, 'imapd'))
+    try:
+        c.s.sendall(d)
+        c.s.shutdown(socket.SHUT_WR)
+        c.rest()
+    except OSError:
+        pass
+    now = max(rss(p, peak=True) for p in sessions(I, 'imapd'))
+    check(SANITIZED or now - peak < 4096, f'{now - peak} KiB for a bomb')
+    c = Squeezed(I, 'dora')
+    c.squeeze()
+    c.s.sendall(b'\xff' * 1000)
+    check(not c.s.recv(1000), 'garbage is taken for commands')
+    honest(I)
+
+
 if __name__ == '__main__':
-    with Instance(users=('alice', 'bob', 'carol')) as I:
+    with Instance(users=('alice', 'bob', 'carol', 'dora')) as I:
         main()

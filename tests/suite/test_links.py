@@ -11,6 +11,7 @@ ALLOWED = {     # library -> the only binaries that may have it
     'libunbound': {'smtp', 'smtpd'},
     'libidn2': {'smtp', 'smtpd'},
     'liblmdb': {'local', 'imap-session', 'pop3-session', 'merpati'},
+    'libz.': {'imapd'},
     'libpcre2': {'smtpd', 'intake', 'qmgr', 'merpati'},
     'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},
 }

@@ -96,7 +96,7 @@ front_bye(struct front *f, enum front_farewell why)
 	if (!f->conn)
 		return;
 	if (words && f->state != FS_HANDSHAKE)
-		conn_writespan(f->conn, span_str(words));
+		pump_say(f, span_str(words));
 	conn_finish(f->conn);
 	f->conn = NULL;
 }

@@ -62,6 +62,7 @@ struct front_protocol {
 	void (*logged_in)(struct front *f);			/* answer (NULL when the session greets) */
 	void (*not_logged_in)(struct front *f, enum front_refusal why);
 	uint32_t (*idle_seconds)(void);		/* after login */
+	const struct front_codec *codec;	/* what the session may ask for by a descriptor beside its bytes (NULL: nothing) */
 };
 
 /* The whole daemon. */

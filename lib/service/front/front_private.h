@@ -8,6 +8,7 @@
 #include "base/netlist.h"
 #include "net/conn.h"
 #include "service/front/authclient.h"
+#include "service/front/codec.h"
 #include "service/front/front.h"
 
 enum front_state {
@@ -34,6 +35,8 @@ struct front {
 	bool greeted, heard;		/* heard: at least one whole command */
 	bool session_full;		/* the session does not take more now */
 	int session;			/* our end of the byte pair, -1: none */
+	struct codec *codec;		/* in use: bytes are encoded and decoded */
+	struct buf decoded;		/* waits for the session; CODEC_PIECE at most */
 	struct watch session_watch;
 	struct timer timer;		/* login deadline; then what FS_LATE, FS_SESSION_TURN, FS_ORPHAN wait for */
 	struct timer deadline;
@@ -63,6 +66,7 @@ void login_refuse_now(struct front *f);	/* FS_LATE is over */
 void pump_await_greeting(struct front *f);
 void pump_start(struct front *f);
 void pump_input(struct front *f);
+void pump_say(struct front *f, struct span text);	/* to the client, encoded when that is on */
 void pump_drained(struct front *f);
 void pump_client_gone(struct front *f);
 void pump_time(struct front *f);		/* the timer in FS_SESSION_TURN, FS_PUMP, FS_ORPHAN */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -21,6 +22,7 @@
 #define ORPHAN_MS 30000		/* how long it may take to end */
 
 static char chunk[CHUNK_MAX];
+static struct buf encoded;
 
 static void
 update_watch(struct front *f)
@@ -35,6 +37,10 @@ pump_close(struct front *f)
 {
 	watch_stop(&f->session_watch);
 	close_fd(&f->session);
+	if (f->codec)
+		f->proto->codec->end(f->codec);
+	f->codec = NULL;
+	buf_fini(&f->decoded);
 }
 
 /* The session has ended: what it said still goes out. */
@@ -50,33 +56,117 @@ session_over(struct front *f)
 
 /* ---- client to session ---- */
 
+/* How many bytes the session has taken; all of them when it has ended: what it said last is still to be read. */
+static size_t
+give_session(struct front *f, struct span in)
+{
+	ssize_t n = send(f->session, in.p, in.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : in.n;
+	f->in += (size_t)n;
+	f->active = clock_mono_ms();
+	return (size_t)n;
+}
+
+/*
+ * Decoded bytes go on piece by piece, a few pieces a turn: what a small input becomes (it may be a thousand times
+ * larger) waits for the session like any other input. session_full brings the next turn. false: malformed.
+ */
+static bool
+decode_input(struct front *f)
+{
+	bool more = true;
+	size_t used;
+
+	for (int i = 0; i < CHUNKS && more; i++) {
+		if (f->decoded.len)
+			buf_consume(&f->decoded, give_session(f, buf_span(&f->decoded)));
+		if (f->decoded.len)
+			break;
+		if (!f->proto->codec->decode(f->codec, conn_input(f->conn), &used, &f->decoded))
+			return false;
+		conn_consume(f->conn, used);
+		more = f->decoded.len > 0 || used > 0;
+	}
+	f->session_full = more;
+	if (!f->decoded.len && !more)
+		buf_shrink(&f->decoded);
+	return true;
+}
+
 void
 pump_input(struct front *f)
 {
 	struct span in = conn_input(f->conn);
-	ssize_t n;
+	size_t n;
 
-	if (in.n == 0)
-		return;
-	n = send(f->session, in.p, in.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		n = (ssize_t)in.n;	/* it has ended; what it said last is still to be read */
-	if (n > 0) {
-		conn_consume(f->conn, (size_t)n);
-		f->in += (size_t)n;
-		f->active = clock_mono_ms();
+	if (f->codec) {
+		if (!decode_input(f)) {
+			conn_finish(f->conn);
+			f->conn = NULL;
+			front_end(f, "malformed compression");
+			return;
+		}
+	} else if (in.n) {
+		n = give_session(f, in);
+		conn_consume(f->conn, n);
+		f->session_full = n < in.n;
 	}
-	f->session_full = n < (ssize_t)in.n;
 	update_watch(f);
 }
 
 /* ---- session to client ---- */
 
+/* recv, and whether a descriptor came along: the sign, behind the last of these bytes, that the codec begins. */
+static ssize_t
+receive(struct front *f, bool *mark)
+{
+	union { char space[CMSG_SPACE(8 * sizeof(int))]; struct cmsghdr align; } control;
+	struct iovec iov = { chunk, sizeof(chunk) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(f->session, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*mark = false;
+	for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c)) {
+		size_t bytes = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			close(fd);
+		}
+		*mark = true;
+	}
+	return n;
+}
+
+void
+pump_say(struct front *f, struct span text)
+{
+	if (!f->conn)
+		return;
+	if (!f->codec) {
+		conn_writespan(f->conn, text);
+		return;
+	}
+	if (!encoded.max)
+		buf_init(&encoded, 4 * CHUNK_MAX);
+	buf_reset(&encoded);
+	f->proto->codec->encode(f->codec, text, &encoded);
+	conn_writespan(f->conn, buf_span(&encoded));
+}
+
 static void
 session_output(struct front *f)
 {
+	bool mark;
+
 	for (int i = 0; i < CHUNKS; i++) {
-		ssize_t n = recv(f->session, chunk, sizeof(chunk), MSG_DONTWAIT);
+		ssize_t n = receive(f, &mark);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -86,8 +176,12 @@ session_output(struct front *f)
 		}
 		f->out += (size_t)n;
 		f->active = clock_mono_ms();
-		if (f->conn)
-			conn_write(f->conn, chunk, (size_t)n);
+		pump_say(f, span_of(chunk, (size_t)n));
+		if (mark && f->proto->codec && !f->codec) {
+			f->codec = f->proto->codec->begin();
+			buf_init(&f->decoded, 2 * CODEC_PIECE);
+			continue;
+		}
 		if (n < (ssize_t)sizeof(chunk) || (f->conn && conn_pending(f->conn) >= PENDING_MAX))
 			break;
 	}
@@ -108,7 +202,7 @@ on_session(void *ctx, int events)
 
 	if ((events & LOOP_WRITE) && f->conn)
 		pump_input(f);
-	if (events & LOOP_READ)
+	if ((events & LOOP_READ) && f->state != FS_ENDED)
 		session_output(f);
 }
 
@@ -213,6 +307,8 @@ void
 pump_client_gone(struct front *f)
 {
 	pump_input(f);		/* as much of its last words as the session takes at once */
+	if (f->state == FS_ENDED)
+		return;
 	conn_free(f->conn);
 	f->conn = NULL;
 	orphan(f);
