@@ -37,11 +37,34 @@ ours_to_tell(const struct active *a, const struct rcpt *r)
 	return false;
 }
 
+/* RFC 3461 5.2.7: an address that stands for several */
 static bool
-delivered(const struct active *a, const struct rcpt *r)
+several(const struct active *a, const struct rcpt *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->ndests && n < 2; i++)
+		n += &a->rcpts[a->dests[i].rcpt] == r;
+	return n > 1;
+}
+
+static bool
+wants_success(const struct active *a, const struct rcpt *r)
 {
 	return r->done && r->kind == OUTCOME_DELIVERED && !r->reported && wants(r, "SUCCESS", false) &&
 	    ours_to_tell(a, r);
+}
+
+static bool
+delivered(const struct active *a, const struct rcpt *r)
+{
+	return wants_success(a, r) && !several(a, r);
+}
+
+static bool
+expanded(const struct active *a, const struct rcpt *r)
+{
+	return wants_success(a, r) && several(a, r);
 }
 
 /* Told once: by the first attempt after the warning time. */
@@ -58,6 +81,7 @@ static const struct report {
 } reports[] = {
 	{ BOUNCE_FAILED, failed },
 	{ BOUNCE_DELIVERED, delivered },
+	{ BOUNCE_EXPANDED, expanded },
 	{ BOUNCE_DELAYED, delayed },
 };
 
@@ -84,7 +108,9 @@ choose_target(struct active *a, uint32_t *kind, struct span *to)
 	if (*kind != BOUNCE_FAILED || sender.n || !param_list_has(par.notify_classes, SPAN("2bounce")))
 		return false;
 	buf_init(&postmaster, 512);
-	buf_addf(&postmaster, "postmaster@%s", par.myorigin);
+	buf_adds(&postmaster, par.notice_2bounce);
+	if (!strchr(par.notice_2bounce, '@'))
+		buf_addf(&postmaster, "@%s", par.myorigin);
 	*to = arena_span(&a->arena, buf_span(&postmaster));
 	*kind = BOUNCE_DOUBLE;
 	buf_fini(&postmaster);
@@ -110,7 +136,7 @@ decisive(const struct active *a, uint32_t rcpt)
 }
 
 static void
-add_rcpt(struct buf *list, const struct active *a, uint32_t rcpt)
+add_rcpt(struct buf *list, const struct active *a, uint32_t rcpt, uint32_t kind)
 {
 	const struct dest *d = decisive(a, rcpt);
 	struct buf orcpt;
@@ -118,6 +144,14 @@ add_rcpt(struct buf *list, const struct active *a, uint32_t rcpt)
 
 	if (!d)
 		return;
+	if (kind == BOUNCE_EXPANDED) {		/* the sender has never heard of the others */
+		const struct queue_rcpt *q = &a->rcpts[rcpt].q;
+		struct span row[] = { q->addr, q->orcpt, SPAN("2.0.0"), SPAN("handed on to all that it stands for"), SPAN_NONE };
+
+		for (size_t i = 0; i < NELEMS(row); i++)
+			msg_list_add(list, row[i]);
+		return;
+	}
 	buf_init(&orcpt, DSN_ORCPT_MAX);
 	active_orcpt(a, d, &orcpt);
 	bracket = span_find(d->result.mta, '[');	/* host[address]:port: reports name the host */
@@ -160,7 +194,7 @@ begin(struct active *a, const struct report *rep)
 			settle_silently(a, r, "the sender does not want it");
 		} else {
 			r->reporting = true;
-			add_rcpt(&list, a, i);
+			add_rcpt(&list, a, i, kind);
 		}
 	}
 	if (list.len)

@@ -10,8 +10,11 @@ struct params par;
 const struct param_row param_rows[] = {
 #define PARAM(type, name, dflt, min, max, scope, text) \
 	{ #name, PT_##type, dflt, min, max, scope, text, offsetof(struct params, name) },
+#define PARAM_AS(type, field, name, dflt, min, max, scope, text) \
+	{ name, PT_##type, dflt, min, max, scope, text, offsetof(struct params, field) },
 #include "service/params.def"
 #undef PARAM
+#undef PARAM_AS
 };
 const size_t param_count = NELEMS(param_rows);
 

@@ -57,8 +57,11 @@ struct params {
 #define P_TIME(name) uint32_t name;
 #define P_SIZE(name) uint64_t name;
 #define PARAM(type, name, dflt, min, max, scope, text) P_##type(name)
+/* a name that is none in C */
+#define PARAM_AS(type, field, name, dflt, min, max, scope, text) P_##type(field)
 #include "service/params.def"
 #undef PARAM
+#undef PARAM_AS
 #undef P_STR
 #undef P_LIST
 #undef P_NETS

@@ -12,6 +12,7 @@
 #include "common/compile.h"
 #include "common/tool.h"
 #include "places.h"
+#include "template.h"
 #include "tools.h"
 #include "base/banned.h"
 
@@ -136,6 +137,17 @@ check_domain_classes(struct check *c)
 	}
 }
 
+static void
+check_template(struct check *c)
+{
+	struct buf err;
+
+	buf_init(&err, 1000);
+	if (!template_load(par.bounce_template_file, &err))
+		check_error(c, "bounce_template_file", "%s", buf_cstr(&err));
+	buf_fini(&err);
+}
+
 /* Answers that nothing validates demand nothing. */
 static void
 check_dane(struct check *c)
@@ -237,6 +249,7 @@ check_all(struct check *c)
 	check_host(c);
 	check_domain_names(c);
 	check_dane(c);
+	check_template(c);
 	check_domain_classes(c);
 	check_users(c);
 	check_quota(c);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -19,6 +20,7 @@
 #include "report.h"
 #include "service/service.h"
 #include "submit.h"
+#include "template.h"
 #include "base/banned.h"
 
 static int intake = -1;
@@ -32,6 +34,12 @@ connect_intake(void)
 static void
 open_bounce(void)
 {
+	struct buf err;
+
+	buf_init(&err, 1000);
+	if (!template_load(par.bounce_template_file, &err))
+		die_config("%s", buf_cstr(&err));
+	buf_fini(&err);
 	intake = connect_intake();	/* when it is not there yet, the first report tries again */
 }
 
@@ -82,10 +90,36 @@ write_and_submit(const struct msg_BOUNCE *m, struct span original, struct buf *i
 	return o;
 }
 
+/* Some operators want to see all that was returned, or is late: the header of it. Nothing depends on that copy. */
+static void
+copy_to_postmaster(const struct msg_BOUNCE *m, struct span original)
+{
+	static const struct { const char *word; const char *const *to; uint32_t kind; } classes[] = {
+		[BOUNCE_FAILED] = { "bounce", &par.bounce_notice_recipient, BOUNCE_COPY },
+		[BOUNCE_DELAYED] = { "delay", &par.delay_notice_recipient, BOUNCE_COPY_DELAYED },
+	};
+	struct msg_BOUNCE copy = *m;
+	struct buf to, id;
+
+	if (m->kind >= NELEMS(classes) || !param_list_has(par.notify_classes, span_str(classes[m->kind].word)))
+		return;
+	buf_init(&to, 512);
+	buf_init(&id, 64);
+	buf_adds(&to, *classes[m->kind].to);
+	if (!strchr(*classes[m->kind].to, '@'))
+		buf_addf(&to, "@%s", par.myorigin);
+	copy.kind = classes[m->kind].kind;
+	copy.sender = buf_span(&to);
+	if (write_and_submit(&copy, original, &id).kind == OUTCOME_DELIVERED)
+		log_info(NULL, "postmaster notification: %s", buf_cstr(&id));
+	buf_fini(&to);
+	buf_fini(&id);
+}
+
 static struct outcome
 report(const struct msg_BOUNCE *m)
 {
-	static const char *const names[] = { "non-delivery", "delay", "delivery", "postmaster" };
+	static const char *const names[] = { "non-delivery", "delay", "delivery", "postmaster", "expansion" };
 	struct buf original, id;
 	struct outcome o;
 	char *queue_id = x_spandup(m->id);
@@ -96,6 +130,8 @@ report(const struct msg_BOUNCE *m)
 		o = write_and_submit(m, buf_span(&original), &id);
 	else
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
+	if (o.kind == OUTCOME_DELIVERED)
+		copy_to_postmaster(m, buf_span(&original));
 	if (o.kind == OUTCOME_DELIVERED)
 		log_info(queue_id, "sender %s notification: %s", names[m->kind < NELEMS(names) ? m->kind : 0], id.p);
 	else

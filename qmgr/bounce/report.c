@@ -1,11 +1,14 @@
 /* report.c: the text of delivery status notifications (RFC 3464, RFC 6533). Its input is hostile text. */
 #include "report.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
 #include "service/params.h"
+#include "template.h"
 #include "base/banned.h"
 
 #define WRAP 76
@@ -26,6 +29,15 @@ static const struct kind {
 	[BOUNCE_DELIVERED] = { "Successful Mail Delivery Report", "delivered", "2.0.0", "2",
 		"Your message was delivered to the destinations below. You asked to be told\n"
 		"of this.\n" },
+	[BOUNCE_EXPANDED] = { "Successful Mail Delivery Report", "expanded", "2.0.0", "2",
+		"Your message was handed on to all that the addresses below stand for. You\n"
+		"asked to be told of this.\n" },
+	[BOUNCE_COPY] = { "Postmaster Copy: Undelivered Mail", "failed", "5.0.0", "45",
+		"The sender of the message below was told that it could not be delivered. This\n"
+		"is for your information.\n" },
+	[BOUNCE_COPY_DELAYED] = { "Postmaster Copy: Delayed Mail", "delayed", "4.0.0", "4",
+		"The sender of the message below was told that it could not yet be delivered.\n"
+		"This is for your information; it is tried again.\n" },
 	[BOUNCE_DOUBLE] = { "Postmaster Copy: Undelivered Mail", "failed", "5.0.0", "45",
 		"The message below could not be delivered, and neither could the report of\n"
 		"that to its sender.\n" },
@@ -37,26 +49,32 @@ kind_of(const struct msg_BOUNCE *m)
 	return &kinds[m->kind < NELEMS(kinds) ? m->kind : BOUNCE_FAILED];
 }
 
+static bool
+is_to_postmaster(const struct msg_BOUNCE *m)
+{
+	return m->kind == BOUNCE_DOUBLE || m->kind == BOUNCE_COPY || m->kind == BOUNCE_COPY_DELAYED;
+}
+
 void
 report_recipient(const struct msg_BOUNCE *m, struct buf *out)
 {
 	if (m->sender.n)
 		buf_addspan(out, m->sender);
-	else if (m->kind == BOUNCE_DOUBLE)
+	else if (is_to_postmaster(m))
 		buf_addf(out, "postmaster@%s", par.myorigin);
 }
 
 void
 report_sender(const struct msg_BOUNCE *m, struct buf *out)
 {
-	if (m->kind == BOUNCE_DOUBLE)
+	if (is_to_postmaster(m))
 		buf_addf(out, "%s@%s", par.double_bounce_sender, par.myorigin);
 }
 
 bool
 report_headers_only(const struct msg_BOUNCE *m)
 {
-	return m->kind == BOUNCE_DELAYED || m->kind == BOUNCE_DELIVERED || (m->flags & MAIL_RET_HDRS);
+	return (m->kind != BOUNCE_FAILED && m->kind != BOUNCE_DOUBLE) || (m->flags & MAIL_RET_HDRS);
 }
 
 struct span
@@ -236,15 +254,20 @@ add_rcpt_fields(const struct report *r, const struct rcpt *rc, struct buf *out)
 static void
 add_header(const struct report *r, struct buf *out)
 {
+	const struct template *t = template_of(r->msg->kind);
 	struct buf to;
 	struct header id;
 
 	buf_init(&to, TEXT_MAX);
 	report_recipient(r->msg, &to);
 	add_date(out, "Date", r->now);
-	buf_addf(out, "From: \"Mail Delivery System\" <MAILER-DAEMON@%s>\nTo: <", par.myorigin);
+	if (t)
+		buf_addf(out, "From: %s\nTo: <", t->from);
+	else
+		buf_addf(out, "From: \"Mail Delivery System\" <MAILER-DAEMON@%s>\nTo: <", par.myorigin);
 	add_clean(out, buf_span(&to), utf8_of(r));
-	buf_addf(out, ">\nSubject: %s\nMessage-ID: <%s@%s>\n", kind_of(r->msg)->subject, r->boundary, par.myhostname);
+	buf_addf(out, ">\nSubject: %s\nMessage-ID: <%s@%s>\n", !t ? kind_of(r->msg)->subject :
+	    is_to_postmaster(r->msg) ? t->postmaster_subject : t->subject, r->boundary, par.myhostname);
 	if (header_find(r->original, "Message-ID", &id)) {
 		struct span value = span_trim(id.value);
 
@@ -252,8 +275,8 @@ add_header(const struct report *r, struct buf *out)
 			buf_addf(out, "References: %.*s\n", SPAN_FMT(value));
 	}
 	buf_addf(out, "Auto-Submitted: %s\nMIME-Version: 1.0\n",
-	    r->msg->kind == BOUNCE_DOUBLE ? "auto-generated" : "auto-replied");
-	if (utf8_of(r) || is_8bit(r->original))
+	    is_to_postmaster(r->msg) ? "auto-generated" : "auto-replied");
+	if (utf8_of(r) || is_8bit(r->original) || (t && t->eight_bit))
 		buf_adds(out, "Content-Transfer-Encoding: 8bit\n");
 	buf_addf(out, "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n\n", r->boundary);
 	buf_adds(out, "This is a MIME-encapsulated message.\n");
@@ -269,17 +292,31 @@ add_part(const struct report *r, const char *description, const char *type, bool
 	buf_addc(out, '\n');
 }
 
+/* The operator's words, or ours. */
+static void
+add_words(const struct report *r, struct buf *out)
+{
+	const struct template *t = template_of(r->msg->kind);
+	char type[100] = "text/plain; charset=";
+
+	snprintf(type + strlen(type), sizeof(type) - strlen(type), "%s", utf8_of(r) ? "utf-8" : t ? t->charset : "us-ascii");
+	add_part(r, "Notification", type, utf8_of(r) || (t && t->eight_bit), out);
+	if (t) {
+		buf_addf(out, "%s\n", t->text);
+		return;
+	}
+	buf_addf(out, "This is the mail system at host %s.\n\n%s\n", par.myhostname, kind_of(r->msg)->says);
+	buf_adds(out, "For further help write to postmaster, and send this report along. You may\n"
+	    "delete your own text from the attached message.\n\n");
+}
+
 static void
 add_text(const struct report *r, struct buf *out)
 {
 	struct span list = r->msg->rcpts;
 	struct rcpt rc;
 
-	add_part(r, "Notification", utf8_of(r) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
-	    utf8_of(r), out);
-	buf_addf(out, "This is the mail system at host %s.\n\n%s\n", par.myhostname, kind_of(r->msg)->says);
-	buf_adds(out, "For further help write to postmaster, and send this report along. You may\n"
-	    "delete your own text from the attached message.\n\n");
+	add_words(r, out);
 	while (next_rcpt(&list, &rc)) {
 		buf_addc(out, '<');
 		add_clean(out, rc.addr, utf8_of(r));
@@ -313,7 +350,7 @@ add_status(const struct report *r, struct buf *out)
 	buf_addf(out, "Reporting-MTA: dns; %s\nX-Merpati-Queue-ID: ", par.myhostname);
 	add_clean(out, r->msg->id, false);
 	buf_addc(out, '\n');
-	if (r->msg->sender.n && r->msg->kind != BOUNCE_DOUBLE)
+	if (r->msg->sender.n && !is_to_postmaster(r->msg))
 		add_typed(out, "X-Merpati-Sender", r->msg->sender, utf8_of(r));
 	add_date(out, "Arrival-Date", (time_t)r->msg->arrival);
 	while (next_rcpt(&list, &rc))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mail to other hosts: relay to a second instance, TLS, refusals, deferral, dead destinations, hostile servers, MX."""
-import email, glob, hashlib, os, re, shutil, socket, ssl, struct, subprocess, tempfile, threading, time
+import email, glob, hashlib, os, re, shutil, smtplib, socket, ssl, struct, subprocess, tempfile, threading, time
 from harness import *
 from fakedns import dns_server
 from sink import FAST, Sink, idle, submit
@@ -438,6 +438,47 @@ def the_sender_chooses_the_way():
             submit(i, frm, ['x@far.test'])
         idle(i)
         check([len(s.mails) for s in (one, two, three)] == [1, 1, 1], f'{[len(s.mails) for s in (one, two, three)]}')
+
+
+TEMPLATE = """failure_template = <<EOF
+Charset: utf-8
+From: Postamt <postamt@$myhostname>
+Subject: Nicht zugestellt
+Postmaster-Subject: Kopie
+
+Schöne Grüße von $myhostname.
+EOF
+"""
+
+
+@test
+def reports_are_as_operator_and_sender_want_them_195_197():
+    sink = Sink(lambda v, a: b'550 5.1.1 nobody\r\n' if v == 'RCPT' and 'bad' in a else None)
+    i = Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nnotify_classes = bounce, 2bounce\nbounce_notice_recipient = bob\nmyorigin = example.test\n'
+                      f'2bounce_notice_recipient = bob@example.test\nbounce_size_limit = 2K\n'
+                      'virtual_alias_maps = inline:{ { list@example.test = alice@example.test good@far.test } }\n')
+    open(i.conf + '/words', 'w').write(TEMPLATE.replace('$myhostname', '$nosuch'))
+    i.configure(f'bounce_template_file = {i.conf}/words\n')
+    r = i.run('check', ok=False)
+    check(r.returncode and 'words:6: there is no "$nosuch"' in r.stdout, r.stdout)
+    open(i.conf + '/words', 'w').write(TEMPLATE)
+    with i:
+        def report(user, n, *texts):
+            m = [open(p, newline='').read() for p in i.wait_mails(user, n)]
+            check(any(all(t in x for t in texts) for x in m), f'{user}: no {texts} in {m[-1]}')
+            return m
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
+            s.ehlo()
+            s.sendmail('alice@example.test', ['list@example.test'], 'Subject: t\r\n\r\nx\r\n', rcpt_options=['NOTIFY=SUCCESS'])
+        report('alice', 2, 'Action: expanded', 'Final-Recipient: rfc822; list@example.test')
+        submit(i, 'alice@example.test', ['bad@far.test'], 'Subject: t\r\n\r\n' + ('y' * 70 + '\r\n') * 20000)
+        m = report('alice', 3, 'Schöne Grüße von', 'From: Postamt <postamt@', 'Subject: Nicht zugestellt', '5.1.1')
+        check(max(map(len, m)) < 8000, 'not cut')                              # 197
+        report('bob', 1, 'Subject: Kopie', 'text/rfc822-headers')
+        submit(i, '', ['bad@far.test'])                                         # 195
+        report('bob', 2, 'Subject: Kopie', 'message/rfc822')
+        idle(i)
+        check(len(i.mails('alice')) == 3 and len(i.mails('bob')) == 2, 'there are more reports')
 
 
 if __name__ == '__main__':

@@ -1,11 +1,12 @@
 /*
  * bounce: the text of its reports, and the way to intake.
- * links: qmgr/bounce/report.c qmgr/bounce/submit.c
+ * links: qmgr/bounce/report.c qmgr/bounce/submit.c qmgr/bounce/template.c
  */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "mail/envelope.h"
@@ -14,6 +15,7 @@
 #include "report.h"
 #include "service/params.h"
 #include "submit.h"
+#include "template.h"
 #include "base/banned.h"
 
 #define ORIGINAL "Received: x\nMessage-ID: <m@x>\nSubject: s\n\nline one\nline two\n"
@@ -113,6 +115,9 @@ kinds(void **state)
 		{ BOUNCE_FAILED, MAIL_RET_HDRS, { "Action: failed\n", "text/rfc822-headers\n\nReceived: x", "Subject: s\n" }, "line one" },
 		{ BOUNCE_DELAYED, 0, { "Action: delayed\nStatus: 4.0.0\n", "WARNING ONLY", "text/rfc822-headers" }, "line one" },
 		{ BOUNCE_DELIVERED, 0, { "Action: relayed\nStatus: 2.0.0\n", "Successful Mail", "text/rfc822-headers" }, "line one" },
+		{ BOUNCE_EXPANDED, 0, { "Action: expanded\nStatus: 2.0.0\n", "Successful Mail", "text/rfc822-headers" }, "line one" },
+		{ BOUNCE_COPY, 0, { "Action: failed\nStatus: 5.1.1\n", "Postmaster Copy", "auto-generated", "text/rfc822-headers" }, "line one" },
+		{ BOUNCE_COPY_DELAYED, 0, { "Action: delayed\n", "Postmaster Copy: Delayed" }, "line one" },
 		{ BOUNCE_DOUBLE, 0, { "Action: failed\nStatus: 5.1.1\n", "Postmaster Copy", "auto-generated", "line two" }, "auto-replied" },
 		{ BOUNCE_FAILED, MAIL_SMTPUTF8, { "message/global-delivery-status", "message/global\n", "charset=utf-8" }, "rfc822-headers" },
 		{ 99, 0, { "Action: failed\n" }, "??" },
@@ -283,6 +288,84 @@ submission(void **state)
 	buf_fini(&id);
 }
 
+static bool
+load(const char *text, struct buf *err)
+{
+	char path[] = "/tmp/merpati-template-XXXXXX";
+	int fd = mkstemp(path);
+	bool ok;
+
+	assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	ok = template_load(path, err);
+	unlink(path);
+	return ok;
+}
+
+static void
+template_mistakes(void **state)
+{
+	static const struct { const char *text, *says; } cases[] = {
+		{ "nonsense\n", ":1: NAME = <<WORD" }, { "\nother_template = <<E\nE\n", ":2: failure_template" },
+		{ "failure_template = <<E\nSubject: x\nE\n", ":3: there is no text" },
+		{ "failure_template = <<E\nSubject: x\n\ntext\n", "the end is missing" },
+		{ "failure_template = <<E\nBcc: x\n\ntext\nE\n", ":2: Charset, From" },
+		{ "failure_template = <<E\nSubject: x\n\n$nosuch\nE\n", ":4: there is no \"$nosuch\"" },
+		{ "failure_template = <<E\nSubject: x\n\n${myhostname\nE\n", ":4: there is no" },
+		{ "failure_template = <<E\n\n\xc3\xa9\nE\n", "another Charset" },
+		{ "failure_template = <<E\nSubject: \xc3\xa9\n\nx\nE\n", ":2: must be short" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct buf err;
+
+		buf_init(&err, 1000);
+		if (load(cases[i].text, &err) || !strstr(buf_cstr(&err), cases[i].says))
+			fail_msg("%zu: %s", i, buf_cstr(&err));
+		assert_null(template_of(BOUNCE_FAILED));
+		buf_fini(&err);
+	}
+	assert_true(template_load("", NULL));
+}
+
+/* The last test: templates stay. */
+static void
+templates(void **state)
+{
+	static const char *const has[] = { "From: Post <p@mx.test>\n", "Subject: Leider nicht\n",
+		"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nHier ist mx.test.\nSch\xc3\xb6ne 5 Tage, $5.\n\n<c@d.test>" };
+	struct msg_BOUNCE m;
+	struct buf rcpts, out, err;
+
+	(void)state;
+	par.maximal_queue_lifetime = 5 * 86400;
+	buf_init(&err, 1000);
+	if (!load("# words\nfailure_template = <<EOF\nCharset: utf-8\nFrom: Post <p@$(myhostname)>\nSubject: Leider nicht\n"
+	    "Postmaster-Subject: Kopie\n\nHier ist $myhostname.\nSch\xc3\xb6ne ${maximal_queue_lifetime_days} Tage, $$5.\nEOF\n"
+	    "verify_template = <<EOF\nSubject: x\n\ny\nEOF\n", &err))
+		fail_msg("%s", buf_cstr(&err));
+	buf_init(&rcpts, 10000);
+	buf_init(&out, REPORT_MAX);
+	add_rcpt(&rcpts, "c@d.test", "", "5.1.1", "x", "");
+	m = bounce_of(BOUNCE_FAILED, &rcpts);
+	write_report(&m, SPAN(ORIGINAL), &out);
+	for (size_t i = 0; i < NELEMS(has); i++)
+		if (!strstr(out.p, has[i]))
+			fail_msg("%zu is not in %s", i, out.p);
+	buf_reset(&out);
+	m.kind = BOUNCE_DOUBLE;
+	write_report(&m, SPAN(ORIGINAL), &out);
+	assert_non_null(strstr(out.p, "Subject: Kopie\n"));
+	buf_reset(&out);
+	m.kind = BOUNCE_DELAYED;		/* has none: our own words */
+	write_report(&m, SPAN(ORIGINAL), &out);
+	assert_non_null(strstr(out.p, "WARNING ONLY"));
+	buf_fini(&rcpts);
+	buf_fini(&out);
+	buf_fini(&err);
+}
+
 int
 main(void)
 {
@@ -293,6 +376,8 @@ main(void)
 		cmocka_unit_test(cut),
 		cmocka_unit_test(people),
 		cmocka_unit_test(submission),
+		cmocka_unit_test(template_mistakes),
+		cmocka_unit_test(templates),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
