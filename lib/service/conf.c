@@ -60,13 +60,16 @@ conf_set(struct conf *c, struct span name, struct span value, const char *file, 
 static bool
 name_ok(struct span name)
 {
+	bool letter = false;
+
 	for (size_t i = 0; i < name.n; i++) {
 		char c = ascii_lower(name.p[i]);
 
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9' && i) || c == '_'))
+		letter |= c >= 'a' && c <= 'z';
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
 			return false;
 	}
-	return name.n > 0 && name.n <= 64;
+	return letter && name.n > 0 && name.n <= 64;
 }
 
 /* "name = value" of one logical line */

@@ -460,7 +460,7 @@ def reports_are_as_operator_and_sender_want_them_195_197():
     open(i.conf + '/words', 'w').write(TEMPLATE.replace('$myhostname', '$nosuch'))
     i.configure(f'bounce_template_file = {i.conf}/words\n')
     r = i.run('check', ok=False)
-    check(r.returncode and 'words:6: there is no "$nosuch"' in r.stdout, r.stdout)
+    check(r.returncode and 'words:3: there is no "$nosuch"' in r.stdout, r.stdout)
     open(i.conf + '/words', 'w').write(TEMPLATE)
     with i:
         def report(user, n, *texts):

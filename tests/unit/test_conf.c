@@ -47,7 +47,7 @@ values(void **state)
 	struct buf err;
 	struct conf *c = read_text("# comment\nmydomain = example.com\nmyhostname =\n mail.$mydomain\n\n"
 	    "message_size_limit = 2M\nsmtpd_timeout=90\nsmtpd_helo_required = YES\nlist = a\n"
-	    "relayhost = ${list}${nothing_here?x}${list:y}$$1\nnotify_classes = 2bounce,\n  other\n", &err, 0);
+	    "relayhost = ${list}${nothing_here?x}${list:y}$$1\nnotify_classes = 2bounce,\n  bounce\n", &err, 0);
 
 	(void)state;
 	if (conf_apply(c, &v, &err))
@@ -57,7 +57,7 @@ values(void **state)
 	assert_int_equal(v.smtpd_timeout, 90);
 	assert_true(v.smtpd_helo_required);
 	assert_string_equal(v.relayhost, "a$1");
-	assert_string_equal(v.notify_classes, "2bounce, other");
+	assert_string_equal(v.notify_classes, "2bounce, bounce");
 	assert_string_equal(v.smtpd_banner, "mail.example.com ESMTP Merpati");
 	assert_int_equal(conf_check_names(c, "", &err), 0);	/* `list` is referred to */
 	assert_int_equal(conf_option(c, "master.cf:3 (x)", SPAN("relayhost=[b]"), &err), 0);
