@@ -196,12 +196,17 @@ static enum store_result (*const printers[])(struct fetch *f, const struct fetch
 	[FETCH_PREVIEW] = fetch_preview,
 };
 
-static const enum message_depth depths[] = {
-	[FETCH_ENVELOPE] = MESSAGE_CLOSED,	/* perhaps cached */
-	[FETCH_SECTION] = MESSAGE_WHOLE,
-	[FETCH_BINARY] = MESSAGE_WHOLE,
-	[FETCH_BINARY_SIZE] = MESSAGE_WHOLE,
-	[FETCH_PREVIEW] = MESSAGE_CLOSED,
+static const struct {
+	enum message_depth depth;
+	enum message_cached cached;	/* the file is not needed when the index has this */
+} needs[] = {
+	[FETCH_ENVELOPE] = { MESSAGE_HEAD, CACHE_ENVELOPE },
+	[FETCH_BODY] = { MESSAGE_WHOLE, CACHE_BODY },
+	[FETCH_BODYSTRUCTURE] = { MESSAGE_WHOLE, CACHE_BODYSTRUCTURE },
+	[FETCH_SECTION] = { MESSAGE_WHOLE, 0 },
+	[FETCH_BINARY] = { MESSAGE_WHOLE, 0 },
+	[FETCH_BINARY_SIZE] = { MESSAGE_WHOLE, 0 },
+	[FETCH_PREVIEW] = { MESSAGE_WHOLE, CACHE_PREVIEW },
 };
 
 /* Open what will be needed before the first byte of the answer: a message that is gone then gives none at all. */
@@ -212,11 +217,13 @@ open_message(struct fetch *f)
 
 	for (uint32_t i = 0; i < f->list.n; i++) {
 		const struct fetch_item *it = &f->list.items[i];
-		enum message_depth d = it->what < NELEMS(depths) ? depths[it->what] : MESSAGE_CLOSED;
+		enum message_depth d = it->what < NELEMS(needs) ? needs[it->what].depth : MESSAGE_CLOSED;
 
 		if (it->what == FETCH_SECTION && it->section.depth == 0 && it->section.what != SECTION_ALL &&
 		    it->section.what != SECTION_TEXT)
 			d = MESSAGE_HEAD;
+		if (d > depth && needs[it->what].cached && message_is_cached(&f->msg, needs[it->what].cached))
+			d = MESSAGE_CLOSED;
 		if (d > depth)
 			depth = d;
 	}
@@ -358,7 +365,7 @@ fetch(struct session *s, struct fetch_list *list, const uint32_t *index, size_t 
 	buf_fini(&f.out);
 	message_fini(&f.msg);
 	if (f.missing)
-		return reply_no("EXPUNGEISSUED", "Some messages are gone");
+		return reply_no("EXPUNGEISSUED", "Some of the requested messages no longer exist");
 	if (f.unknown_cte)
 		return reply_no("UNKNOWN-CTE", "A part has an unknown transfer encoding");
 	return reply_ok("Fetch completed");

@@ -4,12 +4,27 @@
 
 #include "base/banned.h"
 
-/* FLAGS lists what is known here; PERMANENTFLAGS what may be set, new keywords included (\*) */
-static void
-tell_flags(struct session *s)
+static uint32_t
+sum_keywords(const struct mailfolder *f)
 {
+	uint32_t sum = 1;
+
+	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++)
+		for (const char *p = mailfolder_keyword_name(f, n); p && *p; p++)
+			sum = (sum ^ (unsigned char)*p ^ n << 8) * 16777619;	/* FNV */
+	return sum;
+}
+
+/* FLAGS lists what is known here; PERMANENTFLAGS what may be set, new keywords included (\*) */
+void
+session_tell_keywords(struct session *s)
+{
+	uint32_t sum = sum_keywords(s->folder);
 	struct buf names;
 
+	if (sum == s->told_keywords)
+		return;
+	s->told_keywords = sum;
 	buf_init(&names, 8192);
 	buf_adds(&names, "\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded");
 	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++)
@@ -34,7 +49,8 @@ tell_folder(struct session *s)
 		if (unseen == 0 && !(m[i].flags & MFLAG_SEEN))
 			unseen = i + 1;
 	}
-	tell_flags(s);
+	s->told_keywords = 0;
+	session_tell_keywords(s);
 	stream_putf(&s->io, "* %zu EXISTS\r\n* %zu RECENT\r\n", count, recent);
 	if (unseen)
 		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);

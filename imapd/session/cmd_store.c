@@ -139,6 +139,7 @@ change(struct session *s, struct command *c, size_t verb, const struct flag_list
 		r = mailfolder_set_flags(s->folder, index, n, verbs[verb].op, flags, keywords, since, failed, &nfailed);
 	if (r != STORE_OK && r != STORE_GONE)
 		return reply_store(r);
+	session_tell_keywords(s);
 	tell(s, c, index, without(index, n, failed, nfailed), verbs[verb].silent);
 	return (struct reply){ REPLY_OK, modified(s, c, failed, nfailed), nfailed ? "Some were changed meanwhile" : "Store completed" };
 }

@@ -74,6 +74,14 @@ from_cache(struct message *m, uint8_t kind, struct span *out)
 	return true;
 }
 
+bool
+message_is_cached(struct message *m, enum message_cached kind)
+{
+	struct span text;
+
+	return from_cache(m, (uint8_t)kind, &text);
+}
+
 /* m->string holds the version and the text. */
 static void
 to_cache(struct message *m, uint8_t kind, struct span *out)

@@ -39,6 +39,9 @@ enum store_result message_open(struct message *m, enum message_depth depth);
 struct span message_head(const struct message *m);		/* header with its blank line */
 const struct mime *message_mime(struct message *m);		/* of the whole message; NULL: too complex */
 
+/* The index has it: it can be told without the file. */
+bool message_is_cached(struct message *m, enum message_cached kind);
+
 /* The answer texts; *out is borrowed until the next call. */
 enum store_result message_envelope(struct message *m, struct span *out);
 enum store_result message_structure(struct message *m, bool extended, struct span *out);

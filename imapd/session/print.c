@@ -50,7 +50,7 @@ is_plain_atom(struct span s)
 	for (size_t i = 0; i < s.n; i++)
 		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f || strchr("(){%*\"\\]", s.p[i]))
 			return false;
-	return s.n > 0 && !span_is_nocase(s, "NIL");
+	return s.n > 0;
 }
 
 void
@@ -63,7 +63,7 @@ print_mailbox(struct buf *out, struct span name)
 		buf_reset(&raw);
 		buf_addspan(&raw, name);
 	}
-	if (is_plain_atom(buf_span(&raw)))
+	if (is_plain_atom(buf_span(&raw)) && !span_is_nocase(buf_span(&raw), "NIL"))
 		buf_addspan(out, buf_span(&raw));
 	else
 		print_string(out, buf_span(&raw));

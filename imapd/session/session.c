@@ -172,6 +172,7 @@ session_sync(struct session *s, bool expunge)
 		lose_folder(s, r);
 		return;
 	}
+	session_tell_keywords(s);
 	sync_expunged(s, ch.expunged, ch.nexpunged);
 	count = mailfolder_count(s->folder);
 	if (ch.arrived) {

@@ -38,6 +38,7 @@ struct session {
 	bool readonly;
 	bool compressed;		/* the front compresses (RFC 4978) */
 	unsigned enabled;		/* ENABLED_* */
+	uint32_t told_keywords;		/* a sum of the keywords that FLAGS has told */
 	struct seqset saved;		/* "$" as ranges of UIDs; r is malloced */
 	enum session_state state;
 	const char *id;			/* for the log */
@@ -102,6 +103,8 @@ struct reply reply_store(enum store_result r);			/* NO with the fitting code */
 
 /* What changed in the folder, to the client. */
 void session_sync(struct session *s, bool expunge);
+/* "* FLAGS ..." again when there are keywords that the client was not told of (RFC 9051 7.3.5). Before flags are told. */
+void session_tell_keywords(struct session *s);
 void session_close_folder(struct session *s);
 const struct mail_message *session_message(const struct session *s, size_t index);
 

@@ -56,13 +56,13 @@ conditional_store(void **state UNUSED)
 	say(&c, "g3 STORE 1 (UNCHANGEDSINCE 9223372036854775808) +FLAGS (\\Deleted)\r\n", "g3 BAD", NULL, NULL);
 	say(&c, "g4 STORE 1 (WHATEVER 1) +FLAGS (\\Deleted)\r\n", "g4 BAD", NULL, NULL);
 	say(&c, text("h FETCH 1:* (FLAGS) (CHANGEDSINCE %llu)\r\n", h2), "h OK", "* 4 FETCH (MODSEQ (", NULL);
-	say(&c, "i FETCH 2 BODY[]\r\n", "i OK", "FLAGS (\\Flagged \\Seen) MODSEQ (", NULL);
+	say(&c, "i FETCH 2 BODY[]\r\n", "i OK", "FLAGS (\\Flagged \\Seen \\Recent) MODSEQ (", NULL);
 	/* another session's change: told with its number, and the same one */
 	start(&d, 10000);
 	say(&d, "a SELECT INBOX (CONDSTORE)\r\n", "a OK", NULL, NULL);
 	say(&d, "b STORE 4 FLAGS ()\r\n", "b OK", "* 4 FETCH (MODSEQ (", NULL);
 	h = number(&d, "* 4 FETCH (MODSEQ (");
-	say(&c, text("j STORE 4 (UNCHANGEDSINCE %llu) +FLAGS (\\Seen)\r\n", h - 1), "j OK [MODIFIED 4]", text("* 4 FETCH (UID 4 FLAGS () MODSEQ (%llu))", h), NULL);
+	say(&c, text("j STORE 4 (UNCHANGEDSINCE %llu) +FLAGS (\\Seen)\r\n", h - 1), "j OK [MODIFIED 4]", text("* 4 FETCH (UID 4 FLAGS (\\Recent) MODSEQ (%llu))", h), NULL);
 	say(&c, text("k STORE 4 (UNCHANGEDSINCE %llu) +FLAGS (\\Seen)\r\n", h), "k OK Store", NULL, NULL);
 	say(&c, "l STATUS INBOX (HIGHESTMODSEQ)\r\n", "l OK", NULL, NULL);
 	assert_true(number(&c, "HIGHESTMODSEQ ") > h);

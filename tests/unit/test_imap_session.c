@@ -54,6 +54,35 @@ changes(void **state UNUSED)
 	stop(&c);
 }
 
+/* \Recent goes to one session, new keywords are told before they are used, a folder made again is another one. */
+static void
+news(void **state UNUSED)
+{
+	unsigned long first, second;
+	struct client c, d;
+
+	start(&c, 10000), start(&d, 10000);
+	say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b STATUS INBOX (RECENT)\r\n", "b OK", "(RECENT 1)", NULL);
+	say(&c, "c EXAMINE INBOX\r\n", "c OK", "* 1 RECENT\r\n", NULL);
+	say(&c, "d SELECT INBOX\r\n", "d OK", "* 1 RECENT\r\n", NULL);
+	say(&d, "a SELECT INBOX\r\n", "a OK", "* 0 RECENT\r\n", NULL);
+	say(&c, "e COPY 1 INBOX\r\n", "e OK", "* 2 EXISTS\r\n* 2 RECENT\r\n", NULL);
+	say(&d, "b NOOP\r\n", "b OK", "* 2 EXISTS\r\n* 0 RECENT\r\n", NULL);
+	say(&d, "c STORE 2 +FLAGS (new1 NIL)\r\n", "c OK", " new1 NIL)\r\n* OK [PERMANENTFLAGS (", NULL);
+	say(&d, "d STORE 2 +FLAGS (new1)\r\n", "d OK", "FLAGS (new1 NIL)", "PERMANENT");
+	say(&c, "f NOOP\r\n", "f OK", " new1 NIL \\*)] Limited\r\n* 2 FETCH", NULL);
+	say(&c, "g CREATE Again\r\n", "g OK", NULL, NULL);
+	say(&c, "h STATUS Again (UIDVALIDITY)\r\n", "h OK", NULL, NULL);
+	first = strtoul(strstr(buf_cstr(&c.in), "VALIDITY ") + 9, NULL, 10);
+	say(&c, "i DELETE Again\r\n", "i OK", NULL, NULL);
+	say(&c, "j CREATE Again\r\n", "j OK", NULL, NULL);
+	say(&c, "k STATUS Again (UIDVALIDITY)\r\n", "k OK", NULL, NULL);
+	second = strtoul(strstr(buf_cstr(&c.in), "VALIDITY ") + 9, NULL, 10);
+	assert_true(second > first);
+	stop(&c), stop(&d);
+}
+
 static void
 folders(void **state UNUSED)
 {
@@ -463,7 +492,7 @@ binary_parts(void **state UNUSED)
 	say(&c, "a APPEND INBOX ~{10+}\r\nA: b\r\n\r\nx\n\r\n", "a NO [UNKNOWN-CTE]", NULL, NULL);
 	say(&c, "b SELECT INBOX\r\n", "b OK", "* 3 EXISTS", NULL);
 	say(&c, "c FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1] FLAGS)\r\n", "c OK",
-	    "BINARY[1] {29}\r\nGr\xfc\xdf" "e,\r\n> quoted\r\nzwei Zeilen BINARY.SIZE[1] 29 FLAGS ()", NULL);
+	    "BINARY[1] {29}\r\nGr\xfc\xdf" "e,\r\n> quoted\r\nzwei Zeilen BINARY.SIZE[1] 29 FLAGS (\\Recent)", NULL);
 	buf_reset(&c.in);
 	assert_true(write_all(c.fd, "d FETCH 1 BINARY[2]\r\n", 21));
 	assert_true(read_until(&c, "d OK"));
@@ -512,7 +541,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(first_session), TEST(changes), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(first_session), TEST(changes), TEST(news), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
 		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(binary_parts), TEST(replaces), TEST(many_appends),
 	};
 

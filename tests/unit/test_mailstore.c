@@ -182,7 +182,7 @@ test_append_read(void **state)
 	assert_int_equal(mailfolder_count(f), 2);
 	m = mailfolder_messages(f);
 	assert_int_equal(m[0].uid, 1);
-	assert_int_equal(m[0].flags, MFLAG_SEEN);
+	assert_int_equal(m[0].flags, MFLAG_SEEN | MFLAG_RECENT);
 	assert_int_equal(m[0].keywords, 1);
 	assert_string_equal(mailfolder_keyword_name(f, 0), "$Label1");
 	assert_int_equal(m[0].date, 1000000000);
@@ -373,7 +373,7 @@ test_two_sessions(void **state)
 	assert_int_equal(mailfolder_refresh(fa, true, &ch), STORE_OK);
 	assert_int_equal(ch.nchanged, 1);
 	assert_int_equal(ch.changed[0], 0);
-	assert_int_equal(mailfolder_messages(fa)[0].flags, MFLAG_SEEN | MFLAG_FLAGGED);
+	assert_int_equal(mailfolder_messages(fa)[0].flags & MFLAG_ALL, MFLAG_SEEN | MFLAG_FLAGGED);
 	assert_int_equal(mailfolder_messages(fa)[0].keywords, 1);
 	assert_int_equal(mailfolder_refresh(fb, true, &ch), STORE_OK);
 	assert_string_equal(mailfolder_keyword_name(fb, 0), "Work");
@@ -440,7 +440,7 @@ test_folders(void **state)
 	mailfolder_close(f);
 	f = open_folder(ms, "C", 0);
 	assert_int_equal(mailfolder_count(f), 3);
-	assert_int_equal(mailfolder_messages(f)[2].flags, MFLAG_SEEN);
+	assert_int_equal(mailfolder_messages(f)[2].flags, MFLAG_SEEN | MFLAG_RECENT);
 	assert_int_equal(mailfolder_messages(f)[2].keywords, 1);
 	assert_string_equal(mailfolder_keyword_name(f, 0), "K");
 	mailfolder_close(f);

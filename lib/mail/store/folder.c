@@ -103,6 +103,21 @@ same_mtimes(const struct timespec a[2], const struct timespec b[2])
 	return true;
 }
 
+/* \Recent is for the first session that sees a message (RFC 3501 2.3.2), however it has come. */
+static void
+take_recent(struct mailfolder *f)
+{
+	struct uidfile *u = &f->uids;
+
+	/* of a mailbox that others have kept until now, what is in cur/ has been seen */
+	for (size_t i = mailfolder_find(f, u->recent); i < f->n && !u->fresh; i++)
+		f->msgs[i].flags |= MFLAG_RECENT;
+	if (f->how & MAILFOLDER_READONLY || u->recent == u->next)
+		return;
+	u->recent = u->next;
+	u->unsaved = true;
+}
+
 enum store_result
 folder_catch_up(struct mailfolder *f)
 {
@@ -128,6 +143,8 @@ folder_catch_up(struct mailfolder *f)
 		f->trusted = old_enough(mtime);
 		memcpy(f->mtime, mtime, sizeof(mtime));
 		r = folder_scan(f);
+		if (r == STORE_OK && !plain)
+			take_recent(f);
 		if (r == STORE_OK && !plain && !folder_number(f))
 			r = driver_fail(f->ms, "number", f->dir);
 		f->trusted = f->trusted && r == STORE_OK;
@@ -159,6 +176,7 @@ folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_resu
 	f->fresh_view = true;
 	f->tracked = how & MAILFOLDER_TRACK;
 	uidfile_init(&f->uids);
+	f->uids.root = ms->path;
 	buf_fini(&dir);
 	return f;
 }
@@ -172,6 +190,8 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 		return NULL;
 	if (!(how & MAILFOLDER_PLAIN) && index_load_folder(f))
 		f->fresh_view = false;
+	if (f->uids.recent < f->uids.next)
+		f->trusted = false;	/* some are for this session to take */
 	*r = folder_catch_up(f);
 	if (*r != STORE_OK) {
 		folder_free(f);

@@ -21,7 +21,7 @@ size_of(const char *dir, const char *text, const struct filename *name)
 }
 
 static void
-count_entry(struct mailstore_status *st, const char *dir, const char *text, enum place place, uint32_t *without)
+count_entry(struct mailstore_status *st, const char *dir, const char *text, uint32_t recent, uint32_t *without)
 {
 	struct filename name;
 	uint64_t size;
@@ -29,7 +29,7 @@ count_entry(struct mailstore_status *st, const char *dir, const char *text, enum
 	if (!filename_parse(span_str(text), &name))
 		return;
 	st->messages++;
-	st->recent += place == PLACE_NEW;
+	st->recent += name.uid == 0 || name.uid >= recent;
 	st->unseen += !(name.flags & MFLAG_SEEN);
 	st->deleted += (name.flags & MFLAG_DELETED) != 0;
 	size = size_of(dir, text, &name);
@@ -40,20 +40,20 @@ count_entry(struct mailstore_status *st, const char *dir, const char *text, enum
 }
 
 static bool
-count_place(struct mailstore_status *st, const char *folder, enum place place, uint32_t *without)
+count_place(struct mailstore_status *st, const struct mailfolder *f, enum place place, uint32_t *without)
 {
 	char dir[DRIVER_PATH_MAX];
 	struct dirent *e;
 	DIR *d;
 
-	if (!driver_path(dir, folder, driver_places[place], ""))
+	if (!driver_path(dir, f->dir, driver_places[place], ""))
 		return false;
 	d = opendir(dir);
 	if (!d)
 		return false;
 	while ((e = readdir(d)))
 		if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
-			count_entry(st, dir, e->d_name, place, without);
+			count_entry(st, dir, e->d_name, f->uids.recent, without);
 	closedir(d);
 	return true;
 }
@@ -78,7 +78,7 @@ mailstore_status(struct mailstore *ms, struct span name, bool modseq, struct mai
 			return r;
 		st->highestmodseq = mailfolder_highestmodseq(f);
 	}
-	if (!count_place(st, f->dir, PLACE_CUR, &without) || !count_place(st, f->dir, PLACE_NEW, &without))
+	if (!count_place(st, f, PLACE_CUR, &without) || !count_place(st, f, PLACE_NEW, &without))
 		r = driver_fail(ms, "read", f->dir);
 	st->uidvalidity = f->uids.uidvalidity;
 	st->uidnext = f->uids.next + without;

@@ -16,6 +16,8 @@
 #include "base/banned.h"
 
 #define UIDFILE_NAME "merpati-uid"
+#define VALIDITY_NAME "merpati-uidvalidity"
+#define VALIDITY_LEN 11		/* ten digits, LF */
 #define UIDFILE_LEN 192		/* all fields have a fixed width: rewritten in place, within one sector */
 #define UIDFILE_BLOCK 1024	/* UIDs that one fsync covers */
 #define MODSEQ_BLOCK (1u << 20)	/* the same for modseqs */
@@ -70,26 +72,26 @@ uidfile_close(struct uidfile *u)
 static void
 format_line(const struct uidfile *u, char out[UIDFILE_LEN + 1])
 {
-	int n = snprintf(out, UIDFILE_LEN + 1, "merpati-uid 2 %010u %010u %010u %020llu %020llu %020llu %020llu %s ",
-	    u->uidvalidity, u->high, u->next, (unsigned long long)u->id, (unsigned long long)u->modhigh,
+	int n = snprintf(out, UIDFILE_LEN + 1, "merpati-uid 2 %010u %010u %010u %010u %020llu %020llu %020llu %020llu %s ",
+	    u->uidvalidity, u->high, u->next, u->recent, (unsigned long long)u->id, (unsigned long long)u->modhigh,
 	    (unsigned long long)u->modseq, (unsigned long long)u->digest, boot);
 
 	snprintf(out + n, (size_t)(UIDFILE_LEN + 1 - n), "%08x%*s\n", store_crc32c(span_of(out, (size_t)n)),
 	    UIDFILE_LEN - n - 9, "");
 }
 
-/* Fields 5 to 8 of version 2. */
+/* Fields 5 to 9 of version 2. */
 static bool
-parse_modseq(const struct span word[4], struct uidfile *u)
+parse_more(const struct span word[5], struct uidfile *u)
 {
-	return span_u64(word[0], 1, UINT64_MAX, &u->id) && span_u64(word[1], 1, MODSEQ_MAX, &u->modhigh) &&
-	    span_u64(word[2], 1, MODSEQ_MAX, &u->modseq) && span_u64(word[3], 0, UINT64_MAX, &u->digest);
+	return span_u32(word[0], 1, UINT32_MAX, &u->recent) && span_u64(word[1], 1, UINT64_MAX, &u->id) && span_u64(word[2], 1, MODSEQ_MAX, &u->modhigh) &&
+	    span_u64(word[3], 1, MODSEQ_MAX, &u->modseq) && span_u64(word[4], 0, UINT64_MAX, &u->digest);
 }
 
 static bool
 parse_line(struct span line, struct uidfile *u)
 {
-	struct span word[11], rest = line;
+	struct span word[12], rest = line;
 	size_t n = 0, last;
 	char sum[9];
 	bool old;
@@ -99,7 +101,7 @@ parse_line(struct span line, struct uidfile *u)
 	if (n < 7 || !span_is(word[0], "merpati-uid"))
 		return false;
 	old = span_is(word[1], "1");	/* without modseqs */
-	last = old ? 6 : 10;
+	last = old ? 6 : 11;
 	if ((!old && !span_is(word[1], "2")) || last >= n || word[last - 1].n != BOOT_LEN)
 		return false;
 	snprintf(sum, sizeof(sum), "%08x", store_crc32c(span_of(line.p, (size_t)(word[last].p - line.p))));
@@ -110,8 +112,9 @@ parse_line(struct span line, struct uidfile *u)
 		return false;
 	u->modhigh = u->modseq = 1;
 	u->id = 0;
+	u->recent = u->next;
 	u->digest = UINT64_MAX;
-	if (!old && !parse_modseq(word + 5, u))
+	if (!old && !parse_more(word + 5, u))
 		return false;
 	if (!span_is(word[last - 1], boot) || boot[0] == '-') {
 		u->next = u->high + 1;	/* what was used since the last fsync is not known */
@@ -148,14 +151,42 @@ make_id(void)
 	return id;
 }
 
+/*
+ * The time, but above every UIDVALIDITY that was given in this Maildir: a folder that is made again within a second must not
+ * look like the one before. Not synced: after a power cut the time is another.
+ */
+static uint32_t
+new_uidvalidity(const char *root)
+{
+	time_t now = clock_wall();
+	uint32_t v = now > 1 && now < UINT32_MAX ? (uint32_t)now : 1, last;
+	char path[PATH_MAX], text[16];
+	int n = root ? snprintf(path, sizeof(path), "%s/" VALIDITY_NAME, root) : -1, fd;
+	ssize_t got;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return v;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return v;
+	while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+		continue;
+	got = pread(fd, text, VALIDITY_LEN, 0);
+	if (got == VALIDITY_LEN && span_u32(span_of(text, VALIDITY_LEN - 1), 1, UINT32_MAX - 1, &last) && last >= v)
+		v = last + 1;
+	snprintf(text, sizeof(text), "%010u\n", v);
+	if (!pwrite_all(fd, text, VALIDITY_LEN, 0))
+		errno = 0;		/* the time has to do */
+	close(fd);
+	return v;
+}
+
 static bool
 make_anew(struct uidfile *u, const char *dir)
 {
-	time_t now = clock_wall();
-
-	u->uidvalidity = now > 1 && now < UINT32_MAX ? (uint32_t)now : 1;
+	u->uidvalidity = new_uidvalidity(u->root);
 	u->high = UIDFILE_BLOCK;
-	u->next = 1;
+	u->next = u->recent = 1;
 	u->id = make_id();
 	u->modseq = 1;
 	u->modhigh = MODSEQ_BLOCK;

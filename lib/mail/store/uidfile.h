@@ -3,7 +3,7 @@
  * modification sequence, and the lock under which both are given and files
  * renamed by us. One line:
  *
- *   merpati-uid 2 <uidvalidity> <high> <next> <id> <modhigh> <modseq> <digest> <boot id> <crc32c>
+ *   merpati-uid 2 <uidvalidity> <high> <next> <recent> <id> <modhigh> <modseq> <digest> <boot id> <crc32c>
  *
  * `high` is durable before any UID up to it is used; `next` is exact while the
  * same boot lasts. After another boot the next UID is above `high`, so no UID
@@ -20,10 +20,12 @@ struct uidfile {
 	int fd;			/* -1: not open; locked while `locked` */
 	bool locked;
 	bool fresh;		/* made just now: names with U= tell more than it does */
+	const char *root;	/* the Maildir, for UIDVALIDITYs that no folder has had; NULL: the clock alone. Borrowed */
 	uint32_t uidvalidity, high, next;
+	uint32_t recent;	/* from here on, no session has seen the messages as its own (\Recent) */
 	uint64_t id;		/* of the folder, for ever: made with the file, not 0 */
 	uint64_t modhigh, modseq, digest;
-	bool unsaved;		/* modseq or digest are not yet in the file */
+	bool unsaved;		/* recent, modseq or digest are not yet in the file */
 };
 
 void uidfile_init(struct uidfile *u);
@@ -37,7 +39,7 @@ bool uidfile_take(struct uidfile *u, uint32_t n, uint32_t *first) CHECKED;
 bool uidfile_raise(struct uidfile *u, uint32_t next) CHECKED;
 /* Locked: the next modseq, above all before. It may be shown after uidfile_flush. */
 uint64_t uidfile_stamp(struct uidfile *u);
-/* Locked: modseq and digest into the file, durable where it must be. False with errno. */
+/* Locked: recent, modseq and digest into the file, durable where it must be. False with errno. */
 bool uidfile_flush(struct uidfile *u) CHECKED;
 /* Without lock or change; false when there is none. */
 bool uidfile_peek(const char *dir, struct uidfile *u) CHECKED;
