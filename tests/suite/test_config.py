@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Twenty kinds of mistake in the configuration: all told in one run, with file, line and what to do."""
-import re
+import json, re
 from harness import *
 
 MAIN = [        # (line of main.cf, words that the complaint must have)
@@ -191,6 +191,98 @@ def a_daemon_that_keeps_dying_is_started_ever_more_slowly():
             check(s.recv(100).startswith(b'* OK'), 'the others go on')
     finally:
         i.close()
+
+
+# what the most common Postfix configurations set
+CENSUS = '''
+myhostname myorigin mydestination mynetworks inet_interfaces inet_protocols smtpd_banner compatibility_level
+readme_directory syslog_name message_size_limit mailbox_size_limit delay_warning_time alias_maps alias_database
+virtual_alias_maps virtual_mailbox_domains virtual_mailbox_maps virtual_transport local_recipient_maps relay_domains
+relayhost transport_maps recipient_delimiter append_dot_mydomain biff smtpd_relay_restrictions
+smtpd_recipient_restrictions smtpd_sender_restrictions smtpd_client_restrictions smtpd_helo_restrictions
+smtpd_data_restrictions smtpd_delay_reject smtpd_helo_required disable_vrfy_command smtpd_sender_login_maps
+smtpd_reject_unlisted_recipient smtpd_milters non_smtpd_milters milter_default_action milter_protocol
+milter_mail_macros milter_macro_daemon_name header_checks smtp_header_checks cleanup_service_name
+smtpd_tls_security_level smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_auth_only smtpd_tls_wrappermode
+smtpd_tls_protocols smtpd_tls_mandatory_protocols smtpd_tls_mandatory_ciphers smtpd_tls_exclude_ciphers
+tls_preempt_cipherlist smtpd_tls_dh1024_param_file smtpd_tls_loglevel smtpd_tls_received_header smtpd_use_tls
+smtp_tls_note_starttls_offer smtp_tls_security_level smtp_dns_support_level smtp_tls_protocols
+smtp_tls_mandatory_protocols smtp_tls_loglevel smtp_tls_session_cache_database smtpd_sasl_auth_enable smtpd_sasl_type
+smtpd_sasl_path smtpd_sasl_security_options broken_sasl_auth_clients smtp_sasl_auth_enable smtp_sasl_password_maps
+smtp_sasl_security_options
+'''.split()
+POSTFIX_MAIN = '''# a comment
+myhostname = mx.example.org
+smtpd_use_tls = yes
+virtual_alias_maps = proxy:lmdb:/etc/postfix/virtual,
+# in between
+    hash:/etc/postfix/more
+virtual_mailbox_domains = mysql:/etc/postfix/domains.cf
+smtpd_milters = inet:localhost:11332
+biff = no
+message_size_limit = 0
+office = 10.0.0.0/8
+mynetworks = 127.0.0.0/8 $office
+mynetworks_too = x
+maximal_queue_lifetime = soon
+smtpd_helo_restrictions = permit_mynetworks, reject_nonsense
+inet_interfaces = all
+inet_interfaces = 127.0.0.1
+'''
+POSTFIX_MASTER = '''smtp inet n - y - - smtpd
+submission inet n - y - - smtpd
+  -o syslog_name=postfix/submission
+  -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject }
+  -o smtpd_milters=inet:localhost:1
+pickup unix n - y 60 1 pickup
+slow unix - - y - 2 smtp
+maildrop unix - n n - - pipe
+  flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}
+'''
+
+
+@test
+def a_postfix_configuration_is_taken_over_line_by_line():
+    d = tempfile.mkdtemp(prefix='merpati-pf-', dir='/tmp')
+
+    def run(main, master, *args):
+        for name, text in (('main.cf', main), ('master.cf', master)):
+            with open(f'{d}/{name}', 'w') as f:
+                f.write(text)
+        return subprocess.run([BIN + '/merpati', *args, 'import-config', 'postfix', d], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        r = run(POSTFIX_MAIN, POSTFIX_MASTER)
+        check(r.returncode == 65 and '8 not honoured' in r.stderr, r.stderr)
+        for want in ('main.cf:2: honoured: myhostname\nmyhostname = mx.example.org\n', 'main.cf:3: translated: smtpd_use_tls', '\nsmtpd_tls_security_level = may\n',
+                     'main.cf:4: translated: virtual_alias_maps\nvirtual_alias_maps = hash:/etc/postfix/virtual, hash:/etc/postfix/more\n',
+                     'main.cf:7: NOT honoured: virtual_mailbox_domains: "mysql:', 'main.cf:8: NOT honoured: smtpd_milters', 'main.cf:9: ignored: biff',
+                     'main.cf:10: translated: message_size_limit', 'main.cf:11: honoured: office: a name of your own\noffice = 10.0.0.0/8\n',
+                     'main.cf:13: NOT honoured: mynetworks_too', 'main.cf:14: NOT honoured: maximal_queue_lifetime: "soon" is not a time',
+                     'main.cf:15: NOT honoured: smtpd_helo_restrictions', 'main.cf:16: ignored: inet_interfaces: a later line', 'main.cf:17: honoured: inet_interfaces',
+                     'master.cf:1: honoured: smtp/inet', '(-o smtpd_relay_restrictions=permit_sasl_authenticated, reject)', 'master.cf:2: NOT honoured: submission -o smtpd_milters',
+                     'master.cf:6: ignored: pickup/unix', 'master.cf:7: NOT honoured: slow/unix', 'master.cf:8: NOT honoured: maildrop/unix: no program'):
+            check(want in r.stdout, f'no "{want}" in\n{r.stdout}')
+        # what comes out is a main.cf that has no mistake
+        i = Instance()
+        try:
+            r = run('myhostname = mx.example.org\nmaximal_queue_lifetime = 3d\nsmtpd_use_tls = yes\nbiff = no\n', 'smtp inet n - y - - smtpd\n')
+            check(r.returncode == 0, r.stdout + r.stderr)
+            with open(i.conf + '/main.cf', 'a') as f:
+                f.write(r.stdout)
+            i.run('check')
+        finally:
+            i.close()
+        rows = [json.loads(l) for l in run(''.join(f'{n} = x\n' for n in CENSUS), '', '--json').stdout.splitlines()]
+        check([r['name'] for r in rows] == CENSUS, 'a line without a verdict')
+        unknown = [r['name'] for r in rows if 'there is no such parameter here' in r.get('why', '')]
+        check(not unknown, f'not known: {unknown}')
+        for main, master in ((None, ''), ('', None)):
+            for name in ('main.cf', 'master.cf'):
+                if os.path.exists(f'{d}/{name}'):
+                    os.unlink(f'{d}/{name}')
+            check(subprocess.run([BIN + '/merpati', 'import-config', 'postfix', d], stderr=subprocess.DEVNULL).returncode == 66, 'no file')
+    finally:
+        shutil.rmtree(d)
 
 
 main()

@@ -1,0 +1,33 @@
+/* import_config.h: what becomes of each line of a Postfix configuration. Private to import_config*.c. */
+#ifndef TOOLS_IMPORT_CONFIG_H
+#define TOOLS_IMPORT_CONFIG_H
+
+#include "base/buf.h"
+
+enum verdict { VERDICT_HONOURED, VERDICT_TRANSLATED, VERDICT_IGNORED, VERDICT_LOST, VERDICTS };
+
+struct import_line {
+	const char *file;		/* main.cf, master.cf */
+	unsigned line;
+	char *name, *value;		/* as they stand there; master.cf: "SERVICE/TYPE" and the command, or "SERVICE/TYPE -o NAME" */
+	enum verdict verdict;
+	char *out_name, *out_value;	/* our line of main.cf; NULL: none */
+	char *why;			/* half a sentence; NULL: nothing to say */
+};
+
+struct import_config {
+	const char *dir;
+	struct import_line *v;
+	size_t n, cap;
+};
+
+/* Copies the spans. */
+struct import_line *import_add(struct import_config *ic, const char *file, unsigned line, struct span name, struct span value);
+void import_verdict(struct import_line *l, enum verdict v, const char *why);
+
+/* One parameter, wherever it is set: verdict, and our name and value. Whether the value is right is not looked at. */
+void import_param(struct import_config *ic, struct import_line *l);
+/* The same for the lines of master.cf. */
+void import_master(struct import_config *ic, struct span text);
+
+#endif

@@ -1,0 +1,309 @@
+/* import_param.c: a parameter of Postfix: the same here, another here, not needed, or lost. The file is an operator's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/tool.h"
+#include "import_config.h"
+#include "service/foreign.h"
+#include "base/banned.h"
+
+/* ---- values ---- */
+
+static const struct { const char *from, *to; } map_types[] = {
+	{ "proxy:", "" }, { "lmdb:", "hash:" }, { "dbm:", "hash:" }, { "sdbm:", "hash:" },
+};
+
+/* Table types that are made otherwise here. True: something has changed. */
+static bool
+translate_maps(struct span value, struct buf *out)
+{
+	struct span rest = value;
+	bool changed = false, start = true;
+
+	while (rest.n > 0) {
+		size_t i = 0;
+
+		while (start && i < NELEMS(map_types) && !span_starts(rest, map_types[i].from))
+			i++;
+		if (start && i < NELEMS(map_types)) {
+			buf_adds(out, map_types[i].to);
+			rest = span_skip(rest, strlen(map_types[i].from));
+			changed = true;
+			continue;	/* proxy:lmdb: */
+		}
+		start = strchr(", \t{", rest.p[0]) != NULL;
+		buf_addc(out, rest.p[0]);
+		rest = span_skip(rest, 1);
+	}
+	return changed;
+}
+
+static void
+set_out(struct import_line *l, const char *name, struct span value)
+{
+	free(l->out_name);
+	free(l->out_value);
+	l->out_name = x_strdup(name);
+	l->out_value = x_spandup(value);
+}
+
+/* ---- parameters with a way of their own: false: not this value ---- */
+
+static bool
+to_may(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "yes") != 0)
+		return false;
+	set_out(l, arg, strstr(l->name, "enforce") ? SPAN("encrypt") : SPAN("may"));
+	import_verdict(l, VERDICT_TRANSLATED, "the name that Postfix itself has used since 2.3");
+	return true;
+}
+
+static bool
+to_normalize(struct import_line *l, const char *arg)
+{
+	bool no = strcmp(l->value, "no") == 0;
+
+	if (!no && strcmp(l->value, "yes") != 0)
+		return false;
+	set_out(l, arg, SPAN("normalize"));
+	import_verdict(l, no ? VERDICT_LOST : VERDICT_TRANSLATED, no ?
+	    "a bare line feed never ends a message here: that would let mail be smuggled in" : NULL);
+	return true;
+}
+
+static bool
+zero_only(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "0") != 0)
+		return false;
+	import_verdict(l, VERDICT_IGNORED, arg);
+	return true;
+}
+
+/* Postfix: no limit */
+static bool
+zero_is_largest(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "0") != 0)
+		return false;
+	set_out(l, arg, SPAN("4G"));
+	import_verdict(l, VERDICT_TRANSLATED, "there is always a limit here; this is the largest");
+	return true;
+}
+
+static bool
+protocols(struct import_line *l, const char *arg)
+{
+	if (!strstr(l->value, "ipv4") || !strstr(l->value, "ipv6"))
+		return false;
+	set_out(l, arg, SPAN("all"));
+	import_verdict(l, VERDICT_TRANSLATED, NULL);
+	return true;
+}
+
+/* Debian: myorigin = /etc/mailname */
+static bool
+first_line_of_file(struct import_line *l, const char *arg)
+{
+	struct buf text;
+	struct span rest, line;
+
+	if (l->value[0] != '/')
+		return false;
+	buf_init(&text, 4096);
+	if (tool_read(l->value, 4096, &text)) {
+		rest = buf_span(&text);
+		(void)span_cut(&rest, '\n', &line);
+		set_out(l, arg, span_trim(line));
+		import_verdict(l, VERDICT_TRANSLATED, "the name that the file has now");
+	} else {
+		import_verdict(l, VERDICT_LOST, "the file cannot be read; write the name itself");
+	}
+	buf_fini(&text);
+	return true;
+}
+
+static bool
+yes_is_so(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "yes") != 0)
+		return false;
+	import_verdict(l, VERDICT_IGNORED, arg);
+	return true;
+}
+
+static bool
+no_is_so(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "no") != 0)
+		return false;
+	import_verdict(l, VERDICT_IGNORED, arg);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*take)(struct import_line *l, const char *arg);
+	const char *arg;
+} ways[] = {
+	{ "smtpd_use_tls", to_may, "smtpd_tls_security_level" },
+	{ "smtpd_enforce_tls", to_may, "smtpd_tls_security_level" },
+	{ "smtp_use_tls", to_may, "smtp_tls_security_level" },
+	{ "smtp_enforce_tls", to_may, "smtp_tls_security_level" },
+	{ "smtpd_forbid_bare_newline", to_normalize, "smtpd_forbid_bare_newline" },
+	{ "mailbox_size_limit", zero_only, "mailboxes have no limit here" },
+	{ "virtual_mailbox_limit", zero_only, "mailboxes have no limit here" },
+	{ "message_size_limit", zero_is_largest, "message_size_limit" },
+	{ "inet_protocols", protocols, "inet_protocols" },
+	{ "myorigin", first_line_of_file, "myorigin" },
+	{ "strict_rfc821_envelopes", yes_is_so, "it is always so" },
+	{ "smtputf8_enable", yes_is_so, "it is always so" },
+	{ "tls_preempt_cipherlist", yes_is_so, "it is always so" },
+	{ "smtpd_tls_received_header", yes_is_so, "it is always so" },
+	{ "smtpd_peername_lookup", yes_is_so, "it is always so" },
+	{ "allow_percent_hack", no_is_so, "it is never done" },
+	{ "swap_bangpath", no_is_so, "it is never done" },
+	{ "allow_untrusted_routing", no_is_so, "it is never done" },
+};
+
+/* ---- what others are not here ---- */
+
+static const struct { const char *name, *why; } lost[] = {
+	{ "local_recipient_maps", "the users of this system and alias_maps are the local recipients" },
+	{ "mail_spool_directory", "mail of system users lies in their home directories: home_mailbox" },
+	{ "smtpd_tls_*protocols", "TLS 1.2 and 1.3 are offered" },
+	{ "smtp_tls_*protocols", "TLS 1.2 and 1.3 are offered" },
+	{ "smtpd_tls_received_header", "the Received field always tells of TLS" },
+	{ "smtp_tls_wrappermode", "the next hop is reached by STARTTLS" },
+	{ "tls_server_sni_maps", "there is one certificate for all names" },
+	{ "default_transport", "transport_maps, relayhost and sender_dependent_default_transport_maps decide" },
+	{ "default_privs", "no program is run for mail" },
+	{ "allow_mail_to_commands", "no program is run for mail" },
+	{ "allow_mail_to_files", "mail is delivered to mailboxes only" },
+	{ "cleanup_service_name", "there is one intake; what differs for submission is in its lines of master.cf" },
+	{ "local_header_rewrite_clients", "headers of submitted mail are completed, others never" },
+	{ "address_verify_*", "addresses of others are not probed" },
+	{ "unverified_*", "addresses of others are not probed" },
+	{ "smtpd_proxy_filter", "there is no content filter before the queue" },
+	{ "smtpd_authorized_*", "XCLIENT and XFORWARD are not spoken" },
+	{ "parent_domain_matches_subdomains", "relay_domains match their subdomains, other lists do not" },
+	{ "default_process_limit", "limits of processes are in master.cf and *_process_limit" },
+	{ "max_use", "processes end after max_idle" },
+	{ "data_directory", "nothing is kept there" },
+	{ "debugger_command", "no debugger is started" },
+	{ "mime_header_checks", "only the header of the message is looked at" },
+	{ "nested_header_checks", "only the header of the message is looked at" },
+	{ "smtpd_sasl_authenticated_header", "the login is in the log, not in the header" },
+	{ "smtp_tls_CApath", "write smtp_tls_CAfile = FILE, with all certificates in it" },
+	{ "lmtp_*", "LMTP has the settings of smtp_*" },
+	{ "dovecot_*", "local delivers itself" },
+};
+
+static const struct { const char *name, *why; } ignored[] = {
+	{ "syslog_name", "the log names the daemon" },
+	{ "smtpd_tls_loglevel", "each connection's protection is logged" },
+	{ "smtp_tls_loglevel", "each delivery's protection is logged" },
+	{ "smtp_tls_note_starttls_offer", "each delivery's protection is logged" },
+	{ "tls_random_*", "the kernel gives random numbers" },
+	{ "tls_ssl_options", "compression and renegotiation are off" },
+	{ "tls_*_cipherlist", "OpenSSL's list for TLS 1.2 and 1.3" },
+	{ "smtp_connection_cache_*", "connections are kept when they are of use" },
+	{ "smtp_tls_connection_reuse", "connections are kept when they are of use" },
+	{ "smtp_dns_support_level", "names are asked for with DNSSEC when that is wanted" },
+	{ "in_flow_delay", "intake is slowed down by the disk alone" },
+	{ "import_environment", "daemons see nothing of the environment" },
+	{ "smtpd_tls_ask_ccert", "no client certificate is asked for" },
+	{ "master_service_disable", "what is not in master.cf does not run" },
+	{ "owner_request_special", "owner-NAME is special, NAME-request is not" },
+	{ "expand_owner_alias", "the sender of a list is owner-NAME" },
+	{ "smtpd_forbid_bare_newline_exclusions", "a bare line feed is repaired for everybody" },
+};
+
+static bool
+name_fits(const char *name, const char *pattern)
+{
+	const char *star = strchr(pattern, '*');
+	size_t n = star ? (size_t)(star - pattern) : strlen(pattern), tail = star ? strlen(star + 1) : 0, len = strlen(name);
+
+	return star ? len >= n + tail && strncmp(name, pattern, n) == 0 && strcmp(name + len - tail, star + 1) == 0 :
+	    strcmp(name, pattern) == 0;
+}
+
+static bool
+by_own_tables(struct import_line *l)
+{
+	for (size_t i = 0; i < NELEMS(ways); i++)
+		if (strcmp(l->name, ways[i].name) == 0 && ways[i].take(l, ways[i].arg))
+			return true;
+	return false;
+}
+
+static bool
+by_names(struct import_line *l)
+{
+	bool gone;
+	const char *advice;
+	char *why, *tail;
+
+	for (size_t i = 0; i < NELEMS(ignored); i++)
+		if (name_fits(l->name, ignored[i].name)) {
+			import_verdict(l, VERDICT_IGNORED, ignored[i].why);
+			return true;
+		}
+	for (size_t i = 0; i < NELEMS(lost); i++)
+		if (name_fits(l->name, lost[i].name)) {
+			import_verdict(l, VERDICT_LOST, lost[i].why);
+			return true;
+		}
+	advice = foreign_param(span_str(l->name), &gone);
+	if (!advice)
+		return false;
+	why = x_strdup(strncmp(advice, "Postfix's; ", 11) == 0 ? advice + 11 : advice);
+	if ((tail = strstr(why, ": remove the line")) != NULL)	/* that is done already */
+		*tail = '\0';
+	import_verdict(l, gone ? VERDICT_LOST : VERDICT_IGNORED, why);
+	free(why);
+	return true;
+}
+
+/* A name of the operator's own, which other values use: $NAME, or a class of restrictions. */
+static bool
+is_used(const struct import_config *ic, const struct import_line *l)
+{
+	for (size_t i = 0; i < ic->n; i++) {
+		const char *at = &ic->v[i] == l ? NULL : ic->v[i].value;
+
+		while (at && (at = strstr(at, l->name)) != NULL) {
+			if (at > ic->v[i].value && strchr("${( ,", at[-1]))
+				return true;
+			at++;
+		}
+		if (&ic->v[i] != l && strcmp(ic->v[i].name, "smtpd_restriction_classes") == 0 &&
+		    param_list_has(ic->v[i].value, span_str(l->name)))
+			return true;
+	}
+	return false;
+}
+
+void
+import_param(struct import_config *ic, struct import_line *l)
+{
+	const struct param_row *row = param_find(span_str(l->name));
+	struct buf value;
+
+	if (by_own_tables(l))
+		return;
+	if (!row && by_names(l))
+		return;
+	if (!row && !is_used(ic, l)) {
+		import_verdict(l, VERDICT_LOST, "there is no such parameter here, and none of Postfix that is often used");
+		return;
+	}
+	buf_init(&value, 64 * 1024);
+	buf_adds(&value, "");
+	import_verdict(l, translate_maps(span_str(l->value), &value) ? VERDICT_TRANSLATED : VERDICT_HONOURED,
+	    row ? NULL : "a name of your own");
+	set_out(l, l->name, buf_span(&value));
+	buf_fini(&value);
+}
