@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ dialogue(const char *input, struct buf *out)
 		_exit(0);
 	}
 	close(fd[0]);
-	assert_true(write_all(fd[1], input, strlen(input)));
+	/* a session that refuses may have ended before it could read a word */
+	assert_true(send(fd[1], input, strlen(input), MSG_NOSIGNAL) == (ssize_t)strlen(input) || errno == EPIPE);
 	shutdown(fd[1], SHUT_WR);
 	while ((n = read(fd[1], block, sizeof(block))) > 0)
 		buf_add(out, block, (size_t)n);
