@@ -15,12 +15,14 @@
 #include "base/log.h"
 #include "mail/delivered.h"
 #include "mail/envelope.h"
+#include "mail/imaptext.h"
 #include "mail/store/mailstore.h"
 #include "service/params.h"
 #include "warning.h"
 
 #include "base/banned.h"
 
+#define STRINGS_BODY_MAX (16u << 20)	/* a larger message is read by the first session that asks */
 #define READ_MAX (1u << 20)		/* larger messages are mapped */
 #define HEAD_MAX (64u << 10)		/* lines that we put in front */
 #define FRESH_S 30			/* an older message may have been tried before */
@@ -30,6 +32,7 @@ message_init(struct message *msg)
 {
 	*msg = (struct message){ .body = SPAN_NONE };
 	buf_init(&msg->own, READ_MAX);
+	buf_init(&msg->strings, IMAP_STRINGS_MAX);
 }
 
 void
@@ -72,6 +75,9 @@ message_load(struct message *msg, int fd, uint64_t off, uint64_t len)
 		msg->body = span_of((char *)msg->map + off, (size_t)len);
 	}
 	msg->crlf_size = mailtext_crlf_size(msg->body);
+	buf_reset(&msg->strings);
+	if (msg->body.n <= STRINGS_BODY_MAX)
+		imap_strings(msg->body, &msg->strings);
 	return true;
 }
 
@@ -190,6 +196,7 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 			.head = buf_span(&head),
 			.body = msg->body,
 			.body_crlf_size = msg->crlf_size,
+			.strings = buf_span(&msg->strings),
 			/* a second attempt needs a first one: by a process that is gone, or some time ago */
 			.maybe_repeated = arrival <= place->started || now - arrival > FRESH_S || d->flags & MAIL_REPEATED,
 			.grace = par.virtual_mailbox_limit_grace,

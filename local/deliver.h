@@ -10,6 +10,7 @@
 struct message {
 	struct span body;
 	uint64_t crlf_size;
+	struct buf strings;		/* imap_strings(); empty for a very large one */
 	struct buf own;
 	void *map;
 	size_t map_len;

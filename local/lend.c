@@ -90,6 +90,7 @@ lend_link(struct loan *x, const struct msg_DIRECT_LINK *m)
 
 	x->open = false;
 	buf_init(&cause, 8192);
+	x->d.strings = m->strings;
 	r = mailstore_direct_link(&x->d, m->size, m->crlf_size, &cause);
 	if (r == STORE_QUOTA)
 		err = EDQUOT;

@@ -72,7 +72,7 @@ warn_user(const struct mail_delivery *d, struct span address)
 	buf_init(&cause, TEXT_MAX);
 	write_text(&text, d, address, percent);
 	w.rcpt = WARNING_RCPT + (d->rcpt & (WARNING_RCPT - 1));
-	w.head = SPAN_NONE;
+	w.head = w.strings = SPAN_NONE;
 	w.body = buf_span(&text);
 	w.body_crlf_size = mailtext_crlf_size(w.body);
 	w.over = true;

@@ -198,7 +198,7 @@ static enum store_result (*const printers[])(struct fetch *f, const struct fetch
 
 static const struct {
 	enum message_depth depth;
-	enum message_cached cached;	/* the file is not needed when the index has this */
+	enum imap_string cached;	/* the file is not needed when the index has this */
 } needs[] = {
 	[FETCH_ENVELOPE] = { MESSAGE_HEAD, CACHE_ENVELOPE },
 	[FETCH_BODY] = { MESSAGE_WHOLE, CACHE_BODY },
@@ -214,6 +214,7 @@ static enum store_result
 open_message(struct fetch *f)
 {
 	enum message_depth depth = MESSAGE_CLOSED;
+	struct span head;
 
 	for (uint32_t i = 0; i < f->list.n; i++) {
 		const struct fetch_item *it = &f->list.items[i];
@@ -221,7 +222,7 @@ open_message(struct fetch *f)
 
 		if (it->what == FETCH_SECTION && it->section.depth == 0 && it->section.what != SECTION_ALL &&
 		    it->section.what != SECTION_TEXT)
-			d = MESSAGE_HEAD;
+			d = message_fields_kept(&f->msg, &it->section, &head) ? MESSAGE_CLOSED : MESSAGE_HEAD;
 		if (d > depth && needs[it->what].cached && message_is_cached(&f->msg, needs[it->what].cached))
 			d = MESSAGE_CLOSED;
 		if (d > depth)

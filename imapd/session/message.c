@@ -4,8 +4,6 @@
 #include "mail/header.h"
 #include "base/banned.h"
 
-#define CACHE_VERSION '2'		/* in front of each kept string */
-
 void
 message_init(struct message *m, struct session *s)
 {
@@ -68,18 +66,19 @@ from_cache(struct message *m, uint8_t kind, struct span *out)
 {
 	const struct mail_message *mm = session_message(m->s, m->index);
 
-	if (!mailstore_cache_get(m->s->ms, &mm->id, kind, out) || out->n < 2 || out->p[0] != CACHE_VERSION)
+	if (!mailstore_cache_get(m->s->ms, &mm->id, kind, out) || out->n < 2 || out->p[0] != IMAP_STRING_VERSION)
 		return false;
 	*out = span_skip(*out, 1);
 	return true;
 }
 
 bool
-message_is_cached(struct message *m, enum message_cached kind)
+message_is_cached(struct message *m, enum imap_string kind)
 {
 	struct span text;
 
-	return from_cache(m, (uint8_t)kind, &text);
+	/* ENVELOPE is made of the kept fields */
+	return from_cache(m, (uint8_t)kind, &text) || (kind == CACHE_ENVELOPE && from_cache(m, CACHE_HEADER, &text));
 }
 
 /* m->string holds the version and the text. */
@@ -93,19 +92,33 @@ to_cache(struct message *m, uint8_t kind, struct span *out)
 	*out = span_skip(buf_span(&m->string), 1);
 }
 
+/* The fields that ENVELOPE and the keys of SORT and THREAD are made of: as they were kept at the delivery, or of the file. */
+static enum store_result
+kept_head(struct message *m, struct span *head)
+{
+	enum store_result r;
+
+	if (m->depth == MESSAGE_CLOSED && from_cache(m, CACHE_HEADER, head))
+		return STORE_OK;
+	r = message_open(m, MESSAGE_HEAD);
+	*head = r == STORE_OK ? message_head(m) : SPAN_NONE;
+	return r;
+}
+
 enum store_result
 message_envelope(struct message *m, struct span *out)
 {
 	enum store_result r;
+	struct span head;
 
 	if (from_cache(m, CACHE_ENVELOPE, out))
 		return STORE_OK;
-	r = message_open(m, MESSAGE_HEAD);
+	r = kept_head(m, &head);
 	if (r != STORE_OK)
 		return r;
 	buf_reset(&m->string);
-	buf_addc(&m->string, CACHE_VERSION);
-	envelope_print(&m->string, message_head(m));
+	buf_addc(&m->string, IMAP_STRING_VERSION);
+	envelope_print(&m->string, head);
 	if (m->string.over) {
 		*out = SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 		return STORE_OK;
@@ -115,19 +128,20 @@ message_envelope(struct message *m, struct span *out)
 }
 
 enum store_result
-message_computed(struct message *m, enum message_cached kind, void (*make)(struct buf *out, struct span header),
+message_computed(struct message *m, enum imap_string kind, void (*make)(struct buf *out, struct span header),
     struct span *out)
 {
 	enum store_result r;
+	struct span head;
 
 	if (from_cache(m, kind, out))
 		return STORE_OK;
-	r = message_open(m, MESSAGE_HEAD);
+	r = kept_head(m, &head);
 	if (r != STORE_OK)
 		return r;
 	buf_reset(&m->string);
-	buf_addc(&m->string, CACHE_VERSION);
-	make(&m->string, message_head(m));
+	buf_addc(&m->string, IMAP_STRING_VERSION);
+	make(&m->string, head);
 	to_cache(m, kind, out);
 	return STORE_OK;
 }
@@ -146,13 +160,13 @@ message_structure(struct message *m, bool extended, struct span *out)
 		return r;
 	mime = message_mime(m);
 	buf_reset(&m->string);
-	buf_addc(&m->string, CACHE_VERSION);
+	buf_addc(&m->string, IMAP_STRING_VERSION);
 	if (mime)
 		structure_print(&m->string, mime, extended);
 	if (!mime || m->string.over) {
 		/* past every bound: an opaque block is still a true answer */
 		buf_reset(&m->string);
-		buf_addf(&m->string, "%c(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" %llu)", CACHE_VERSION,
+		buf_addf(&m->string, "%c(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" %llu)", IMAP_STRING_VERSION,
 		    (unsigned long long)wire_size(span_skip(m->text.text, header_body(m->text.text))));
 	}
 	to_cache(m, kind, out);
@@ -172,7 +186,7 @@ message_preview(struct message *m, struct span *out)
 		return r;
 	mime = message_mime(m);
 	buf_reset(&m->string);
-	buf_addc(&m->string, CACHE_VERSION);
+	buf_addc(&m->string, IMAP_STRING_VERSION);
 	if (mime)
 		preview_make(&m->string, mime);
 	buf_addc(&m->string, ' ');	/* no kept string is empty */
@@ -238,13 +252,31 @@ part_section(struct message *m, const struct section *sec, const struct mime *mi
 	return true;
 }
 
+bool
+message_fields_kept(struct message *m, const struct section *sec, struct span *head)
+{
+	if (sec->depth || sec->what != SECTION_FIELDS || m->depth != MESSAGE_CLOSED)
+		return false;
+	for (uint32_t i = 0; i < sec->nfields; i++)
+		if (!imap_header_kept(sec->fields[i]))
+			return false;
+	return from_cache(m, CACHE_HEADER, head);
+}
+
 enum store_result
 message_section(struct message *m, const struct section *sec, struct span *out, bool *found)
 {
 	bool head_only = sec->depth == 0 && sec->what != SECTION_ALL && sec->what != SECTION_TEXT;
-	enum store_result r = message_open(m, head_only ? MESSAGE_HEAD : MESSAGE_WHOLE);
 	const struct mime *mime;
+	enum store_result r;
+	struct span head;
 
+	if (message_fields_kept(m, sec, &head)) {
+		*out = pick_fields(m, sec, head);
+		*found = true;
+		return STORE_OK;
+	}
+	r = message_open(m, head_only ? MESSAGE_HEAD : MESSAGE_WHOLE);
 	*found = r == STORE_OK;
 	*out = SPAN_NONE;
 	if (r != STORE_OK)

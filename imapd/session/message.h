@@ -25,11 +25,6 @@ struct message {
 	struct buf string;		/* envelope or structure, when it is not cached */
 };
 
-/* Kinds of strings that the index keeps of a message. */
-enum message_cached {
-	CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_BODY = 3, CACHE_SORT = 4, CACHE_THREAD = 5, CACHE_PREVIEW = 6,
-};
-
 void message_init(struct message *m, struct session *s);
 void message_fini(struct message *m);
 void message_choose(struct message *m, size_t index);	/* another message; opens nothing */
@@ -40,7 +35,7 @@ struct span message_head(const struct message *m);		/* header with its blank lin
 const struct mime *message_mime(struct message *m);		/* of the whole message; NULL: too complex */
 
 /* The index has it: it can be told without the file. */
-bool message_is_cached(struct message *m, enum message_cached kind);
+bool message_is_cached(struct message *m, enum imap_string kind);
 
 /* The answer texts; *out is borrowed until the next call. */
 enum store_result message_envelope(struct message *m, struct span *out);
@@ -48,17 +43,13 @@ enum store_result message_structure(struct message *m, bool extended, struct spa
 
 enum store_result message_preview(struct message *m, struct span *out);
 /* Anything else that is made of the header alone; *out as above. */
-enum store_result message_computed(struct message *m, enum message_cached kind,
+enum store_result message_computed(struct message *m, enum imap_string kind,
     void (*make)(struct buf *out, struct span header), struct span *out);
 
+/* Are these fields of the message's own header at hand without opening it? *head has them, among others. */
+bool message_fields_kept(struct message *m, const struct section *sec, struct span *head);
 /* The bytes of a section, LF line ends. *found false: there is no such part. Fields are gathered in m->string. */
 enum store_result message_section(struct message *m, const struct section *sec, struct span *out, bool *found);
-
-/* envelope.c, structure.c: pure */
-void envelope_print(struct buf *out, struct span header);
-void structure_print(struct buf *out, const struct mime *mime, bool extended);
-/* params.c: ("charset" "utf-8") or NIL; text: of a text part, which has a charset in any case */
-void params_print(struct buf *out, struct span params, bool text);
 
 /* preview.c: the first words as UTF-8; nothing when there is no text */
 void preview_make(struct buf *out, const struct mime *mime);

@@ -9,6 +9,7 @@
 #define IMAP_SESSION_H
 
 #include "base/stream.h"
+#include "mail/imaptext.h"
 #include "mail/store/mailstore.h"
 #include "parse.h"
 
@@ -117,10 +118,6 @@ bool session_resolve(struct session *s, struct command *c, struct seqset *set, u
 void print_flags(struct session *s, struct buf *out, const struct mail_message *m);
 /* astring of a mailbox name */
 void print_mailbox(struct buf *out, struct span name);
-/* nstring: quoted where possible, a literal where not */
-void print_string(struct buf *out, struct span text);
-/* A header value, unfolded and trimmed, at most max bytes of it; `empty` when nothing is left. */
-void print_header(struct buf *out, struct span value, size_t max, const char *empty);
 
 struct reply cmd_capability(struct session *s, struct command *c);
 struct reply cmd_noop(struct session *s, struct command *c);

@@ -43,6 +43,7 @@ struct dest_mailbox {
 	const char *id;
 	struct span mailbox, quota, address;	/* borrowed */
 	uint64_t arrival, size, crlf_size;
+	struct buf strings;		/* imap_strings() */
 	bool open;			/* local keeps a file for us */
 	bool full;			/* it was refused by the limit of the mailbox */
 	bool linking;			/* it was asked to link: the message may be in the mailbox */

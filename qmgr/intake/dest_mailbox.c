@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "mail/delivered.h"
+#include "mail/imaptext.h"
 #include "service/message.h"
 #include "base/banned.h"
 
@@ -90,6 +91,7 @@ mailbox_write(struct dest *d, struct span s)
 {
 	struct dest_mailbox *f = mailbox_of(d);
 
+	imap_strings(s, &f->strings);
 	f->size += s.n;
 	f->crlf_size += mailtext_crlf_size(s);
 	return write_all(f->fd, s.p, s.n) || failed(d, errno);
@@ -99,7 +101,8 @@ static bool
 mailbox_commit_submit(struct dest *d)
 {
 	struct dest_mailbox *f = mailbox_of(d);
-	struct msg_DIRECT_LINK m = { .size = f->size, .crlf_size = f->crlf_size };
+	struct msg_DIRECT_LINK m = { .size = f->size, .crlf_size = f->crlf_size,
+		.strings = buf_span(&f->strings) };
 
 	if (fsync(f->fd) < 0)
 		return failed(d, errno);
@@ -170,6 +173,7 @@ dest_mailbox_init(struct dest_mailbox *f, int link)
 	const struct timeval limit = { .tv_sec = ANSWER_S };
 
 	*f = (struct dest_mailbox){ .d = { .ops = &ops }, .link = link, .fd = -1 };
+	buf_init(&f->strings, IMAP_STRINGS_MAX);
 	if (link >= 0 && (setsockopt(link, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
 	    setsockopt(link, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0))
 		lose(f, "it cannot be given a time limit");

@@ -30,6 +30,7 @@ void
 direct_fini(struct direct *d)
 {
 	resolver_free(d->resolver);
+	buf_fini(&d->to.strings);
 	arena_fini(&d->arena);
 }
 

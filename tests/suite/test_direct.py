@@ -39,6 +39,39 @@ def the_bytes_and_the_name_are_those_of_the_queue():
 
 
 @test
+def the_first_fetch_opens_no_message():
+    import imaplib
+    items = '(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY BODY.PEEK[HEADER.FIELDS (From To Subject Date References)])'
+    mime = (b'From: x@y.example\r\nSubject: parts\r\nDate: Sat, 21 Nov 2026 20:00:00 +0000\r\nMIME-Version: 1.0\r\n'
+            b'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n' + TEXT + b'\r\n--b--\r\n')
+
+    def fetch(i, user, what=items):
+        c = imaplib.IMAP4('127.0.0.1', i.port('imap'), timeout=30)
+        c.starttls(i.tls())
+        c.login(f'{user}@{DOMAIN}', 'pw-' + user)
+        c.select(readonly=True)
+        answer = c.fetch('1:*', what)
+        c.logout()
+        return answer
+
+    with Instance() as i:
+        for text in (TEXT, mime):
+            send(i, 'alice', text=text)             # directly
+            send(i, 'alice', 'bob', text=text)      # by the queue
+        check(wait(lambda: directs(i) == 2 and len(i.mails('bob')) == 2 and len(i.mails('alice')) == 4, 10), 'not delivered')
+        for user, n in (('alice', 4), ('bob', 2)):
+            for m in i.mails(user):
+                os.chmod(m, 0)                      # who opens one fails
+            typ, kept = fetch(i, user)
+            check(typ == 'OK' and repr(kept).count('ENVELOPE ("Sat, 21 Nov') == n, f'{user}: {kept}')
+            check(fetch(i, user, '(BODY.PEEK[])')[0] == 'NO', 'the message can be opened')
+            for m in i.mails(user):
+                os.chmod(m, 0o600)
+            os.unlink(i.maildir(user) + '/merpati.arrivals')
+            check(fetch(i, user) == (typ, kept), f'{user}: {fetch(i, user)}\nwas {kept}')
+
+
+@test
 def what_is_not_simple_goes_by_the_queue():
     main = 'recipient_delimiter = +\nvirtual_alias_maps = inline:{ {both@example.test = bob@example.test alice@example.test}, {one@example.test = bob@example.test} }\n'
     with Instance(main=main) as i:

@@ -1,4 +1,4 @@
-/* ENVELOPE and BODYSTRUCTURE of messages, LF to CRLF. links: imapd/session/envelope.c imapd/session/params.c imapd/session/structure.c imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c */
+/* ENVELOPE and BODYSTRUCTURE of messages, LF to CRLF. links: imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

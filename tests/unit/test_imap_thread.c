@@ -1,4 +1,4 @@
-/* Base subjects, keys of SORT, threads. links: imapd/session/fold.c imapd/session/preview.c imapd/session/transfer.c imapd/session/message.c imapd/session/envelope.c imapd/session/params.c imapd/session/structure.c imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c imapd/session/sortkey.c imapd/session/subject.c imapd/session/thread.c */
+/* Base subjects, keys of SORT, threads. links: imapd/session/fold.c imapd/session/preview.c imapd/session/transfer.c imapd/session/message.c imapd/session/wire.c imapd/session/print.c imapd/session/utf7.c imapd/session/sortkey.c imapd/session/subject.c imapd/session/thread.c */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

@@ -200,6 +200,15 @@ set_names(struct delivery *v, const char *mark, uint64_t size, uint64_t crlf_siz
 	    driver_path(v->path, d->path, "new", v->name);
 }
 
+/* The message is there, whatever becomes of this. */
+static void
+keep_strings(const struct delivery *v)
+{
+	struct mail_id id = filename_id(buf_span(&v->base));
+
+	arrivals_append(v->d->path, &id, v->d->strings);
+}
+
 enum store_result
 mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 {
@@ -219,6 +228,8 @@ mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 			err = driver_make_maildir(d->path, true) && make_file(&v) ? 0 : errno;
 		}
 	}
+	if (!err)
+		keep_strings(&v);
 	if (err) {
 		r = v.full ? STORE_QUOTA : driver_errno(err);
 		buf_addf(cause, "%s %s: %s", v.step, d->path, strerror(err));
@@ -274,6 +285,8 @@ mailstore_direct_link(const struct mail_delivery *d, uint64_t size, uint64_t crl
 		unlink(v.tmp);
 	} else if (!sync_new(&v)) {
 		err = errno;
+	} else {
+		keep_strings(&v);
 	}
 	return direct_end(&v, err, cause);
 }

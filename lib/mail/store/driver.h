@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <time.h>
 
+#include "mail/store/arrivals.h"
 #include "mail/store/filename.h"
 #include "mail/store/foldername.h"
 #include "mail/store/mailstore.h"
@@ -26,6 +27,7 @@ struct mailstore {
 	struct store_index *index;	/* NULL: not open */
 	bool no_index;			/* it could not be opened: not tried again */
 	bool wants_index;		/* a folder is large enough to gain by it */
+	struct arrivals *arrivals;	/* NULL: no folder was opened yet */
 	struct mail_quota limit;	/* as it was told at the login */
 	int64_t limit_told;
 };

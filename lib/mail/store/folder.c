@@ -201,6 +201,8 @@ mailfolder_open(struct mailstore *ms, struct span name, unsigned how, enum store
 	f->fresh_view = false;
 	f->changes.nchanged = 0;
 	ms->wants_index = ms->wants_index || f->n >= INDEX_LEAST;
+	if (!(how & MAILFOLDER_PLAIN))
+		arrivals_look(ms, f->dir);
 	for (size_t i = f->n; i-- > 0;) {	/* what the index still held */
 		if (f->msgs[i].flags & MFLAG_GONE) {
 			free(f->msgs[i].name);
@@ -389,6 +391,8 @@ mailfolder_refresh(struct mailfolder *f, bool expunge, struct mailfolder_changes
 		continue;
 	r = f->how & MAILFOLDER_PLAIN ? STORE_OK : folder_catch_up(f);
 	f->changes.arrived = (uint32_t)(f->n - f->told);
+	if (f->changes.arrived && !(f->how & MAILFOLDER_PLAIN))
+		arrivals_look(f->ms, f->dir);
 	if (expunge)
 		drop_gone(f);
 	if (r == STORE_OK && nothing_gone(f))

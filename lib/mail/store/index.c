@@ -21,7 +21,7 @@
 
 #define INDEX_DIR "merpati.index"
 #define INDEX_VERSION "merpati-index 2"
-#define INDEX_MAP_SIZE (256ull << 20)	/* a sparse file; when it is full, the index begins anew */
+#define INDEX_MAP_SIZE (1024ull << 20)	/* a sparse file; when it is full, the index begins anew */
 #define STATE_MAX 128
 
 static sigjmp_buf guard_back;
@@ -304,6 +304,23 @@ index_close(struct mailstore *ms)
 	free(ix);
 }
 
+/* What local has left for sessions, in all folders. */
+static void
+drop_arrivals(const char *path)
+{
+	char folder[DRIVER_PATH_MAX];
+	struct dirent *e;
+	DIR *d = opendir(path);
+
+	arrivals_drop(path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    driver_path(folder, path, e->d_name, ""))
+			arrivals_drop(folder);
+	if (d)
+		closedir(d);
+}
+
 enum store_result
 mailstore_index_drop(const char *path)
 {
@@ -314,6 +331,7 @@ mailstore_index_drop(const char *path)
 		return driver_errno(errno);
 	ok = remove_files(path);
 	close_fd(&fd);
+	drop_arrivals(path);
 	return ok ? STORE_OK : driver_errno(errno);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "mail/imaptext.h"
 #include "mail/store/index.h"
 
 #include "base/banned.h"
@@ -12,6 +13,7 @@
 #define PENDING_MAX 512
 #define PENDING_BYTES_MAX (512u << 10)
 #define STRING_MAX (256u << 10)
+#define KIND_ARRIVED 255		/* several strings in one, as local made them */
 
 static struct index_key
 string_key(const struct mail_id *id, uint8_t kind)
@@ -55,7 +57,10 @@ bool
 mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span *value)
 {
 	struct lookup l = { .key = string_key(id, kind) };
+	struct span strings;
 
+	if (arrivals_find(ms, id, &strings) && imap_strings_find(strings, kind, value))
+		return true;
 	if (!ms->wants_index || !index_open(ms))
 		return false;
 	for (size_t i = ms->index->npending; i-- > 0;) {
@@ -66,10 +71,14 @@ mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind
 			return true;
 		}
 	}
-	if (!index_guard(ms, look_up, &l) || !l.found)
+	if (!index_guard(ms, look_up, &l))
 		return false;
-	*value = buf_span(&ms->index->scratch);
-	return true;
+	if (l.found) {
+		*value = buf_span(&ms->index->scratch);
+		return true;
+	}
+	l.key = string_key(id, KIND_ARRIVED);
+	return index_guard(ms, look_up, &l) && l.found && imap_strings_find(buf_span(&ms->index->scratch), kind, value);
 }
 
 static int
@@ -99,6 +108,43 @@ write_strings(struct mailstore *ms, void *ctx)
 		return rc;
 	}
 	return mdb_txn_commit(txn);
+}
+
+static int
+put_records(struct mailstore *ms, void *ctx)
+{
+	struct store_index *ix = ms->index;
+	struct span rest = *(struct span *)ctx, strings;
+	struct mail_id id;
+	struct buf value;
+	MDB_txn *txn;
+	int rc;
+
+	index_reader_done(ix);
+	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	if (rc)
+		return rc;
+	buf_init(&value, STRING_MAX + 64);
+	while (rc == 0 && arrivals_next(&rest, &id, &strings)) {
+		struct index_key key = string_key(&id, KIND_ARRIVED);
+		MDB_val k = index_mdb_key(&key), v;
+
+		index_value(&key, strings, &value);
+		v = (MDB_val){ value.len, value.p };
+		rc = mdb_put(txn, ix->db, &k, &v, 0);
+	}
+	buf_fini(&value);
+	if (rc) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	return mdb_txn_commit(txn);
+}
+
+bool
+index_import(struct mailstore *ms, struct span records)
+{
+	return index_open(ms) && index_guard(ms, put_records, &records);
 }
 
 void

@@ -286,6 +286,7 @@ struct mail_delivery {
 	struct span body;
 	uint64_t body_crlf_size;	/* mailtext_crlf_size(body): once for all recipients */
 	bool maybe_repeated;		/* look for it under other names too (after a restart) */
+	struct span strings;		/* imap_strings() of the message, for the first session; may be empty */
 	const struct mail_quota *limit;	/* NULL: none, nothing is counted */
 	unsigned grace;			/* percent */
 	bool over;			/* may go beyond the limit, but is counted */

@@ -223,6 +223,7 @@ mailstore_free(struct mailstore *ms)
 	if (!ms)
 		return;
 	mailstore_release(ms);
+	arrivals_free(ms);
 	close_fd(&ms->lock_fd);
 	buf_fini(&ms->cause);
 	free(ms->path);

@@ -1,5 +1,5 @@
-/* params.c: MIME parameters in BODYSTRUCTURE: values in pieces (RFC 2231 3) are told as one. Headers are strangers'. */
-#include "message.h"
+/* imap_params.c: MIME parameters in BODYSTRUCTURE: values in pieces (RFC 2231 3) are told as one. Headers are strangers'. */
+#include "mail/imaptext.h"
 
 #include "base/banned.h"
 

@@ -1,5 +1,5 @@
-/* structure.c: BODY and BODYSTRUCTURE of a parsed message (RFC 9051 7.5.2), without recursion. The parts are a stranger's. */
-#include "message.h"
+/* imap_structure.c: BODY and BODYSTRUCTURE of a parsed message (RFC 9051 7.5.2), without recursion. The parts are a stranger's. */
+#include "mail/imaptext.h"
 
 #include "mail/header.h"
 #include "base/banned.h"

@@ -1,5 +1,5 @@
-/* envelope.c: ENVELOPE of a header (RFC 9051 7.5.2). The header is a stranger's. */
-#include "message.h"
+/* imap_envelope.c: ENVELOPE of a header (RFC 9051 7.5.2). The header is a stranger's. */
+#include "mail/imaptext.h"
 
 #include "mail/address.h"
 #include "mail/header.h"
