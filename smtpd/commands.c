@@ -68,6 +68,10 @@ static const struct smtp_command commands[] = {
 	    "", "" },
 	{ "QUIT",     cmd_quit,     ANYTIME,                      NO_ARG,
 	    "", "Syntax: QUIT" },
+	{ "XCLIENT",  cmd_xclient,  IN(ST_START) | IN(ST_HELLO),  ARG | LAST_IN_GROUP,
+	    "Error: MAIL transaction in progress", "Syntax: XCLIENT attribute=value..." },
+	{ "XFORWARD", cmd_xforward, IN(ST_START) | IN(ST_HELLO),  ARG,
+	    "Error: MAIL transaction in progress", "Syntax: XFORWARD attribute=value..." },
 	{ "ETRN",     cmd_refused,  ANYTIME,                      JUNK,
 	    "", "" },
 	{ "EXPN",     cmd_refused,  ANYTIME,                      JUNK,
@@ -126,7 +130,7 @@ cmd_help(struct session *s, struct span arg)
 	buf_init(&text, REPLY_TEXT_MAX);
 	buf_adds(&text, "Commands:");
 	for (size_t i = 0; i < NELEMS(commands); i++)
-		if (commands[i].handler != cmd_refused)
+		if (commands[i].handler != cmd_refused && commands[i].verb[0] != 'X')
 			buf_addf(&text, " %s", commands[i].verb);
 	r = reply_make(214, "2.0.0", "%s", buf_cstr(&text));
 	buf_fini(&text);

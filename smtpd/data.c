@@ -53,7 +53,7 @@ data_begin(struct session *s)
 	if (!s->discard)
 		buf_addspan(&s->body, buf_span(&s->prepend));
 	s->rcpts_sent = 0;
-	s->begun = s->sent_end = s->streamed = s->ended = s->retried = s->refused = false;
+	s->begun = s->sent_end = s->header_checked = s->streamed = s->ended = s->retried = s->refused = false;
 	s->drained = 0;
 	s->slow_windows = 0;
 	if (par.smtpd_min_data_rate)
@@ -79,6 +79,7 @@ conclude(struct session *s, struct reply *r)
 	buf_fini(&s->body);
 	forget_refusal(s);
 	session_reset(s);
+	xforward_forget(s);
 	s->ended = false;
 	s->junk = 0;
 	session_answer(s, r);
@@ -115,6 +116,7 @@ log_client(const struct session *s, const char *id)
 
 	logline_begin(&l, LOG_INFO_, id);
 	logline_fmt(&l, "client", "%s[%s]", client_name(s), s->addr);
+	xforward_log(s, &l);
 	if (s->login) {
 		logline_str(&l, "sasl_method", span_str(s->mech));
 		logline_str(&l, "sasl_username", span_str(s->login));
@@ -265,7 +267,13 @@ static void
 pump(struct session *s)
 {
 	enum intake_state st = INTAKE_READY;
+	struct reply r = s->header_checked ? reply_pending() : headerlogin_check(s);
 
+	s->header_checked = true;
+	if (r.code != 0) {
+		refuse(s, &r);
+		return;
+	}
 	s->job.on_done = on_done;
 	s->job.ctx = s;
 	if (!s->job.link && !s->begun)

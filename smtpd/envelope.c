@@ -350,6 +350,7 @@ cmd_rset(struct session *s, struct span arg)
 {
 	(void)arg;
 	session_reset(s);
+	xforward_forget(s);
 	return reply_make(250, "2.0.0", "Ok");
 }
 

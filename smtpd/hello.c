@@ -10,7 +10,7 @@
 #include "base/banned.h"
 
 /* Looser than a domain: names with an underscore or without a dot are common, shell text is not. */
-static bool
+bool
 hello_name_valid(struct span name)
 {
 	static const char odd[] = "-._:";
@@ -34,6 +34,7 @@ greet(struct session *s, struct span arg, bool esmtp)
 	if (!hello_name_valid(arg))
 		return false;
 	session_reset(s);		/* RFC 5321 4.1.4 */
+	xforward_forget(s);
 	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
 	s->esmtp = esmtp;
 	s->state = ST_HELLO;
@@ -95,6 +96,18 @@ requiretls_offered(const struct session *s)
 	return s->secure && par.requiretls_enable && hello_announces("REQUIRETLS");
 }
 
+static bool
+may_xclient(const struct session *s)
+{
+	return s->may_xclient;
+}
+
+static bool
+may_xforward(const struct session *s)
+{
+	return s->may_xforward;
+}
+
 static void
 size_value(const struct session *s, struct buf *out)
 {
@@ -126,6 +139,8 @@ static const struct {
 	{ "SMTPUTF8", always, NULL },
 	{ "CHUNKING", always, NULL },
 	{ "LIMITS", always, limits_value },
+	{ "XCLIENT", may_xclient, xclient_list },
+	{ "XFORWARD", may_xforward, xforward_list },
 	{ "REQUIRETLS", requiretls_offered, NULL },
 };
 

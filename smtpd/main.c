@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-static struct netlist *mynetworks;
+static struct netlist *mynetworks, *xclient_hosts, *xforward_hosts;
 static unsigned sessions;
 
 bool
@@ -25,19 +25,41 @@ worker_trusts(const struct sockaddr_storage *peer)
 	return netlist_has(mynetworks, peer);
 }
 
+bool
+worker_may_xclient(const struct sockaddr_storage *peer)
+{
+	return netlist_has(xclient_hosts, peer);
+}
+
+bool
+worker_may_xforward(const struct sockaddr_storage *peer)
+{
+	return netlist_has(xforward_hosts, peer);
+}
+
 static struct service smtpd;
+
+static struct netlist *
+networks(const char *name, const char *text)
+{
+	struct netlist *l;
+	struct buf err;
+
+	buf_init(&err, 1024);
+	l = netlist_new(span_str(text), &err);
+	if (!l)
+		die_config("%s: %s", name, buf_cstr(&err));
+	buf_fini(&err);
+	return l;
+}
 
 /* Before the jail: tables, certificates, links. */
 static void
 smtpd_open(void)
 {
-	struct buf err;
-
-	buf_init(&err, 1024);
-	mynetworks = netlist_new(span_str(par.mynetworks), &err);
-	if (!mynetworks)
-		die_config("mynetworks: %s", buf_cstr(&err));
-	buf_fini(&err);
+	mynetworks = networks("mynetworks", par.mynetworks);
+	xclient_hosts = networks("smtpd_authorized_xclient_hosts", par.smtpd_authorized_xclient_hosts);
+	xforward_hosts = networks("smtpd_authorized_xforward_hosts", par.smtpd_authorized_xforward_hosts);
 	regex_init();
 	policy_open();
 	if (policy_needs_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect)))
@@ -66,6 +88,16 @@ smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 		proxy_accept(fd, peer);
 	else
 		session_accept(fd, peer);
+}
+
+uint32_t
+worker_patience_ms(void)
+{
+	uint32_t s = par.smtpd_timeout;
+
+	if (sessions >= par.smtpd_worker_connections / 10 * 9 && s > par.smtpd_stress_timeout)
+		s = par.smtpd_stress_timeout;
+	return s * 1000;
 }
 
 void

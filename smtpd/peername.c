@@ -286,6 +286,20 @@ peername_ask(const struct sockaddr_storage *peer, struct peername_wait *w)
 	return p;
 }
 
+struct peername *
+peername_told(enum dns_status st, const char *name, enum dns_status reverse_st, const char *reverse)
+{
+	struct peername *p = x_new(struct peername);
+
+	p->refs = 1;
+	p->known = true;
+	p->status = st;
+	p->reverse_status = reverse_st;
+	p->name = st == DNS_OK ? x_strdup(name) : NULL;
+	p->reverse = reverse_st == DNS_OK ? x_strdup(reverse) : NULL;
+	return p;
+}
+
 void
 peername_leave(struct peername *p, struct peername_wait *w)
 {

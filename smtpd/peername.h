@@ -22,6 +22,8 @@ struct peername_wait {
 
 /* The caller owns one reference until peername_leave(). NULL: an address without a name (no family). */
 struct peername *peername_ask(const struct sockaddr_storage *peer, struct peername_wait *w);
+/* Names that need no question: somebody who is believed has told them. NULL or "" where the status is not DNS_OK. */
+struct peername *peername_told(enum dns_status st, const char *name, enum dns_status reverse_st, const char *reverse);
 void peername_leave(struct peername *p, struct peername_wait *w);	/* NULL is fine */
 
 /* p may be NULL: known, and without a name. */

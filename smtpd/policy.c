@@ -401,6 +401,8 @@ policy_rcpt(struct session *s, struct span rcpt)
 		r = policy_unlisted(buf_span(&s->sender), "Sender");
 	if (r.code == 0 && par.smtpd_reject_unlisted_recipient)
 		r = policy_listed(rcpt);
+	if (r.code == 0 && par.smtpd_reject_unlisted_recipient)
+		r = policy_reaches(rcpt);
 	return r.code > 0 ? refused(s, "RCPT", &r, rcpt) : r;
 }
 
@@ -459,23 +461,34 @@ policy_owners(struct span sender, struct buf *owners)
 	return ans == MAP_NONE && at >= 0 ? maps_find_part(policy_sender_logins(), span_skip(sender, (size_t)at), owners) : ans;
 }
 
+enum map_answer
+policy_owned(struct span address, const char *login)
+{
+	enum map_answer ans;
+	struct buf owners;
+
+	buf_init(&owners, 64 * 1024);
+	ans = policy_owners(address, &owners);
+	if (ans == MAP_FOUND && !param_list_has(buf_cstr(&owners), span_str(login)))
+		ans = MAP_NONE;
+	buf_fini(&owners);
+	return ans;
+}
+
 /* smtpd_sender_login_maps: a login uses the addresses that are its own. */
 static struct reply
 check_owner(struct session *s, struct span sender)
 {
-	struct buf owners;
 	enum map_answer ans;
 	struct reply r = reply_pending();
 
-	if (!s->login || sender.n == 0 || maps_empty(policy_sender_logins()))
+	if (!s->login || sender.n == 0 || !policy_has_owners())
 		return r;
-	buf_init(&owners, 64 * 1024);
-	ans = policy_owners(sender, &owners);
+	ans = policy_owned(sender, s->login);
 	if (ans == MAP_FAILED)
 		r = reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(sender));
-	else if (ans == MAP_NONE || !param_list_has(buf_cstr(&owners), span_str(s->login)))
+	else if (ans == MAP_NONE)
 		r = reply_make(553, "5.7.1", "<%.*s>: Sender address rejected: not owned by user %s", SPAN_FMT(sender), s->login);
-	buf_fini(&owners);
 	return r.code ? refused(s, "MAIL", &r, SPAN_NONE) : r;
 }
 

@@ -7,6 +7,7 @@
 #ifndef SMTPD_POLICY_H
 #define SMTPD_POLICY_H
 
+#include "base/map.h"
 #include "smtpd.h"
 
 /* Before the jail. Dies (EX_CONFIG) on what the check of the configuration has let pass. */
@@ -27,7 +28,13 @@ struct reply policy_end_of_data(struct session *s);	/* when it waits, data_judge
 /* "NOQUEUE: reject: RCPT from name[addr]: 550 5.1.1 ...; from=<> to=<> proto=ESMTP helo=<>" */
 void policy_log_reject(const struct session *s, const char *stage, const struct reply *r, struct span rcpt);
 
+/* Is the address, by smtpd_sender_login_maps, the login's own? */
+enum map_answer policy_owned(struct span address, const char *login);
+bool policy_has_owners(void);
+
 /* Does the recipient exist? RESOLVE_*; and the tables that VRFY asks too. */
 struct reply policy_listed(struct span rcpt);
+/* policy_reach.c: does it lead anywhere, through aliases? code 0: yes, or it is not ours */
+struct reply policy_reaches(struct span rcpt);
 
 #endif

@@ -96,7 +96,6 @@ enum verdict run_refuse(struct policy_run *run, enum subject of, int code, const
 enum verdict run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 const char *run_stage_name(const struct policy_run *run);
 enum map_answer policy_owners(struct span sender, struct buf *owners);	/* smtpd_sender_login_maps */
-bool policy_has_owners(void);
 struct reply policy_unlisted(struct span address, const char *who);
 
 /* policy_words.c, policy_access.c, policy_dns.c, policy_service.c: one function per word of restrictions.def */

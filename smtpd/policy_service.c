@@ -323,12 +323,23 @@ attribute(struct buf *out, const char *name, struct span value)
 	buf_addc(out, '\n');
 }
 
+static struct span
+port_text(const struct session *s, char out[8])
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&s->peer;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&s->peer;
+
+	snprintf(out, 8, "%u", s->peer.ss_family == AF_INET ? ntohs(four->sin_port) :
+	    s->peer.ss_family == AF_INET6 ? ntohs(six->sin6_port) : 0);
+	return span_str(out);
+}
+
 static void
 write_request(const struct policy_run *run, struct buf *out)
 {
 	const struct session *s = run->s;
 	bool counted = run->stage == STAGE_DATA || run->stage == STAGE_END;
-	char number[40];
+	char number[40], port[8];
 	const struct { const char *name; struct span value; } rows[] = {
 		{ "request", SPAN("smtpd_access_policy") },
 		{ "protocol_state", span_str(run_stage_name(run)) },
@@ -339,6 +350,7 @@ write_request(const struct policy_run *run, struct buf *out)
 		{ "recipient", buf_span(&run->rcpt) },
 		{ "client_address", span_str(s->addr) },
 		{ "client_name", span_str(client_name(s)) },
+		{ "client_port", port_text(s, port) },
 		{ "reverse_client_name", span_str(client_reverse(s)) },
 		{ "sasl_method", span_str(s->mech) },
 		{ "sasl_username", span_str(s->login) },

@@ -19,9 +19,12 @@
 
 #include "base/banned.h"
 
+#define EARLY "Error: you talk before your turn"
 #define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
 
 static void on_time(void *ctx);
+static void greet(struct session *s);
+static void refuse(struct session *s, int code, const char *dsn, const char *text);
 
 /* ---- birth and death ---- */
 
@@ -62,6 +65,7 @@ session_fini(struct session *s)
 	auth_abandon(s);
 	policy_abandon(s);
 	client_end(s);
+	xforward_forget(s);
 	room_abandon(s);
 	data_abandon(s);
 	timer_stop(&s->timer);
@@ -154,7 +158,7 @@ end_session(struct session *s)
 static void
 deadline(struct session *s)
 {
-	conn_timeout(s->conn, par.smtpd_timeout * 1000, false);
+	conn_timeout(s->conn, worker_patience_ms(), false);
 }
 
 /* What a reply leads to. */
@@ -282,6 +286,9 @@ on_time(void *ctx)
 		free(r);
 		if (s->conn)
 			conn_kick(s->conn);
+	} else if (s->greets) {
+		s->greets = false;
+		greet(s);
 	} else if (s->mail_waits) {
 		client_given_up(s);
 	} else if (s->phase == PH_DATA) {
@@ -370,6 +377,11 @@ on_input(void *ctx)
 	bool more = true;
 
 	session_enter(s);
+	if (s->greets && s->conn && conn_input(s->conn).n > 0) {
+		s->greets = false;
+		timer_clear(&s->timer);
+		refuse(s, 554, "5.5.1", EARLY);
+	}
 	while (more && s->conn && conn_input(s->conn).n > 0) {
 		if (s->phase == PH_COMMAND || s->phase == PH_AUTH) {
 			more = take_line(s);
@@ -423,6 +435,7 @@ on_end(void *ctx, enum conn_end why)
 	struct session *s = ctx;
 
 	session_enter(s);
+	client_announce(s);
 	log_info(s->id, "%s after %s from %s[%s]%s%s", said[why], s->last_verb, client_name(s), s->addr,
 	    why == CONN_TLS_FAILED ? ": " : "", why == CONN_TLS_FAILED ? conn_error(s->conn) : "");
 	end_session(s);
@@ -465,6 +478,8 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	s->peer = *peer;
 	netlist_text(peer, s->addr);
 	s->trusted = worker_trusts(peer);
+	s->may_xclient = worker_may_xclient(peer);
+	s->may_xforward = worker_may_xforward(peer);
 	session_enter(s);
 	early = talks_first(fd);
 	s->conn = conn_new(fd, &ops, s, SMTP_INPUT_MAX);
@@ -474,13 +489,17 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	if (limit) {
 		refuse(s, 421, "4.7.0", limit);
 	} else if (early) {
-		refuse(s, 554, "5.5.1", "Error: you talk before your turn");
+		refuse(s, 554, "5.5.1", EARLY);
 	} else if (par.smtpd_tls_wrappermode && !tls_offered()) {
 		log_warn(s->id, "no certificate: unknown[%s] is turned away", s->addr);
 		end_session(s);
 	} else if (par.smtpd_tls_wrappermode) {
 		s->phase = PH_WAIT;
 		tls_begin(s);
+	} else if (par.smtpd_greet_wait && !s->trusted) {
+		s->greets = true;
+		s->phase = PH_WAIT;
+		timer_set(&s->timer, par.smtpd_greet_wait * 1000);
 	} else {
 		greet(s);
 	}

@@ -60,7 +60,10 @@ struct session {
 	struct peername_wait wait;
 	uint64_t named_by;		/* MAIL waits for the name no longer than this */
 	bool mail_waits, announced;
+	bool greets;			/* after a while, unless the client talks meanwhile */
 	bool trusted;			/* in mynetworks */
+	bool may_xclient, may_xforward;	/* who has connected; whom it names since then does not count */
+	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
 	bool counted;			/* in the shared counters */
 	bool secure;
 	char helo[SMTP_HELO_MAX + 1];
@@ -106,6 +109,7 @@ struct session {
 	struct intake_job job;
 	size_t rcpts_sent;
 	bool begun, sent_end;		/* to intake */
+	bool header_checked;
 	bool streamed;			/* a part of it is no longer here */
 	bool ended;			/* the client has sent its end of data */
 	bool retried, refused;
@@ -147,6 +151,15 @@ struct reply cmd_ehlo(struct session *s, struct span arg);
 struct reply cmd_helo(struct session *s, struct span arg);
 bool requiretls_offered(const struct session *s);
 bool hello_announces(const char *keyword);	/* not in smtpd_discard_ehlo_keywords */
+bool hello_name_valid(struct span name);
+/* xclient.c */
+struct reply cmd_xclient(struct session *s, struct span arg);
+struct reply cmd_xforward(struct session *s, struct span arg);
+void xclient_list(const struct session *s, struct buf *out);		/* " NAME ADDR ..." */
+void xforward_list(const struct session *s, struct buf *out);
+void xforward_forget(struct session *s);	/* with the transaction */
+struct logline;
+void xforward_log(const struct session *s, struct logline *l);
 /* envelope.c */
 struct reply cmd_mail(struct session *s, struct span arg);
 struct reply cmd_rcpt(struct session *s, struct span arg);
@@ -162,6 +175,8 @@ void data_tick(struct session *s);		/* DATA_TICK_MS later */
 void data_judged(struct session *s);	/* what policy_end_of_data() waited for is there */
 void data_abandon(struct session *s);		/* nobody waits for it any more */
 #define DATA_TICK_MS 10000
+/* headerlogin.c: of the message whose beginning, with the whole header, is in s->body; code 0: may pass */
+struct reply headerlogin_check(const struct session *s);
 /* auth.c */
 bool auth_offered(const struct session *s);
 void auth_list(const struct session *s, struct buf *out);	/* " PLAIN LOGIN ..." */

@@ -71,6 +71,7 @@ void
 tls_begin(struct session *s)
 {
 	session_reset(s);
+	xforward_forget(s);
 	s->phase = PH_WAIT;
 	s->state = ST_START;
 	s->esmtp = false;

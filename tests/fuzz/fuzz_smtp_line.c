@@ -1,6 +1,6 @@
 /*
  * fuzz_smtp_line.c: command lines of a stranger through the table and its handlers, no socket behind them.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
  */
 #include <stdlib.h>
 
@@ -12,6 +12,7 @@
 #include "smtpd/policy.h"
 #include "smtpd/room.h"
 #include "smtpd/smtpd.h"
+#include "smtpd/worker.h"
 
 #include "base/banned.h"
 
@@ -45,6 +46,9 @@ struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; 
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 bool limits_mail(const struct session *s) { return s != NULL; }
 bool limits_rcpt(const struct session *s) { return s != NULL; }
+const char *limits_enter(struct session *s) { (void)s; return NULL; }
+void limits_leave(struct session *s) { (void)s; }
+bool worker_trusts(const struct sockaddr_storage *peer) { (void)peer; return false; }
 void limits_count_mail(const struct session *s) { (void)s; }
 void limits_count_rcpt(const struct session *s) { (void)s; }
 const char *session_protocol(const struct session *s) { return s->esmtp ? "ESMTP" : "SMTP"; }
@@ -67,7 +71,7 @@ set_up(void)
 	par = (struct params){ .myhostname = "h.example", .myorigin = "h.example", .mydestination = "h.example",
 		.virtual_mailbox_domains = "", .virtual_alias_domains = "", .relay_domains = "r.example",
 		.virtual_mailbox_maps = "", .virtual_alias_maps = "inline:{v@h.example=a@b.example}",
-		.alias_maps = "inline:{bob=x, postmaster=bob}", .relay_recipient_maps = "", .transport_maps = "", .relayhost = "",
+		.alias_maps = "inline:{bob=x@far.example, postmaster=bob}", .relay_recipient_maps = "", .transport_maps = "", .relayhost = "",
 		.recipient_delimiter = "+", .users_file = "/nonexistent/users", .config_directory = "/nonexistent",
 		.message_size_limit = 1000000, .smtpd_recipient_limit = 10, .smtpd_client_restrictions = "",
 		.smtpd_recipient_restrictions = "reject_non_fqdn_sender, reject_non_fqdn_recipient, reject_invalid_helo_hostname",
@@ -103,7 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static bool ready;
 	struct span rest = span_of(data, n), line;
-	struct session s = { .addr = "192.0.2.1", .id = "fuzz" };
+	struct session s = { .addr = "192.0.2.1", .id = "fuzz", .may_xclient = n % 2 == 0, .may_xforward = true };
 	struct buf wire;
 
 	if (!ready)
@@ -129,6 +133,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	buf_fini(&s.sender);
 	buf_fini(&s.rcpts);
 	x_free(&s.envid);
+	x_free(&s.login);
+	x_free(&s.mech);
+	xforward_forget(&s);
+	client_end(&s);
 	buf_fini(&wire);
 	return 0;
 }

@@ -272,6 +272,19 @@ def discarded_mail_is_taken_and_gone():
 
 
 @test
+def aliases_that_lead_nowhere_are_refused():
+    main = '''virtual_alias_domains = alias.test
+virtual_alias_maps = inline:{{nowhere@alias.test=ghost@example.test},{l1@alias.test=l2@alias.test},{l2@alias.test=l1@alias.test},
+    {some@alias.test=ghost@example.test bob@example.test},{deep@alias.test=nowhere@alias.test},{out@alias.test=x@far.test},
+    {self@alias.test=self@alias.test},{two@alias.test=deep@alias.test l1@alias.test}}
+'''
+    with Instance(main=main) as i:
+        for to, code in [('nowhere', 550), ('l1', 550), ('l2', 550), ('some', 250), ('deep', 550), ('out', 250), ('self', 550), ('two', 550)]:
+            said(rcpt(i, to=to + '@alias.test'), code, '' if code == 250 else f'<{to}@alias.test>: Recipient address rejected: ')
+        said(rcpt(i, to='nowhere@alias.test'), 550, '5.1.1 ')
+
+
+@test
 def tables_hold_redirect_and_copy():
     main = '''smtpd_sender_restrictions = check_sender_access
     inline:{{h@x.test=HOLD wait},{r@x.test=REDIRECT bob@example.test},{c@x.test=BCC bob@example.test}}
@@ -411,6 +424,47 @@ def no_list_makes_an_open_relay():
         check(re.search(r'master.cf:\d+: smtpd_relay_restrictions would make an open relay', r.stdout), r.stdout)
     finally:
         i.close()
+
+
+@test
+def an_authorised_host_says_who_the_client_is():
+    main = '''smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_authorized_xforward_hosts = 127.0.0.1
+smtpd_recipient_restrictions = check_client_access inline:{{192.0.2.66=REJECT},{bad.test=REJECT}}
+'''
+    def talk(i, *lines, source='127.0.0.1'):
+        """the last reply"""
+        s = socket.create_connection(('127.0.0.1', i.port('smtp')), timeout=20, source_address=(source, 0))
+        with s, s.makefile('rwb') as f:
+            f.readline()
+            for l in lines:
+                f.write(l.encode() + b'\r\n')
+                f.flush()
+                while True:
+                    last = f.readline().decode()
+                    if last[3:4] != '-':
+                        break
+        return last
+    mail = ['EHLO c.test', 'MAIL FROM:<x@good.test>', 'RCPT TO:<alice@example.test>']
+    data = ['DATA', 'Subject: s\r\n\r\nx\r\n.']
+    with Instance(main=main) as i:
+        got = talk(i, 'EHLO p.test', 'XCLIENT ADDR=192.0.2.9', source='127.0.0.2')
+        check(got.startswith('550 5.7.0'), got)
+        got = talk(i, 'EHLO p.test', 'XCLIENT ADDR=192.0.2.66 NAME=ok.test', *mail)
+        check(got.startswith('554') and '<ok.test[192.0.2.66]>' in got, got)
+        # the client is nobody of mynetworks any more
+        got = talk(i, 'EHLO p.test', 'XCLIENT ADDR=192.0.2.9 NAME=ok.test', 'EHLO c.test', 'MAIL FROM:<x@good.test>', 'RCPT TO:<x@far.test>')
+        check('Relay access denied' in got, got)
+        got = talk(i, 'EHLO p.test', 'XCLIENT ADDR=192.0.2.9 NAME=ok.test', *mail, *data)
+        check(got.startswith('250'), got)
+        text = open(i.wait_mails('alice', 1)[0]).read()
+        check('from c.test (ok.test [192.0.2.9])' in text, text)
+        got = talk(i, 'EHLO p.test', 'XFORWARD NAME=orig.test ADDR=192.0.2.8 IDENT=4abcXYZ', *mail[1:], *data)
+        check(got.startswith('250'), got)
+        i.wait_mails('alice', 2)
+        log = i.log()
+        check('client=ok.test[192.0.2.9]' in log and 'orig_queue_id=4abcXYZ, orig_client=orig.test[192.0.2.8]' in log, log)
+        check('client=localhost[127.0.0.1]' in log, 'a forwarded client counts as the client')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
@@ -24,6 +24,7 @@
 #include "smtpd/policy.h"
 #include "smtpd/room.h"
 #include "smtpd/smtpd.h"
+#include "smtpd/worker.h"
 
 #include "base/banned.h"
 
@@ -39,6 +40,9 @@ bool tls_offered(void) { return false; }
 struct reply cmd_starttls(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(220, "", "Go"); }
 bool limits_mail(const struct session *s) { return s != NULL; }
 bool limits_rcpt(const struct session *s) { return s != NULL; }
+const char *limits_enter(struct session *s) { (void)s; return NULL; }
+void limits_leave(struct session *s) { (void)s; }
+bool worker_trusts(const struct sockaddr_storage *peer) { (void)peer; return false; }
 void limits_count_mail(const struct session *s) { (void)s; }
 void limits_count_rcpt(const struct session *s) { (void)s; }
 struct reply room_check(struct session *s, struct span rcpt) { (void)s; (void)rcpt; return reply_pending(); }
@@ -730,7 +734,7 @@ set_up(void **state)
 	log_setup("test", LOG_TEXT, LOG_ERROR_);
 	par = (struct params){ .myhostname = "h.example", .myorigin = "h.example", .mydestination = "h.example",
 		.virtual_mailbox_domains = "", .virtual_alias_domains = "", .relay_domains = "",
-		.virtual_mailbox_maps = "", .virtual_alias_maps = "", .alias_maps = "inline:{bob=x, postmaster=bob}",
+		.virtual_mailbox_maps = "", .virtual_alias_maps = "", .alias_maps = "inline:{bob=x@far.example, postmaster=bob}",
 		.relay_recipient_maps = "", .transport_maps = "", .relayhost = "", .recipient_delimiter = "+",
 		.users_file = "/nonexistent/users", .config_directory = "/nonexistent", .message_size_limit = 1000000,
 		.smtpd_recipient_limit = 10, .smtpd_client_restrictions = "", .smtpd_helo_restrictions = "",

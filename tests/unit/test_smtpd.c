@@ -1,7 +1,7 @@
 /*
  * test_smtpd.c: whole dialogues of smtpd without a socket: the connection is two buffers, intake is one end
  * of a socket pair. Each dialogue runs whole and byte by byte.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/envelope.c smtpd/data.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/room.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/session.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/data.c smtpd/headerlogin.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/room.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/session.c
  */
 #include "tests/unit/unit.h"
 
@@ -79,6 +79,10 @@ void keylink_start(void) { }
 
 static bool trusted;
 bool worker_trusts(const struct sockaddr_storage *peer) { (void)peer; return trusted; }
+static bool may_tell;
+bool worker_may_xclient(const struct sockaddr_storage *peer) { return may_tell && peer; }
+bool worker_may_xforward(const struct sockaddr_storage *peer) { return may_tell && peer; }
+uint32_t worker_patience_ms(void) { return par.smtpd_timeout * 1000; }
 static unsigned left;
 void worker_left(void) { left++; }
 
@@ -345,7 +349,7 @@ static const struct {
 	{ "TLS in the clear", "\x16\x03\x01", HI "221 2.7.0 Error: I can break rules, too. Goodbye.\r\n" },
 	{ "refused commands", "ETRN #'\r\nEXPN x\r\nXCLIENT a=b\r\nLHLO x\r\nQUIT\r\n",
 	    HI "502 5.5.1 Error: command not implemented\r\n502 5.5.1 Error: command not implemented\r\n"
-	    "500 5.5.2 Error: command not recognized\r\n500 5.5.2 Error: command not recognized\r\n" BYE },
+	    "550 5.7.0 Error: insufficient authorization\r\n500 5.5.2 Error: command not recognized\r\n" BYE },
 	{ "smuggling", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\na\n.\nMAIL FROM:<>\n\r\n.\nQUIT\r\n\r\n.\r\nQUIT\r\n",
 	    HI HELLO OK_MAIL OK_RCPT GO QUEUED BYE },
 	{ "verify", HELO "VRFY bob\r\nVRFY <nobody@h.example>\r\nVRFY (((\r\nQUIT\r\n",
@@ -541,6 +545,148 @@ test_policies(void **state)
 	policy_open();
 }
 
+/* smtpd_greet_wait: who talks before the greeting hears no greeting; our own clients do not wait. */
+static void
+test_greeting(void **state)
+{
+	(void)state;
+	par.smtpd_greet_wait = 1;
+	begin();
+	feed(SPAN("EHLO x\r\n"), 1);
+	assert_string_equal(buf_cstr(&one.out), "554 5.5.1 Error: you talk before your turn\r\n");
+	end();
+	begin();
+	assert_int_equal(one.out.len, 0);
+	for (int i = 0; i < 400 && one.out.len == 0; i++) {
+		usleep(10000);
+		settle();
+	}
+	assert_string_equal(buf_cstr(&one.out), "220 h.example ESMTP Merpati\r\n");
+	feed(SPAN("QUIT\r\n"), 1);
+	end();
+	begin();
+	one.ops->on_end(one.ctx, CONN_EOF);
+	end();
+	trusted = true;
+	begin();
+	assert_string_equal(buf_cstr(&one.out), "220 h.example ESMTP Merpati\r\n");
+	end();
+	trusted = false;
+	par.smtpd_greet_wait = 0;
+}
+
+/* Who may say who the client is, is believed; nobody else, and no nonsense. */
+static void
+test_xclient(void **state)
+{
+#define XC "EHLO p.example\r\nXCLIENT "
+#define GREET "220 h.example ESMTP Merpati\r\n"
+#define ASK HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<bob@h.example>\r\n"
+#define BAD "501 5.5.4 Bad attribute: "
+	static const struct { bool may; const char *in, *last; } rows[] = {
+		{ false, XC "ADDR=192.0.2.9\r\n", "550 5.7.0 Error: insufficient authorization\r\n" },
+		{ false, "EHLO p.example\r\nXFORWARD NAME=x.y\r\n", "550 5.7.0 Error: insufficient authorization\r\n" },
+		{ true, XC "ADDR=192.0.2.9 NAME=ok.test\r\n", GREET },
+		{ true, XC "ADDR=192.0.2.9\r\nMAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\n", OK_RCPT },
+		{ true, XC "ADDR=192.0.2.66\r\n" ASK, "554 5.7.1 <unknown[192.0.2.66]>: Client host rejected: Access denied\r\n" },
+		{ true, XC "NAME=a.bad.test\r\n" ASK, "554 5.7.1 <a.bad.test[192.0.2.1]>: Client host rejected: Access denied\r\n" },
+		{ true, XC "NAME=[TEMPUNAVAIL]\r\n" ASK, OK_RCPT },
+		{ true, XC "ADDR=IPv6:2001:db8::1 PORT=25 NAME=[UNAVAILABLE] REVERSE_NAME=r.test\r\n" ASK, OK_RCPT },
+		{ true, XC "ADDR=[UNAVAILABLE]\r\n" ASK, OK_RCPT },
+		{ true, XC "LOGIN=u@x\r\n" HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@far.test>\r\n", OK_RCPT },
+		{ true, LOGIN "XCLIENT LOGIN=[UNAVAILABLE]\r\n" HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@far.test>\r\n",
+		    "554 5.7.1 <x@far.test>: Relay access denied\r\n" },
+		{ true, XC "ADDR=192.0.2.9\r\nXCLIENT ADDR=192.0.2.66\r\n" ASK,
+		    "554 5.7.1 <unknown[192.0.2.66]>: Client host rejected: Access denied\r\n" },
+		{ true, XC "PROTO=ESMTP HELO=h.test\r\nMAIL FROM:<> SIZE=1\r\n", OK_MAIL },
+		{ true, ASK "XCLIENT ADDR=192.0.2.9\r\n", "503 5.5.1 Error: MAIL transaction in progress\r\n" },
+		{ true, XC "ADDR=192.0.2\r\n", BAD "ADDR=192.0.2\r\n" }, { true, XC "ADDR=2001:db8::1\r\n", BAD "ADDR=2001:db8::1\r\n" },
+		{ true, XC "NAME=a+0Ab\r\n", BAD "NAME=a+0Ab\r\n" }, { true, XC "NAME=[x]\r\n", BAD "NAME=[x]\r\n" },
+		{ true, XC "LOGIN=\r\n", BAD "LOGIN=\r\n" }, { true, XC "LOGIN\r\n", BAD "LOGIN\r\n" }, { true, XC "FOO=x\r\n", BAD "FOO=x\r\n" },
+		{ true, XC "HELO=(x)\r\n", BAD "HELO=(x)\r\n" }, { true, XC "PORT=65536\r\n", BAD "PORT=65536\r\n" },
+		{ true, "XCLIENT\r\n", "501 5.5.4 Syntax: XCLIENT attribute=value...\r\n" },
+		{ true, "EHLO p\r\nXFORWARD NAME=x.test ADDR=192.0.2.7 SOURCE=LOCAL IDENT=4abc PROTO=SMTP HELO=h PORT=1\r\n", "250 2.0.0 Ok\r\n" },
+		{ true, "EHLO p\r\nXFORWARD SOURCE=x\r\n", BAD "SOURCE=x\r\n" },
+		{ true, ASK "XFORWARD NAME=x.test\r\n", "503 5.5.1 Error: MAIL transaction in progress\r\n" },
+	};
+	struct params before = par;
+
+	(void)state;
+	par.smtpd_client_restrictions = "check_client_access inline:{bad.test=REJECT, 192.0.2.66=REJECT}";
+	par.access_map_reject_code = 554;
+	policy_open();
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct span out, want = span_str(rows[i].last);
+
+		may_tell = rows[i].may;
+		begin();
+		feed(span_str(rows[i].in), 1);
+		out = buf_span(&one.out);
+		if (!span_eq(span_skip(out, out.n > want.n ? out.n - want.n : 0), want))
+			fail_msg("%s: got\n%s--- want last\n%s", rows[i].in, out.p, rows[i].last);
+		assert_int_equal(strstr(out.p, "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN\r\n"
+		    "250 XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT\r\n") != NULL, rows[i].may && strstr(rows[i].in, "EHLO"));
+		end();
+	}
+	may_tell = false;
+	par = before;
+	policy_open();
+}
+
+/* From and Sender are the login's own, as intake will read them, whatever stands where in the header. */
+static void
+test_authors(void **state)
+{
+#define NOT_YOURS "not owned by user u@x"
+	static const struct { const char *header, *last; } rows[] = {
+		{ "From: u@x.y\r\n", NULL }, { "Subject: none\r\n", NULL }, { "From: \"U, v@x.y\" <U@X.y>\r\n", NULL },
+		{ "From: any@team.z, u@x.y\r\nSender: u@x.y\r\n", NULL }, { "From: g: u@x.y, any@team.z;\r\n", NULL },
+		{ "Reply-To: v@x.y\r\nFrom: u@x.y\r\n", NULL }, { "From: u@x.y (v@x.y)\r\n", NULL },
+		{ "From: v@x.y\r\n", NOT_YOURS }, { "FROM : <v@x.y>\r\n", NOT_YOURS }, { "From: u@x.y, v@x.y\r\n", NOT_YOURS },
+		{ "From: u@x.y\r\nFrom: v@x.y\r\n", NOT_YOURS }, { "From: u@x.y\r\nsender: v@x.y\r\n", NOT_YOURS },
+		{ "From: u@x.y\r\n ,v@x.y\r\n", NOT_YOURS }, { "From:\r\n", "need an address" }, { "From: name only\r\n", "" },
+		{ "From: u\r\n", "<u@h.example>: Header address rejected: " NOT_YOURS }, { "A: b\nFrom: v@x.y\n", NOT_YOURS },
+		{ "A: b\rFrom: v@x.y\r\n", NULL }, { "Resent-From: v@x.y\r\nFrom: u@x.y\r\n", NOT_YOURS },
+		{ "From a@b mbox\r\nFrom: v@x.y\r\n", NOT_YOURS }, { "\r\nFrom: v@x.y\r\n", NULL },
+	};
+	struct params before = par;
+	struct buf in;
+
+	(void)state;
+	par.smtpd_sender_login_maps = "inline:{u@x.y=u@x other, @team.z=u@x, v@x.y=v}";
+	par.smtpd_header_login_match = true;
+	par.header_size_limit = 102400;
+	policy_open();
+	buf_init(&in, 1 << 20);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		begin();
+		feed(SPAN(LOGIN "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\n"), 1000);
+		buf_reset(&one.out);
+		feed(span_str(rows[i].header), 1000);
+		feed(SPAN("\r\nFrom: v@x.y\r\n.\r\n"), 3);
+		if (rows[i].last ? !strstr(buf_cstr(&one.out), rows[i].last) || strncmp(one.out.p, "550 5.7.1 ", 10) != 0 :
+		    strcmp(buf_cstr(&one.out), QUEUED) != 0)
+			fail_msg("%s: %s", rows[i].header, buf_cstr(&one.out));
+		assert_int_equal(intake.mails, rows[i].last ? 0 : 1);
+		end();
+	}
+	/* one that is never seen to its end */
+	buf_adds(&in, "A: b\r\n");
+	for (int i = 0; i < 9000; i++)
+		buf_adds(&in, " continued\r\n");
+	buf_adds(&in, "From: v@x.y\r\n\r\n.\r\n");
+	begin();
+	feed(SPAN(LOGIN "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\n"), 1000);
+	buf_reset(&one.out);
+	feed(buf_span(&in), 5000);
+	assert_string_equal(buf_cstr(&one.out), "552 5.3.4 Message header is too long\r\n");
+	assert_int_equal(intake.mails, 0);
+	end();
+	buf_fini(&in);
+	par = before;
+	policy_open();
+}
+
 /* Every word that the configuration lets through is one that policy.c knows: it would die otherwise. */
 static void
 test_words(void **state)
@@ -688,7 +834,7 @@ set_up(void **state)
 		.myhostname = "h.example", .mail_name = "Merpati", .smtpd_banner = "h.example ESMTP Merpati",
 		.myorigin = "h.example", .mydestination = "h.example", .virtual_mailbox_domains = "",
 		.virtual_alias_domains = "", .relay_domains = "", .virtual_mailbox_maps = "", .virtual_alias_maps = "",
-		.alias_maps = "inline:{bob=x, postmaster=bob}", .relay_recipient_maps = "", .transport_maps = "",
+		.alias_maps = "inline:{bob=x@far.example, postmaster=bob}", .relay_recipient_maps = "", .transport_maps = "",
 		.relayhost = "", .recipient_delimiter = "+", .users_file = "/nonexistent/users", .config_directory = "/nonexistent",
 		.message_size_limit = 1000000, .smtpd_timeout = 300, .smtpd_recipient_limit = 3000,
 		.smtpd_soft_error_limit = 100, .smtpd_hard_error_limit = 10, .smtpd_junk_command_limit = 100,
@@ -720,6 +866,9 @@ main(void)
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_authors),
+		cmocka_unit_test(test_greeting),
+		cmocka_unit_test(test_xclient),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_large),
