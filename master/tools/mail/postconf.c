@@ -8,12 +8,14 @@
 
 #include "base/fdio.h"
 #include "mail.h"
+#include "postconf.h"
 #include "sample.h"
 #include "tool.h"
 #include "base/banned.h"
 
 #define VALUE_MAX (64u << 10)
-#define TEXT_MAX (1u << 20)
+#define OPTIONS_MAX 100
+#define TEXT_MAX POSTCONF_TEXT_MAX
 
 struct view {
 	bool defaults, changed, no_names, expand;
@@ -62,7 +64,7 @@ print_all(const struct view *v)
 }
 
 /* A parameter, or a name that the operator has made up for $name. */
-static int
+static void
 print_name(const struct view *v, const char *name)
 {
 	const struct param_row *row = param_find(span_str(name));
@@ -71,17 +73,16 @@ print_name(const struct view *v, const char *name)
 
 	if (row) {
 		print_row(v, row);
-		return 0;
+		return;
 	}
 	if (raw) {
 		printf(v->no_names ? "%s%s\n" : "%s = %s\n", v->no_names ? "" : name, raw);
-		return 0;
+		return;
 	}
 	if (near)
-		tool_complain("%s: unknown parameter; did you mean %s?", name, near);
+		tool_complain("warning: %s: unknown parameter; did you mean %s?", name, near);
 	else
-		tool_complain("%s: unknown parameter", name);
-	return EX_DATAERR;
+		tool_complain("warning: %s: unknown parameter", name);
 }
 
 /* ---- -e: change main.cf ---- */
@@ -126,6 +127,23 @@ edit_text(struct span text, struct span name, struct span value, struct buf *out
 		buf_addf(out, "%.*s = %.*s\n", SPAN_FMT(name), SPAN_FMT(value));
 }
 
+/* main.cf without a setting, or with its lines made comments. */
+static void
+remove_text(struct span text, struct span name, bool comment, struct buf *out)
+{
+	struct span rest = text, line;
+	bool inside = false;
+
+	while (span_cut(&rest, '\n', &line)) {
+		bool continued = line.n && (line.p[0] == ' ' || line.p[0] == '\t');
+
+		inside = continued ? inside : sets(line, name);
+		if ((inside && !comment) || (!rest.p && line.n == 0))
+			continue;
+		buf_addf(out, "%s%.*s\n", inside ? "#" : "", SPAN_FMT(line));
+	}
+}
+
 /* Written all the same: another parameter may be going to refer to it. */
 static void
 warn_unknown(struct span name)
@@ -136,32 +154,77 @@ warn_unknown(struct span name)
 	    SPAN_FMT(name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+struct setting {
+	struct span name, value;
+	enum postconf_change change;
+};
+
 static void
-edit(const char *confdir, const char *setting)
+edit_setting(void *ctx, struct span text, struct buf *out)
 {
-	struct span name = SPAN_NONE, value = span_str(setting);
-	const char *path = tool_path(confdir, "main.cf");
-	struct buf text, out, err;
-	struct conf *c = conf_new(confdir);
+	const struct setting *s = ctx;
+
+	if (s->change == CHANGE_SET)
+		edit_text(text, s->name, s->value, out);
+	else
+		remove_text(text, s->name, s->change == CHANGE_COMMENT, out);
+}
+
+void
+postconf_rewrite(const char *confdir, const char *name, void (*f)(void *ctx, struct span text, struct buf *out), void *ctx)
+{
+	const char *path = tool_path(confdir, "%s", name);
+	struct buf text, out;
 	struct stat st;
 
-	buf_init(&text, TEXT_MAX);
-	buf_init(&out, TEXT_MAX);
-	buf_init(&err, TEXT_MAX);
-	if (strchr(setting, '\n') || conf_option(c, "-e", value, &err) || !span_cut(&value, '=', &name))
-		tool_fail(EX_USAGE, "-e wants name=value, not \"%s\"", setting);
-	name = span_trim(name);
-	if (!param_find(name))
-		warn_unknown(name);
-	if (stat(path, &st) < 0 || !tool_read(path, TEXT_MAX, &text))
+	buf_init(&text, POSTCONF_TEXT_MAX);
+	buf_init(&out, 2 * POSTCONF_TEXT_MAX);
+	if (stat(path, &st) < 0 || !tool_read(path, POSTCONF_TEXT_MAX, &text))
 		tool_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
-	edit_text(buf_span(&text), name, span_trim(value), &out);
+	f(ctx, buf_span(&text), &out);
 	if (out.over || !replace_file(AT_FDCWD, path, buf_span(&out), st.st_mode & 0777))
 		tool_fail(EX_CANTCREAT, "%s: %s", path, out.over ? "too large" : strerror(errno));
-	conf_free(c);
 	buf_fini(&text);
 	buf_fini(&out);
+}
+
+/* "name=value"; of -X and -# the name alone. */
+static void
+edit(const char *confdir, const char *setting, enum postconf_change change)
+{
+	struct setting s = { .value = span_str(setting), .change = change };
+	struct conf *c = conf_new(confdir);
+	struct buf err;
+
+	buf_init(&err, POSTCONF_TEXT_MAX);
+	if (change == CHANGE_SET) {
+		if (strchr(setting, '\n') || conf_option(c, "-e", s.value, &err) || !span_cut(&s.value, '=', &s.name))
+			tool_fail(EX_USAGE, "-e wants name=value, not \"%s\"", setting);
+	} else {
+		s.name = s.value;
+		if (strchr(setting, '\n') || strchr(setting, '='))
+			tool_fail(EX_USAGE, "-X and -# want a name, not \"%s\"", setting);
+	}
+	s.name = span_trim(s.name);
+	s.value = span_trim(s.value);
+	if (change == CHANGE_SET && !param_find(s.name))
+		warn_unknown(s.name);
+	postconf_rewrite(confdir, "main.cf", edit_setting, &s);
+	conf_free(c);
 	buf_fini(&err);
+}
+
+/* ---- -m ---- */
+
+static int
+print_map_types(void)
+{
+	static const char *const types[] = { "btree", "cdb", "cidr", "hash", "inline", "pcre", "pipemap", "regexp", "static",
+		"texthash", "unionmap" };
+
+	for (size_t i = 0; i < NELEMS(types); i++)
+		puts(types[i]);
+	return 0;
 }
 
 /* ---- --man, --sample: the sources of main.cf(5) and of the files in conf/ ---- */
@@ -216,43 +279,93 @@ read_main_cf(const char *confdir)
 	return c;
 }
 
+/* Overrides of this one call: -o name=value. */
+static void
+override(struct conf *c, char **options, int n)
+{
+	struct buf err;
+
+	buf_init(&err, TEXT_MAX);
+	for (int i = 0; i < n; i++)
+		if (conf_option(c, "-o", span_str(options[i]), &err))
+			tool_fail(EX_USAGE, "-o wants name=value, not \"%s\"", options[i]);
+	buf_fini(&err);
+}
+
+struct request {
+	struct view v;
+	const char *confdir;
+	enum postconf_change change;
+	char master;			/* M, F, P */
+	bool fold, types;
+	char *options[OPTIONS_MAX];
+	int noptions;
+};
+
+static void
+take_option(struct request *r, int opt)
+{
+	static const struct { char opt; enum postconf_change change; } changes[] = {
+		{ 'e', CHANGE_SET }, { 'X', CHANGE_REMOVE }, { '#', CHANGE_COMMENT },
+	};
+
+	if (opt == '?')
+		mail_usage();
+	for (size_t i = 0; i < NELEMS(changes); i++)
+		if (opt == changes[i].opt)
+			r->change = changes[i].change;
+	r->v.defaults |= opt == 'd';
+	r->v.changed |= opt == 'n';
+	r->v.no_names |= opt == 'h';
+	r->v.expand |= opt == 'x';
+	r->fold |= opt == 'f';
+	r->types |= opt == 'm';
+	if (opt == 'M' || opt == 'F' || opt == 'P')
+		r->master = (char)opt;
+	if (opt == 'c')
+		r->confdir = optarg;
+	if (opt == 'o' && r->noptions < OPTIONS_MAX)
+		r->options[r->noptions++] = optarg;
+}
+
+static void
+show(struct request *r, int argc, char **argv)
+{
+	struct conf *c = NULL;
+
+	if (!r->v.defaults) {
+		c = read_main_cf(tool_confdir(r->confdir));
+		override(c, r->options, r->noptions);
+	}
+	r->v.conf = c;
+	if (argc == 0)
+		print_all(&r->v);
+	for (int i = 0; i < argc; i++)		/* unknown ones are a warning, as in Postfix: scripts ask before they set */
+		print_name(&r->v, argv[i]);
+	conf_free(c);
+}
+
 int
 postconf_main(int argc, char **argv)
 {
-	struct view v = { 0 };
-	const char *confdir = NULL;
-	struct conf *c = NULL;
-	bool change = false;
-	int opt, code = 0;
+	static struct request r;
+	int opt;
 
 	if (generate(argc, argv))
 		return 0;
-	while ((opt = getopt(argc, argv, "+c:dnphxefv")) != -1) {
-		if (opt == '?')
-			mail_usage();
-		v.defaults |= opt == 'd';
-		v.changed |= opt == 'n';
-		v.no_names |= opt == 'h';
-		v.expand |= opt == 'x';
-		change |= opt == 'e';
-		if (opt == 'c')
-			confdir = optarg;
-	}
-	if (change) {
-		for (int i = optind; i < argc; i++)
-			edit(tool_confdir(confdir), argv[i]);
-		return 0;
-	}
-	if (!v.defaults)
-		c = read_main_cf(tool_confdir(confdir));
-	v.conf = c;
-	if (optind == argc)
-		print_all(&v);
-	for (int i = optind; i < argc; i++) {
-		int r = print_name(&v, argv[i]);
-
-		code = r ? r : code;
-	}
-	conf_free(c);
-	return code;
+	while ((opt = getopt(argc, argv, "+c:dnphxefvmo:MFPX#")) != -1)
+		take_option(&r, opt);
+	argc -= optind;
+	argv += optind;
+	if (r.types)
+		return print_map_types();
+	if (r.master)
+		return postconf_master(tool_confdir(r.confdir), r.master, r.change, r.fold, argc, argv);
+	if (argc > 0 && r.change == CHANGE_NOTHING && strchr(argv[0], '='))
+		r.change = CHANGE_SET;		/* as in Postfix: name=value needs no -e */
+	for (int i = 0; i < argc && r.change != CHANGE_NOTHING; i++)
+		edit(tool_confdir(r.confdir), argv[i], r.change);
+	if (r.change == CHANGE_NOTHING)
+		show(&r, argc, argv);
+	return 0;
 }
