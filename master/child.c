@@ -19,6 +19,7 @@
 #define ARG_BYTES_MAX (64 * 1024)
 #define SOON_MS 5000		/* dying earlier than this after the start is a failure of the service */
 #define BACKOFF_MAX_S 60
+#define PINGS 3			/* that may stay unanswered, in watchdog_timeout */
 #define FIRST_PASSED_FD 3	/* 0 master, 1 main.cf, 2 log */
 
 /* argv and the descriptors that it speaks of */
@@ -87,6 +88,7 @@ take_message(void *ctx, int events)
 	enum msg_result r = msg_recv(c->link, c->service->kind->role, R_MASTER, &m);
 
 	(void)events;
+	c->missed = 0;
 	if (r == MSG_OK)
 		request_take(c, &m);
 	else if (r != MSG_AGAIN)
@@ -162,6 +164,44 @@ children_signal(int sig)
 {
 	for (struct child *c = master.children; c; c = c->next)
 		kill(c->pid, sig);
+}
+
+/* ---- a child that hangs ---- */
+
+/*
+ * Of qmgr and keyd there is one: nobody stands in while it is stopped or turns
+ * in circles. Unanswered questions are counted, not time: after a pause of the whole machine nobody is to blame.
+ */
+static void
+look_at(struct child *c, uint32_t timeout)
+{
+	const struct msg_PING ping = { 0 };
+
+	if (!c->service->kind->stays || !c->told || c->retiring)
+		return;
+	if (c->missed < PINGS) {
+		c->missed++;
+		if (!msg_send(c->link, MSG_PING, &ping))
+			log_debug(NULL, "cannot ask %s[%d]: %s", c->service->name, (int)c->pid, strerror(errno));
+		return;
+	}
+	log_error(NULL, "%s[%d] gave no sign of life for %u s (watchdog_timeout): killed, to be started anew",
+	    c->service->name, (int)c->pid, timeout);
+	c->missed = 0;
+	kill(c->pid, SIGKILL);
+}
+
+void
+children_look(void)
+{
+	static unsigned seconds;
+	uint32_t timeout = master.config->par.watchdog_timeout;
+
+	if (timeout == 0 || master.stopping || ++seconds * PINGS < timeout)
+		return;
+	seconds = 0;
+	for (struct child *c = master.children; c; c = c->next)
+		look_at(c, timeout);
 }
 
 /* ---- the end of a child ---- */

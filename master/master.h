@@ -49,6 +49,7 @@ struct child {
 	uint32_t clients;
 	bool accepting, retiring, told;		/* told: has sent its first STATUS */
 	bool zygote;
+	unsigned missed;			/* PINGs since it said something */
 	uid_t uid;
 	uint64_t started;
 	struct child *next;
@@ -116,6 +117,7 @@ int bind_run_socket(const char *class, const char *server, mode_t mode, struct b
 struct child *child_start(struct service *s, const struct owner *o, int sock, unsigned sock_role, const char *login,
     const char *home);
 void children_reap(void);
+void children_look(void);			/* once a second: a server that hangs is killed, and started anew by its death */
 void children_tell(enum msg_kind kind, const void *m, bool stays);	/* every child that stays, or that does not */
 void children_signal(int sig);
 struct child *child_zygote(struct service *s);

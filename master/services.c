@@ -226,6 +226,7 @@ look_at_doors(void *ctx)
 		s->unheard = 0;
 		start_one(s);
 	}
+	children_look();
 	timer_set(&look, LOOK_MS);
 }
 

@@ -60,8 +60,8 @@ read_recipients(struct active *a)
 
 	a->rcpts = x_alloc((a->file.rcpts ? a->file.rcpts : 1) * sizeof(*a->rcpts));
 	while (number < a->file.rcpts && queue_file_rcpt(&a->file, &at, &q)) {
-		if (q.state == '.')
-			a->rcpts[a->nrcpts++] = (struct rcpt){ .q = q, .number = number };
+		if (q.state != 'D')
+			a->rcpts[a->nrcpts++] = (struct rcpt){ .q = q, .number = number, .saved = q.state == 'R' ? 'R' : 0 };
 		number++;
 	}
 	return a->nrcpts ? ACTIVE_OK : ACTIVE_NOTHING;
@@ -467,7 +467,11 @@ active_resolve(struct active *a)
 	(void)refresh_tables(false);
 	resolver_sender(resolver, a->file.env.sender);
 	for (uint32_t i = 0; i < a->nrcpts; i++)
-		resolve_one(a, i, &text);
+		if (a->rcpts[i].saved)
+			set_result(add_dest(a, i, POOLS, a->rcpts[i].q.addr), OUTCOME_DELIVERED, "2.0.0",
+			    SPAN("delivered earlier; the report was still to be made"));
+		else
+			resolve_one(a, i, &text);
 	buf_fini(&text);
 	a->source = source_of(a);
 	qsort(a->dests, a->ndests, sizeof(*a->dests), by_place);

@@ -28,7 +28,8 @@ struct rcpt {
 	uint32_t pending;		/* destinations without a result */
 	enum outcome_kind kind;		/* the worst: deferred, then failed, then delivered */
 	bool remote;			/* handed to another host: a repeat would be seen there */
-	bool done, saved;		/* finished; and its state byte says so */
+	bool done;			/* finished */
+	char saved;			/* what its state byte says of that: 0, 'R' or 'D' */
 	bool reporting;			/* stands in the report that is being made */
 	bool reported;			/* its delivery or delay has been reported */
 };

@@ -33,6 +33,7 @@ struct control {
 	bool (*work)(struct control *c);	/* false: the link is over; NULL: idle */
 	bool scheduled, dead;
 	uint32_t at;			/* next message */
+	uint32_t rcpt_number;		/* the one at rcpt_at */
 	size_t rcpt_at;			/* next recipient of the one that did not fit; next byte of `list` */
 	uint32_t current;		/* number of that message, 0: none */
 	uint32_t messages;
@@ -83,6 +84,18 @@ open_file(const struct message *m, struct queue_file *q)
 	return ok;
 }
 
+struct rcpt_place {
+	size_t byte;
+	uint32_t number;
+};
+
+static void
+place(struct control *c, struct rcpt_place at)
+{
+	c->rcpt_at = at.byte;
+	c->rcpt_number = at.number;
+}
+
 static void
 add_site(struct span sender, struct span address, struct buf *sites)
 {
@@ -95,16 +108,17 @@ add_site(struct span sender, struct span address, struct buf *sites)
 }
 
 static void
-list_rcpts(const struct message *m, const struct queue_file *q, size_t *at, struct buf *list, struct buf *sites)
+list_rcpts(const struct message *m, const struct queue_file *q, struct rcpt_place *at, struct buf *list, struct buf *sites)
 {
-	struct span reason = m->state == MESSAGE_ACTIVE ? SPAN_NONE : reason_text(m->reason);
 	struct queue_rcpt r;
 
-	while (list->len + (sites ? sites->len : 0) < LIST_MAX && queue_file_rcpt(q, at, &r)) {
+	while (list->len + (sites ? sites->len : 0) < LIST_MAX && queue_file_rcpt(q, &at->byte, &r)) {
+		uint32_t number = at->number++;
+
 		if (r.state != '.')
 			continue;
 		msg_list_add(list, r.addr);
-		msg_list_add(list, reason);
+		msg_list_add(list, m->state == MESSAGE_ACTIVE ? SPAN_NONE : reason_for(m->reason, number));
 		if (sites)
 			add_site(q->env.sender, r.addr, sites);
 	}
@@ -129,7 +143,8 @@ next_attempt(const struct message *m)
 static bool
 send_entry(struct control *c, const struct message *m, const struct queue_file *q, bool *more)
 {
-	size_t at = c->rcpt_at, probe;
+	struct rcpt_place at = { c->rcpt_at, c->rcpt_number };
+	size_t probe;
 	struct queue_rcpt r;
 	struct buf list, sites;
 	bool ok;
@@ -137,7 +152,7 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 	buf_init(&list, CHAN_MAX);
 	buf_init(&sites, CHAN_MAX);
 	list_rcpts(m, q, &at, &list, c->with_sites ? &sites : NULL);
-	probe = at;
+	probe = at.byte;
 	*more = queue_file_rcpt(q, &probe, &r);
 	struct msg_QUEUE_ENTRY e = { .id = span_of(m->id, QUEUE_ID_LEN), .state = span_str(m->held ? "hold" : change_state(m) == QUEUE_IN_DEFERRED ? "deferred" : "active"),
 		.sender = q->env.sender, .size = q->body_len, .arrival = q->env.arrival_us / 1000000,
@@ -147,7 +162,7 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 	buf_fini(&list);
 	buf_fini(&sites);
 	if (ok)
-		c->rcpt_at = *more ? at : 0;
+		place(c, *more ? at : (struct rcpt_place){ 0 });
 	return ok;
 }
 
@@ -224,7 +239,7 @@ list_some(struct control *c)
 		if (!m)
 			return send_end(c);
 		if (c->current && m->self != c->current)
-			c->rcpt_at = 0;		/* the one we were at is gone */
+			place(c, (struct rcpt_place){ 0 });	/* the one we were at is gone */
 		c->current = m->self;
 		c->at = from;
 		switch (list_one(c, m)) {
@@ -472,7 +487,7 @@ take_request(struct control *c)
 		return false;
 	}
 	c->at = c->current = c->messages = 0;
-	c->rcpt_at = 0;
+	place(c, (struct rcpt_place){ 0 });
 	c->bytes = 0;
 	buf_reset(&c->list);
 	if (m.kind == MSG_QUEUE_FLUSH)

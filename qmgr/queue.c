@@ -18,6 +18,7 @@
 
 #define PATH_BYTES 48
 #define ABANDONED_AFTER (15 * 60)	/* seconds: no writer is that slow between its last byte and the footer */
+#define SCAN_STEP 1000			/* entries looked at before other events are */
 #define UNTRIED_WITHIN 2		/* a file whose mtime is that close to its arrival was not tried since */
 
 static size_t scan_at;			/* into QUEUE_HASHES */
@@ -199,24 +200,45 @@ arrival_of(const char *id)
 	return message_arrival(&m);
 }
 
-static void
-scan_dir(const char *dir, void (*found)(int dirfd, const char *id, const struct stat *st, void *ctx), void *ctx)
+typedef void entry_found(int dirfd, const char *id, const struct stat *st, void *ctx);
+
+static DIR *
+open_dir(const char *dir)
 {
 	DIR *d = opendir(dir);
-	struct dirent *e;
 
-	if (!d) {
+	if (!d)
 		log_error(NULL, "cannot read %s in the queue directory: %s", dir, strerror(errno));
-		return;
-	}
-	while ((e = readdir(d)) != NULL) {
+	return d;
+}
+
+/* At most so many entries; false at the end. */
+static bool
+scan_some(DIR *d, unsigned most, entry_found *found, void *ctx)
+{
+	for (; most; most--) {
+		struct dirent *e = readdir(d);
 		struct stat st;
 
+		if (!e)
+			return false;
 		if (e->d_name[0] == '.' || !queue_id_valid(span_str(e->d_name)))
 			continue;
 		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 			found(dirfd(d), e->d_name, &st, ctx);
 	}
+	return true;
+}
+
+static void
+scan_dir(const char *dir, entry_found *found, void *ctx)
+{
+	DIR *d = open_dir(dir);
+
+	if (!d)
+		return;
+	while (scan_some(d, SCAN_STEP, found, ctx))
+		;
 	closedir(d);
 }
 
@@ -239,14 +261,21 @@ found_queued(int dirfd, const char *id, const struct stat *st, void *ctx)
 bool
 queue_scan(void (*found)(struct span id, uint64_t tried))
 {
+	static DIR *d;
 	struct scan s = { .found = found };
 	char path[] = "queue/x";
 
 	if (!QUEUE_HASHES[scan_at])
 		return false;
-	path[6] = QUEUE_HASHES[scan_at++];
-	scan_dir(path, found_queued, &s);
-	return QUEUE_HASHES[scan_at] != '\0';
+	path[6] = QUEUE_HASHES[scan_at];
+	if (!d)
+		d = open_dir(path);
+	if (d && scan_some(d, SCAN_STEP, found_queued, &s))
+		return true;
+	if (d)
+		closedir(d);
+	d = NULL;
+	return QUEUE_HASHES[++scan_at] != '\0';
 }
 
 static void

@@ -23,7 +23,7 @@ void queue_corrupt(const struct message *m, const char *why);	/* to corrupt/, wi
 void queue_touch(const struct message *m);	/* mtime = now: the time of the last attempt */
 
 /*
- * All files of queue/, some directories at a time: true while there are more.
+ * All files of queue/, some at a time: true while there are more.
  * found: id and the time of the last attempt (0: none so far).
  */
 bool queue_scan(void (*found)(struct span id, uint64_t tried));

@@ -48,8 +48,8 @@ several(const struct active *a, const struct rcpt *r)
 	return n > 1;
 }
 
-static bool
-wants_success(const struct active *a, const struct rcpt *r)
+bool
+report_owed(const struct active *a, const struct rcpt *r)
 {
 	return r->done && r->kind == OUTCOME_DELIVERED && !r->reported && wants(r, "SUCCESS", false) &&
 	    ours_to_tell(a, r);
@@ -58,13 +58,13 @@ wants_success(const struct active *a, const struct rcpt *r)
 static bool
 delivered(const struct active *a, const struct rcpt *r)
 {
-	return wants_success(a, r) && !several(a, r);
+	return report_owed(a, r) && !several(a, r);
 }
 
 static bool
 expanded(const struct active *a, const struct rcpt *r)
 {
-	return wants_success(a, r) && several(a, r);
+	return report_owed(a, r) && several(a, r);
 }
 
 /* Told once: by the first attempt after the warning time. */

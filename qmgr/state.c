@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,16 +23,25 @@
 
 /* ---- the file ---- */
 
+/* What the state byte shall become; 0: it stays. */
+static char
+byte_to_save(const struct active *a, const struct rcpt *r)
+{
+	if (!r->done || r->saved == 'D' || (r->saved == 'R' && !r->reported))
+		return 0;
+	return !r->saved && report_owed(a, r) ? 'R' : 'D';
+}
+
 static bool
 needs_saving(const struct active *a, bool *remote)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < a->nrcpts; i++) {
-		if (!a->rcpts[i].done || a->rcpts[i].saved)
+		if (!byte_to_save(a, &a->rcpts[i]))
 			continue;
 		any = true;
-		*remote |= a->rcpts[i].remote;
+		*remote |= a->rcpts[i].remote && !a->rcpts[i].saved;
 	}
 	return any;
 }
@@ -52,10 +62,13 @@ state_save(struct active *a)
 	for (uint32_t i = 0; i < a->nrcpts && fd >= 0 && ok; i++) {
 		struct rcpt *r = &a->rcpts[i];
 
-		if (!r->done || r->saved)
+		char byte = byte_to_save(a, r);
+
+		if (!byte)
 			continue;
-		ok = queue_file_mark(fd, &r->q, 'D');
-		r->saved = ok;
+		ok = queue_file_mark(fd, &r->q, byte);
+		if (ok)
+			r->saved = byte;
 	}
 	if (fd >= 0 && ok && remote)
 		ok = fdatasync(fd) == 0;
@@ -107,13 +120,23 @@ delay_of(const struct active *a)
 	return delay;
 }
 
-static struct span
-last_reason(const struct active *a)
+/* Why each recipient waits. */
+static uint16_t
+last_reasons(const struct active *a)
 {
-	for (uint32_t i = 0; i < a->ndests; i++)
-		if (!a->rcpts[a->dests[i].rcpt].done && a->dests[i].result.kind == OUTCOME_DEFERRED)
-			return a->dests[i].result.text;
-	return SPAN_NONE;
+	struct reason_of *list = x_alloc((a->ndests ? a->ndests : 1) * sizeof(*list));
+	uint32_t n = 0;
+	uint16_t r;
+
+	for (uint32_t i = 0; i < a->ndests; i++) {
+		const struct rcpt *to = &a->rcpts[a->dests[i].rcpt];
+
+		if (!to->done && a->dests[i].result.kind == OUTCOME_DEFERRED)
+			list[n++] = (struct reason_of){ to->number, a->dests[i].result.text };
+	}
+	r = reason_keep_all(list, n);
+	free(list);
+	return r;
 }
 
 void
@@ -235,7 +258,7 @@ rest(struct active *a)
 	struct message *m = a->m;
 
 	reason_drop(m->reason);
-	m->reason = reason_keep(last_reason(a));
+	m->reason = last_reasons(a);
 	active_free(a);
 	(void)obey(m);
 }
@@ -263,7 +286,7 @@ finish(struct active *a)
 	}
 	queue_touch(m);
 	delay = delay_of(a);
-	reason = reason_keep(last_reason(a));
+	reason = last_reasons(a);
 	l = a->not_before ? deliver_dead_lane(a) : NULL;
 	active_free(a);
 	if (l)		/* the site's own clock is enough */

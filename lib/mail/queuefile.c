@@ -116,6 +116,14 @@ queue_trailer_envelope(struct queue_trailer *t, const struct queue_envelope *e)
 }
 
 void
+queue_trailer_body(struct queue_trailer *t, uint32_t crc)
+{
+	buf_addc(&t->b, 'B');
+	buf_add_u32(&t->b, 4);
+	buf_add_u32(&t->b, crc);
+}
+
+void
 queue_trailer_rcpt(struct queue_trailer *t, struct span addr, struct span orcpt, struct span notify)
 {
 	if (addr.n > UINT16_MAX || orcpt.n > UINT16_MAX || notify.n > UINT8_MAX) {
@@ -264,12 +272,13 @@ parse_rcpt(struct span v, struct queue_rcpt *r)
 	v = span_skip(v, n);
 	n = (unsigned char)v.p[0];
 	r->notify = span_skip(v, 1);
-	return r->notify.n == n && (r->state == '.' || r->state == 'D');
+	return r->notify.n == n && (r->state == '.' || r->state == 'R' || r->state == 'D');
 }
 
 static bool
-take_envelope(struct queue_envelope *e, char type, struct span v)
+take_record(struct queue_file *q, char type, struct span v)
 {
+	struct queue_envelope *e = &q->env;
 	static const struct { char type; size_t field; } texts[] = {
 		{ 'S', offsetof(struct queue_envelope, sender) },
 		{ 'E', offsetof(struct queue_envelope, envid) },
@@ -285,7 +294,11 @@ take_envelope(struct queue_envelope *e, char type, struct span v)
 		e->arrival_us = get_u64(v.p);
 	if (type == 'F' && v.n == 4)
 		e->flags = get_u32(v.p);
-	return (type != 'T' || v.n == 8) && (type != 'F' || v.n == 4);
+	if (type == 'B' && v.n == 4) {
+		q->has_crc = true;
+		q->crc = get_u32(v.p);
+	}
+	return (type != 'T' || v.n == 8) && ((type != 'F' && type != 'B') || v.n == 4);
 }
 
 /* Every record and recipient is well-formed, and there are as many recipients as the footer says. */
@@ -302,7 +315,7 @@ parse_records(struct queue_file *q)
 	while (next_record(recs, &at, &type, &value)) {
 		if (type == 'R' && (rcpts++ == UINT32_MAX || !parse_rcpt(value, &r)))
 			return false;
-		if (type != 'R' && !take_envelope(&q->env, type, value))
+		if (type != 'R' && !take_record(q, type, value))
 			return false;
 		sender |= type == 'S';
 	}
@@ -330,6 +343,31 @@ read_records(int fd, struct queue_file *q, const struct footer *f, const char *t
 	return true;
 }
 
+/* tail: the last tail_len bytes of the file, which may be all of it. *ok: as it was written; false with errno: unreadable. */
+static bool
+check_message(int fd, const struct queue_file *q, const char *tail, size_t tail_len, bool *ok)
+{
+	static char block[64 << 10];
+	size_t after = q->records.len + QUEUE_FOOTER_LEN;
+	uint32_t crc = 0;
+
+	*ok = true;
+	if (!q->has_crc || q->body_len > QUEUE_BODY_CHECK_MAX)
+		return true;
+	if (q->body_len + after <= tail_len) {
+		*ok = crc32c(0, span_of(tail, (size_t)q->body_len)) == q->crc;
+		return true;
+	}
+	for (size_t at = 0, n; at < q->body_len; at += n) {
+		n = q->body_len - at < sizeof(block) ? (size_t)q->body_len - at : sizeof(block);
+		if (!pread_all(fd, block, n, (off_t)at))
+			return false;
+		crc = crc32c(crc, span_of(block, n));
+	}
+	*ok = crc == q->crc;
+	return true;
+}
+
 static enum queue_read
 fail(struct queue_file *q, enum queue_read result, struct buf *err, const char *what)
 {
@@ -346,6 +384,7 @@ queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err)
 	char tail[FIRST_READ];
 	struct footer f;
 	struct stat st;
+	bool ok = true;
 	size_t n;
 
 	*q = (struct queue_file){ 0 };
@@ -369,6 +408,10 @@ queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err)
 		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "wrong checksum of the records");
 	if (!parse_records(q))
 		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "malformed records");
+	if (check && !check_message(fd, q, tail, n, &ok))
+		return fail(q, QUEUE_READ_ERROR, err, "cannot read the queue file");
+	if (!ok)
+		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "wrong checksum of the message");
 	return QUEUE_READ_OK;
 }
 

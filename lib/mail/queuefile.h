@@ -14,8 +14,10 @@
  *   'R' recipient: u8 state, u16 address length, address, u16 ORCPT length,
  *       ORCPT, u8 NOTIFY length, NOTIFY
  *   'H' header line added after the body was written
- * State of a recipient: '.' to do, 'D' done (delivered, or its failure has
- * been reported). One byte, written in place: it can not be torn.
+ *   'B' u32 crc32c of the message
+ * State of a recipient: '.' to do, 'R' delivered, the report of that is owed to
+ * the sender, 'D' done (delivered, or its failure has been reported). One byte,
+ * written in place: it can not be torn.
  *
  * A file without a valid footer is not a message.
  */
@@ -54,6 +56,7 @@ struct queue_trailer {
 #define QUEUE_RCPT_TEXT 6		/* in an 'R' record: where the u16 length of the address is */
 void queue_trailer_init(struct queue_trailer *t);
 void queue_trailer_envelope(struct queue_trailer *t, const struct queue_envelope *e);
+void queue_trailer_body(struct queue_trailer *t, uint32_t crc);	/* CRC-32C of all bytes of the message */
 void queue_trailer_rcpt(struct queue_trailer *t, struct span addr, struct span orcpt, struct span notify);
 void queue_trailer_header(struct queue_trailer *t, struct span line);
 bool queue_trailer_end(struct queue_trailer *t, uint64_t body_len) CHECKED;	/* false: too large. Then write t->b at body_len */
@@ -70,9 +73,15 @@ struct queue_file {
 	uint64_t body_len;
 	uint32_t rcpts;
 	struct queue_envelope env;	/* spans into records */
+	bool has_crc;			/* of the message; files of older versions have none */
+	uint32_t crc;
 };
 enum queue_read { QUEUE_READ_OK, QUEUE_READ_NOT_A_MESSAGE, QUEUE_READ_ERROR };
-/* One or two preads. On anything but OK: a sentence in err, q is empty. check: verify the checksum too. */
+/*
+ * One or two preads. On anything but OK: a sentence in err, q is empty. check: verify the checksums too: of the records,
+ * and of a message up to QUEUE_BODY_CHECK_MAX (one more read when it is above 4 KiB); a larger one is not read.
+ */
+#define QUEUE_BODY_CHECK_MAX (1u << 20)
 enum queue_read queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err);
 void queue_file_fini(struct queue_file *q);
 /* *at = 0 to begin; false at the end. number counts from 0. */

@@ -138,6 +138,13 @@ on_fork(struct msg *m)
 		close_fd(&m->FORK.sock);
 }
 
+static void
+on_ping(struct msg *m)
+{
+	(void)m;
+	master_tell();
+}
+
 static const struct order {
 	enum msg_kind kind;
 	void (*act)(struct msg *m);
@@ -148,6 +155,7 @@ static const struct order {
 	{ MSG_FILE, on_file },
 	{ MSG_SPAWNED, on_spawned },
 	{ MSG_FORK, on_fork },
+	{ MSG_PING, on_ping },
 };
 
 static void

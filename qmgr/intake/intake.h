@@ -51,6 +51,7 @@ struct intake {
 	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
 	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;
+	uint32_t crc;			/* of the bytes given to dest */
 	struct buf out;			/* waiting to be written */
 	struct buf lines;		/* out of the law of lines, for the checks */
 	struct content content;		/* where the checks are */

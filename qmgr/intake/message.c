@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mail/address.h"
+#include "mail/crc32c.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
@@ -187,6 +188,7 @@ reset(struct intake *in)
 	in->notify = in->delivered = in->discarded = false;
 	in->env = (struct queue_envelope){ 0 };
 	in->received = in->written = 0;
+	in->crc = 0;
 	in->failure = (struct reply){ 0 };
 	buf_reset(&in->first_rcpt);
 	buf_reset(&in->redirect);
@@ -286,6 +288,7 @@ intake_flush(struct intake *in)
 		return;
 	}
 	in->written += in->out.len;
+	in->crc = crc32c(in->crc, buf_span(&in->out));
 	buf_reset(&in->out);
 	if (in->written > 2 * par.message_size_limit + OUT_MAX)	/* a check may add to each line */
 		fail(in, too_large);
@@ -523,6 +526,7 @@ add_trailer(struct intake *in)
 	if (!in->utf8 && !in->law.header_eight_bit)
 		in->env.flags &= ~(uint32_t)MAIL_SMTPUTF8;
 	queue_trailer_envelope(&in->trailer, &in->env);
+	queue_trailer_body(&in->trailer, crc32c(in->crc, buf_span(&in->out)));
 	if (!queue_trailer_end(&in->trailer, in->written + in->out.len)) {
 		fail(in, too_many_rcpts);
 		return;

@@ -227,6 +227,19 @@ def one_message_or_site_is_tried_even_where_all_is_dead():
 
 
 @test
+def each_recipient_has_its_own_reason():
+    sink = Sink(lambda v, a: f'450 4.7.1 not yet, {a[4:7]}\r\n'.encode() if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        deferred(i, 1, ['one@far.test', 'two@far.test'])
+        e, = listed(i).values()
+        said = {r['address']: r['delay_reason'] for r in e['recipients']}
+        check(sorted(said) == ['one@far.test', 'two@far.test'] and 'not yet, one' in said['one@far.test'] and 'not yet, two' in said['two@far.test'], f'{said}')
+        check(sorted(e) == ['arrival_time', 'message_size', 'queue_id', 'queue_name', 'recipients', 'sender'], f'{e}')
+        out = i.tool('mailq').stdout.decode()
+        check(out.count('(host ') == 2, out)
+
+
+@test
 def one_message_or_site_is_asked_for():
     sink = deferring()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:

@@ -181,11 +181,11 @@ def a_dead_destination_is_one_timer_also_over_a_restart():
     s.bind(('127.0.0.1', 0))        # bound, not listening: refuses
     port, sink = s.getsockname()[1], Sink()
     with Instance(main=f'transport_maps = inline:{{ {{ far.test = smtp:[127.0.0.1]:{port} }}, {{ near.test = smtp:[127.0.0.1]:{sink.port} }} }}\n'
-                       'minimal_backoff_time = 4s\nmaximal_backoff_time = 4s\n') as i:
+                       'minimal_backoff_time = 3s\nmaximal_backoff_time = 3s\n') as i:
         submit(i, 'alice@example.test', ['x@far.test'], n=60)
-        check(wait(lambda: 'not tried again for 4 s' in i.log() and i.log().count('status=deferred') >= 60), 'not dead')
+        check(wait(lambda: 'not tried again for 3 s' in i.log() and i.log().count('status=deferred') >= 60), 'not dead')
         i.stop()
-        check(open(i.root + '/spool/queue/.sites').read().count(' 4 ') == 1, 'not remembered')
+        check(open(i.root + '/spool/queue/.sites').read().count(' 3 ') == 1, 'not remembered')
         tried = i.log().count('is not tried again') + i.log().count('does not answer')
         i.start()
         submit(i, 'alice@example.test', ['x@near.test', 'x@far.test'])
@@ -200,6 +200,47 @@ def a_dead_destination_is_one_timer_also_over_a_restart():
         idle(i, 30)
         check(len(back.mails) == 61, f'{len(back.mails)}')
         check('.sites is damaged' not in i.log(), 'the file was not understood')
+
+
+@test
+def a_report_of_success_outlives_a_killed_qmgr():
+    """the mark is on the disk, the report is not yet in the queue, everybody who knows of it is killed"""
+    go = threading.Event()
+    sink = Sink(lambda v, a: go.wait(20) and None if v == 'DOT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n') as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
+            s.ehlo()
+            s.sendmail('alice@example.test', ['x@far.test'], 'Subject: t\r\n\r\nx\r\n', rcpt_options=['NOTIFY=SUCCESS'])
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+        intakes = [p for p, n in i.processes().items() if n == 'intake']
+        for p in intakes:
+            os.kill(p, signal.SIGSTOP)
+        try:
+            go.set()
+            f = [q for q in i.queue() if '/queue/' in q][0]
+            check(wait(lambda: b'R\x0a\x00x@far.test' in open(f, 'rb').read()), 'the mark is missing')
+            check(kill(i, 'qmgr') == 1, 'no qmgr')
+            wait(lambda: kill(i, 'bounce'), 2)
+        finally:
+            for p in intakes:
+                os.kill(p, signal.SIGCONT)
+        text = open(i.wait_mails('alice', 1)[0]).read()
+        check('Final-Recipient: rfc822; x@far.test' in text and 'Status: 2.0.0' in text, text)
+        idle(i)
+        check(len(sink.mails) == 1, f'sent {len(sink.mails)} times')
+
+
+@test
+def a_stopped_qmgr_or_keyd_is_replaced():
+    with Instance(main='watchdog_timeout = 3s\ndirect_delivery = no\n') as i:
+        old = {n: p for p, n in i.processes().items() if n in ('qmgr', 'keyd')}
+        for pid in old.values():
+            os.kill(pid, signal.SIGSTOP)
+        check(wait(lambda: all(f'{n}[{p}] gave no sign of life for 3 s' in i.log() for n, p in old.items()), 12), 'not noticed')
+        check(wait(lambda: sum(n in old and p != old[n] for p, n in i.processes().items()) == 2), 'not replaced')
+        submit(i, 'alice@example.test', ['bob@example.test'])
+        i.wait_mails('bob', 1)
+        check(i.log().count('sign of life') == 2, 'one that works was killed')
 
 
 @test

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -464,6 +465,39 @@ test_folders(void **state)
 	mailstore_free(ms);
 }
 
+/* Old files in tmp/ go, at the first delivery there; young ones stay, and so do those whose date alone is old. */
+static void
+test_deliver_sweeps_tmp(void **state)
+{
+	static const struct { const char *name; time_t atime, mtime; bool stays; } files[] = {
+		{ "D1700000000.Qx", -40 * 3600, -40 * 3600, false }, { "1700000000.Qy", -37 * 3600, -50 * 3600, false },
+		{ "young", -35 * 3600, -35 * 3600, true }, { "dated", 0, -1000 * 3600, true },
+	};
+	struct mail_delivery d = { .path = "sweep.test/u/Maildir", .create = true, .queue_id = SPAN("4c7Q2x9kTz000000"), .rcpt = 3,
+	    .arrival = 1700000000, .host = "mx.d.test", .head = SPAN("Return-Path: <a@b>\n"), .body = SPAN("A: b\n\nx\n") };
+	char path[256];
+	struct buf cause;
+
+	(void)state;
+	d.body_crlf_size = mailtext_crlf_size(d.body);
+	buf_init(&cause, 4096);
+	assert_true(make_dirs(AT_FDCWD, "sweep.test/u/Maildir/tmp", 0700) && make_dirs(AT_FDCWD, "sweep.test/u/Maildir/new", 0700) &&
+	    make_dirs(AT_FDCWD, "sweep.test/u/Maildir/cur", 0700));
+	for (size_t i = 0; i < NELEMS(files); i++) {
+		struct timespec t[2] = { { .tv_sec = time(NULL) + files[i].atime }, { .tv_sec = time(NULL) + files[i].mtime } };
+
+		snprintf(path, sizeof(path), "sweep.test/u/Maildir/tmp/%s", files[i].name);
+		close(open(path, O_WRONLY | O_CREAT, 0600));
+		assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+	}
+	assert_int_equal(mailstore_deliver(&d, &cause), STORE_OK);
+	for (size_t i = 0; i < NELEMS(files); i++) {
+		snprintf(path, sizeof(path), "sweep.test/u/Maildir/tmp/%s", files[i].name);
+		assert_int_equal(access(path, F_OK) == 0, files[i].stays);
+	}
+	buf_fini(&cause);
+}
+
 static void
 test_deliver(void **state)
 {
@@ -689,6 +723,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deliver_sweeps_tmp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),

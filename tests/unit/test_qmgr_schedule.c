@@ -89,6 +89,39 @@ test_reasons(void **state)
 	assert_true(reason_keep(SPAN("room again")) != 0);
 }
 
+static void
+test_reasons_of_each_recipient(void **state)
+{
+	const struct reason_of same[] = { { 0, SPAN("x") }, { 5, SPAN("x") } };
+	const struct reason_of two[] = { { 2, SPAN("refused") }, { 4, SPAN("greylisted") }, { 4, SPAN("later") } };
+	static struct reason_of many[REASON_SET_MAX + 5];
+	static uint16_t kept[REASON_SETS_MAX + 1];
+	uint16_t a = reason_keep_all(same, 2), b = reason_keep_all(two, 3);
+	unsigned sets = 0;
+
+	(void)state;
+	assert_int_equal(reason_keep_all(NULL, 0), 0);
+	assert_true(a != 0 && a < REASONS_MAX && span_is(reason_for(a, 99), "x"));
+	assert_true(b >= REASONS_MAX && span_is(reason_for(b, 2), "refused") && span_is(reason_for(b, 4), "greylisted"));
+	assert_true(span_is(reason_text(b), "refused") && span_is(reason_for(b, 7), "refused"));
+	reason_drop(b);
+	assert_int_equal(reason_keep_all(two, 2), b);	/* its place is free again */
+	reason_drop(b);
+	reason_drop(a);
+	for (uint32_t i = 0; i < NELEMS(many); i++)
+		many[i] = (struct reason_of){ i, i % 2 ? SPAN("odd") : SPAN("even") };
+	for (; sets < NELEMS(kept); sets++) {
+		kept[sets] = reason_keep_all(many, sets < 490 ? NELEMS(many) : 2);
+		if (kept[sets] < REASONS_MAX)
+			break;
+	}
+	assert_true(sets > 500 && sets <= REASON_SETS_MAX);	/* full, one way or the other: one reason for all */
+	assert_true(span_is(reason_for(kept[sets], 1), "even"));
+	assert_true(span_is(reason_for(kept[0], 999), "odd") && span_is(reason_for(kept[0], 1003), "even"));
+	for (unsigned i = 0; i <= sets; i++)
+		reason_drop(kept[i]);
+}
+
 /* ---- wheel ---- */
 
 static unsigned came;
@@ -398,6 +431,7 @@ main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_arrival),
 		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_reasons_of_each_recipient),
 		cmocka_unit_test(test_wheel),
 		cmocka_unit_test(test_wheel_after_a_long_sleep),
 		cmocka_unit_test(test_sites_take_turns_within_their_windows),

@@ -9,6 +9,7 @@
 #include "base/fdio.h"
 #include "mail/crc32c.h"
 #include "mail/outcome.h"
+#include "mail/crc32c.h"
 #include "mail/queuefile.h"
 #include "base/banned.h"
 
@@ -36,6 +37,7 @@ make_message(struct buf *out, unsigned rcpts)
 		queue_trailer_rcpt(&t, i ? SPAN("c@d") : SPAN("first@d"), SPAN("rfc822;c"), SPAN("FAILURE"));
 	queue_trailer_envelope(&t, &e);
 	queue_trailer_header(&t, SPAN("X-Late: 1\n"));
+	queue_trailer_body(&t, crc32c(0, SPAN(BODY)));
 	assert_true(queue_trailer_end(&t, sizeof(BODY) - 1));
 	buf_adds(out, BODY);
 	buf_addspan(out, buf_span(&t.b));
@@ -90,13 +92,12 @@ round_trip(void **state)
 	}
 }
 
-/* Cut anywhere, or with any bit of the trailer wrong: not a message (a state byte alone may be what it wants of its two). */
+/* Cut anywhere, or with any bit wrong: not a message (a state byte alone may be what it wants of its two). */
 static void
 damage(void **state)
 {
 	struct queue_file q;
 	struct buf b, err;
-	size_t body = sizeof(BODY) - 1;
 	int fd;
 
 	(void)state;
@@ -109,7 +110,7 @@ damage(void **state)
 		buf_reset(&err);
 		close(fd);
 	}
-	for (size_t bit = body * 8; bit < b.len * 8; bit++) {
+	for (size_t bit = 0; bit < b.len * 8; bit++) {
 		b.p[bit / 8] ^= (char)(1 << bit % 8);
 		fd = make_file(buf_span(&b));
 		assert_int_equal(queue_file_read(fd, &q, true, &err), QUEUE_READ_NOT_A_MESSAGE);
@@ -195,12 +196,60 @@ replies(void **state)
 	assert_string_equal(outcome_word(OUTCOME_FAILED), "bounced");
 }
 
+/* Longer than what one read takes: a byte of any block; a message above the bound is not read. */
+static void
+damage_of_long_messages(void **state)
+{
+	static const struct { size_t len; bool seen; } cases[] = {
+		{ 4000, true }, { 5000, true }, { 70000, true }, { QUEUE_BODY_CHECK_MAX, true }, { QUEUE_BODY_CHECK_MAX + 1, false },
+	};
+	struct queue_envelope e = { .sender = SPAN("a@b"), .arrival_us = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct queue_trailer t;
+		struct queue_file q;
+		struct buf b, err;
+		size_t n = cases[i].len, places[] = { 0, n / 2, n - 1 };
+
+		buf_init(&b, 4u << 20);
+		buf_init(&err, 1000);
+		memset(buf_room(&b, n), 'x', n);
+		buf_grew(&b, n);
+		queue_trailer_init(&t);
+		queue_trailer_envelope(&t, &e);
+		queue_trailer_body(&t, crc32c(0, buf_span(&b)));
+		assert_true(queue_trailer_end(&t, n));
+		buf_addspan(&b, buf_span(&t.b));
+		for (size_t k = 0; k <= NELEMS(places); k++) {
+			bool whole = k == NELEMS(places);
+			int fd;
+
+			if (!whole)
+				b.p[places[k]] ^= 4;
+			fd = make_file(buf_span(&b));
+			assert_int_equal(queue_file_read(fd, &q, true, &err),
+			    whole || !cases[i].seen ? QUEUE_READ_OK : QUEUE_READ_NOT_A_MESSAGE);
+			queue_file_fini(&q);
+			assert_int_equal(queue_file_read(fd, &q, false, &err), QUEUE_READ_OK);
+			queue_file_fini(&q);
+			close(fd);
+			if (!whole)
+				b.p[places[k]] ^= 4;
+		}
+		queue_trailer_fini(&t);
+		buf_fini(&b);
+		buf_fini(&err);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(damage),
+		cmocka_unit_test(damage_of_long_messages),
 		cmocka_unit_test(strange_files),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(checksum),

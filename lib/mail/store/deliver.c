@@ -16,11 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fdio.h"
+#include "base/log.h"
+#include "mail/crc32c.h"
 #include "mail/delivered.h"
 #include "mail/store/driver.h"
 
 #include "base/banned.h"
+
+#define SWEPT 1024		/* mailboxes whose tmp/ is known to have been looked at */
+#define TMP_LIFE (36 * 3600)
 
 struct delivery {
 	const struct mail_delivery *d;
@@ -183,6 +189,34 @@ make_file(struct delivery *v)
 	return ok;
 }
 
+/*
+ * What nobody has touched for 36 hours will never be finished (the rule of
+ * maildir(5)): a writer was killed. Once for each mailbox in the life of a process, or so.
+ */
+static void
+sweep_tmp(const struct mail_delivery *d)
+{
+	static uint32_t swept[SWEPT];
+	uint32_t h = crc32c(1, span_str(d->path)), *slot = &swept[h % SWEPT];
+	time_t now = clock_wall();
+	char path[DRIVER_PATH_MAX];
+	struct dirent *e;
+	struct stat st;
+	DIR *dir;
+
+	if (*slot == h || !driver_path(path, d->path, "tmp", ""))
+		return;
+	*slot = h;
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtime < now - TMP_LIFE && st.st_atime < now - TMP_LIFE &&
+		    unlinkat(dirfd(dir), e->d_name, 0) == 0)
+			log_info(NULL, "removed %s/%s: it was never finished", path, e->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 /* The names in tmp/ (with `mark` in front) and in new/. */
 static bool
 set_names(struct delivery *v, const char *mark, uint64_t size, uint64_t crlf_size)
@@ -216,6 +250,7 @@ mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 	enum store_result r = STORE_OK;
 	int err = 0;
 
+	sweep_tmp(d);
 	buf_init(&v.base, FILENAME_MAX_);
 	if (!set_names(&v, "", d->head.n + d->body.n, mailtext_crlf_size(d->head) + d->body_crlf_size)) {
 		err = ENAMETOOLONG;
@@ -260,6 +295,7 @@ mailstore_direct_open(const struct mail_delivery *d, int *fd, struct buf *cause)
 	int err = 0;
 
 	*fd = -1;
+	sweep_tmp(d);
 	buf_init(&v.base, FILENAME_MAX_);
 	if (!set_names(&v, DIRECT_MARK, 0, 0)) {
 		err = ENAMETOOLONG;

@@ -49,7 +49,7 @@ print_envelope(const struct queue_file *q, const char *name)
 		putchar(isprint((unsigned char)q->env.sender.p[i]) ? q->env.sender.p[i] : '?');
 	putchar('\n');
 	while (queue_file_rcpt(q, &at, &r)) {
-		print_field(r.state == 'D' ? "done_recipient" : "recipient", r.addr);
+		print_field(r.state != '.' ? "done_recipient" : "recipient", r.addr);
 		print_field("original_recipient", r.orcpt);
 		print_field("notify", r.notify);
 	}
