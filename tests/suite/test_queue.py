@@ -204,7 +204,7 @@ def a_dead_destination_is_one_timer_also_over_a_restart():
 
 @test
 def a_report_of_success_outlives_a_killed_qmgr():
-    """the mark is on the disk, the report is not yet in the queue, everybody who knows of it is killed"""
+    """the mark is on the disk, the report is not yet in the queue, qmgr is killed"""
     go = threading.Event()
     sink = Sink(lambda v, a: go.wait(20) and None if v == 'DOT' else None)
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n') as i:
@@ -212,18 +212,14 @@ def a_report_of_success_outlives_a_killed_qmgr():
             s.ehlo()
             s.sendmail('alice@example.test', ['x@far.test'], 'Subject: t\r\n\r\nx\r\n', rcpt_options=['NOTIFY=SUCCESS'])
         check(wait(lambda: len(sink.mails) == 1), 'not sent')
-        intakes = [p for p, n in i.processes().items() if n == 'intake']
-        for p in intakes:
-            os.kill(p, signal.SIGSTOP)
+        os.kill(i.master(), signal.SIGSTOP)     # nobody starts a process for the report
         try:
             go.set()
             f = [q for q in i.queue() if '/queue/' in q][0]
             check(wait(lambda: b'R\x0a\x00x@far.test' in open(f, 'rb').read()), 'the mark is missing')
-            check(kill(i, 'qmgr') == 1, 'no qmgr')
-            wait(lambda: kill(i, 'bounce'), 2)
+            os.kill(next(p for p, n in i.processes().items() if n == 'qmgr'), signal.SIGKILL)
         finally:
-            for p in intakes:
-                os.kill(p, signal.SIGCONT)
+            os.kill(i.master(), signal.SIGCONT)
         text = open(i.wait_mails('alice', 1)[0]).read()
         check('Final-Recipient: rfc822; x@far.test' in text and 'Status: 2.0.0' in text, text)
         idle(i)
