@@ -37,7 +37,8 @@ on_capa(struct front *f, struct span args)
 		return;
 	}
 	buf_init(&out, CAPABILITY_MAX);
-	buf_adds(&out, "+OK Capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n");
+	buf_adds(&out, "+OK Capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8\r\n"
+	    "LANG\r\nEXPIRE NEVER\r\n");
 	if (front_tls_offered(f))
 		buf_adds(&out, "STLS\r\n");
 	if (front_may_login(f)) {
@@ -141,6 +142,29 @@ on_auth(struct front *f, struct span args)
 		front_authenticate(f, mech, initial.n > 0, initial);
 }
 
+/* RFC 6856 2: messages are sent as they are in any case, names and passwords are compared as bytes. */
+static void
+on_utf8(struct front *f, struct span args)
+{
+	if (args.n > 0)
+		bad(f, "UTF8 has no arguments");
+	else
+		front_write(f, "+OK UTF-8 is welcome\r\n");
+}
+
+/* RFC 6856 3: there is one language, English (i-default). */
+static void
+on_lang(struct front *f, struct span args)
+{
+	args = span_trim(args);
+	if (args.n == 0)
+		front_write(f, "+OK Languages follow\r\nen English\r\n.\r\n");
+	else if (span_is(args, "*") || span_is_nocase(args, "en") || span_is_nocase(args, "i-default"))
+		front_write(f, "+OK en is spoken\r\n");
+	else
+		front_write(f, "-ERR This language is not spoken\r\n");
+}
+
 static const struct front_command commands[] = {
 	{ "CAPA", on_capa },
 	{ "NOOP", on_noop },
@@ -149,6 +173,8 @@ static const struct front_command commands[] = {
 	{ "USER", on_user },
 	{ "PASS", on_pass },
 	{ "AUTH", on_auth },
+	{ "UTF8", on_utf8 },
+	{ "LANG", on_lang },
 };
 
 static void

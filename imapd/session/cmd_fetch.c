@@ -334,6 +334,8 @@ parse_arguments(struct session *s, struct command *c, struct fetch_list *list, s
 		return false;
 	if (m->vanished && (!c->uid || !m->changed || !qresync))	/* RFC 7162 3.2.6 */
 		return parse_fail(p, "VANISHED is for UID FETCH with CHANGEDSINCE, and after ENABLE QRESYNC");
+	if (m->paged && !c->uid)
+		return parse_fail(p, "PARTIAL is for UID FETCH");
 	if (m->changed && !add_item(p, list, FETCH_MODSEQ))
 		return false;
 	/* UID FETCH always tells the UID (RFC 9051 6.4.9), MODSEQ goes with it (RFC 7162 3.2.4) */
@@ -361,7 +363,7 @@ fetch(struct session *s, struct fetch_list *list, const uint32_t *index, size_t 
 	message_init(&f.msg, s);
 	buf_init(&f.out, 16384);
 	seen_now = mark_seen(&f, index, n);
-	for (size_t i = 0; i < n && s->io.end == STREAM_OPEN; i++)
+	for (size_t i = 0; i < n && session_go_on(s, i, n); i++)
 		fetch_message(&f, index[i], seen_now && seen_now[i] && !has_flags);
 	buf_fini(&f.out);
 	message_fini(&f.msg);
@@ -379,7 +381,7 @@ cmd_fetch(struct session *s, struct command *c)
 	struct modseq_fetch m;
 	struct seqset set;
 	uint32_t *index;
-	size_t n;
+	size_t n, from = 0;
 
 	if (!parse_arguments(s, c, &list, &set, &m))
 		return reply_bad(c);
@@ -391,5 +393,7 @@ cmd_fetch(struct session *s, struct command *c)
 		return reply_bad(c);
 	if (m.changed)
 		n = changed_since(s, index, n, m.since);
-	return fetch(s, &list, index, n);
+	if (m.paged)
+		n = partial_cut(&m.page, n, &from);
+	return fetch(s, &list, index + from, n);
 }

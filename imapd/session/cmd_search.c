@@ -9,17 +9,17 @@ static struct reply
 plain_answer(struct searching *q, const struct command *c)
 {
 	struct session *s = q->s;
-	size_t count = mailfolder_count(s->folder);
-	uint64_t highest = 0;
+	uint64_t highest;
+	uint32_t *found;
+	size_t n;
 
+	found = searching_all(q, false, &n);
+	if (!found)
+		return reply_no("LIMIT", "Mailbox is too large for this command");
 	stream_puts(&s->io, "* SEARCH");
-	for (size_t i = 0; i < count && s->io.end == STREAM_OPEN; i++) {
-		if (session_message(s, i)->flags & MFLAG_GONE || !searching_matches(q, i))
-			continue;
-		stream_putf(&s->io, " %zu", c->uid ? session_message(s, i)->uid : i + 1);
-		if (session_message(s, i)->modseq > highest)
-			highest = session_message(s, i)->modseq;
-	}
+	for (size_t i = 0; i < n; i++)
+		stream_putf(&s->io, " %u", c->uid ? session_message(s, found[i])->uid : found[i] + 1);
+	highest = modseq_highest(s, found, n);
 	if (q->prog.modseq && highest)
 		stream_putf(&s->io, " (MODSEQ %llu)", (unsigned long long)highest);
 	stream_puts(&s->io, "\r\n");

@@ -131,7 +131,7 @@ sort(struct sorting *o, struct searching *q, uint32_t *index, size_t n)
 	struct sortkey key = { 0 };
 
 	o->values = x_alloc((n + 1) * o->nkeys * sizeof(*o->values));
-	for (size_t i = 0; i < n && s->io.end == STREAM_OPEN; i++) {
+	for (size_t i = 0; i < n && session_go_on(s, i, n); i++) {
 		if (o->headers) {
 			message_choose(&q->msg, index[i]);
 			sortkey_get(&q->msg, &key);

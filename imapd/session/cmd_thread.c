@@ -30,7 +30,7 @@ answer(struct searching *q, const struct command *c, const struct algorithm *a)
 	if (!index || n > THREAD_MESSAGES_MAX)
 		return reply_no("LIMIT", "Mailbox is too large for this command");
 	t = threads_new(n);
-	for (size_t i = 0; i < n && s->io.end == STREAM_OPEN; i++) {
+	for (size_t i = 0; i < n && session_go_on(s, i, n); i++) {
 		struct threadkey k;
 
 		message_choose(&q->msg, index[i]);

@@ -255,6 +255,10 @@ modseq_parse_fetch(struct parser *p, struct modseq_fetch *m)
 				return false;
 		} else if (parse_try_word(p, "VANISHED")) {
 			m->vanished = true;
+		} else if (parse_try_word(p, "PARTIAL") && !m->paged) {
+			m->paged = true;
+			if (!parse_space(p) || !partial_parse(p, &m->page))
+				return false;
 		} else {
 			return parse_fail(p, "Unknown FETCH modifier");
 		}

@@ -5,7 +5,7 @@
 #ifndef IMAP_MODSEQ_H
 #define IMAP_MODSEQ_H
 
-#include "session.h"
+#include "esearch.h"
 
 #define MODSEQ_SET_MAX (32u << 20)	/* bytes of a set in an answer */
 
@@ -29,9 +29,10 @@ bool modseq_parse_select(struct parser *p, const struct session *s, struct modse
 /* After the answers of SELECT: what has gone and changed since. */
 void modseq_resync(struct session *s, struct modseq_select *q);
 
-/* "(CHANGEDSINCE 12 VANISHED)" behind the items of FETCH. */
+/* "(CHANGEDSINCE 12 VANISHED PARTIAL 1:10)" behind the items of FETCH. */
 struct modseq_fetch {
-	bool changed, vanished;
+	bool changed, vanished, paged;
+	struct partial page;		/* of the messages that are there (RFC 9394 3.3) */
 	uint64_t since;
 };
 bool modseq_parse_fetch(struct parser *p, struct modseq_fetch *m) CHECKED;

@@ -204,6 +204,8 @@ ask(void *ctx, struct search_node *node)
 		return SEARCH_OPEN;
 	if (node->op == SK_HEADER)
 		return ask_header(q, node);
+	if (!session_go_on(q->s, q->msg.index, q->count))	/* one text may take long */
+		return SEARCH_NO;
 	return node->op >= SK_BODY ? ask_body(q, node) : ask_sent(q, node);
 }
 
@@ -248,7 +250,7 @@ resolve_sets(struct session *s, struct search_program *prog)
 bool
 searching_begin(struct searching *q, struct session *s, struct parser *p, const struct charset *cs)
 {
-	*q = (struct searching){ .s = s, .now = clock_wall() };
+	*q = (struct searching){ .s = s, .now = clock_wall(), .count = mailfolder_count(s->folder) };
 	message_init(&q->msg, s);
 	buf_init(&q->text, TEXT_MAX);
 	if (!search_parse(p, cs, &q->prog) || !parse_end(p))
@@ -290,7 +292,7 @@ searching_all(struct searching *q, bool first, size_t *n)
 	uint32_t *found = arena_try(&s->arena, (count + 1) * sizeof(*found));
 
 	*n = 0;
-	for (size_t i = 0; found && i < count && s->io.end == STREAM_OPEN && !(first && *n); i++)
+	for (size_t i = 0; found && i < count && !(first && *n) && session_go_on(s, i, count); i++)
 		if (!(session_message(s, i)->flags & MFLAG_GONE) && searching_matches(q, i))
 			found[(*n)++] = (uint32_t)i;
 	return found;

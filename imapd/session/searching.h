@@ -14,6 +14,7 @@ struct searching {
 	int64_t now;			/* for OLDER and YOUNGER */
 	time_t sent;			/* day of the Date header */
 	bool sent_known, sent_valid;
+	size_t count;			/* messages in the folder */
 };
 
 /*

@@ -3,11 +3,15 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "input.h"
 #include "modseq.h"
 #include "../capability.h"
 #include "base/banned.h"
+
+#define LOOK_MS 100			/* between two looks at the client */
+#define PROGRESS_MS 10000		/* RFC 9585 4: 10 to 15 seconds */
 
 struct reply
 reply_ok(const char *text)
@@ -186,6 +190,30 @@ session_sync(struct session *s, bool expunge)
 	buf_fini(&out);
 }
 
+bool
+session_go_on(struct session *s, size_t done, size_t total)
+{
+	struct buf tag;
+	uint64_t now;
+
+	if (s->io.end != STREAM_OPEN)
+		return false;
+	now = clock_mono_ms();
+	if (now - s->looked < LOOK_MS)
+		return true;
+	s->looked = now;
+	if (stream_gone(&s->io))
+		return false;
+	if (now - s->told < PROGRESS_MS)
+		return true;
+	s->told = now;
+	buf_init(&tag, 4 * IMAP_TAG_MAX);
+	print_string(&tag, s->tag);
+	stream_putf(&s->io, "* OK [INPROGRESS (%s %zu %zu)] Still at it\r\n", buf_cstr(&tag), done, total);
+	buf_fini(&tag);
+	return stream_flush(&s->io);
+}
+
 static void
 answer(struct session *s, struct span tag, struct reply r)
 {
@@ -244,11 +272,14 @@ run_command(struct session *s)
 	struct reply r;
 
 	arena_reset(&s->arena);
+	s->commands++;
 	if (!parse_command(s, &c)) {
 		answer(s, c.tag, reply_bad(&c));
 		input_drop_literal(s);
 		return;
 	}
+	s->tag = c.tag;
+	s->told = s->looked = clock_mono_ms();
 	r = c.row->run(s, &c);
 	input_drop_literal(s);
 	if (r.kind != REPLY_BAD && c.row->sync != SYNC_NONE)
@@ -304,6 +335,7 @@ session_run(int fd, const struct session_how *how)
 		.id = how->id, .line_max = how->line_max, .message_max = how->message_max, .state = IN_AUTH,
 	};
 	enum store_result r;
+	uint64_t began = clock_mono_ms();
 	enum stream_end end;
 	const char *bye;
 
@@ -325,9 +357,9 @@ session_run(int fd, const struct session_how *how)
 	}
 	stream_flush(&s.io);
 	session_close_folder(&s);
-	log_info(NULL, "login=<%s>, fetched=%u, in=%llu, out=%llu, end=%s", how->id, s.fetched,
+	log_info(NULL, "login=<%s>, commands=%u, fetched=%u, in=%llu, out=%llu, time=%llu, end=%s", how->id, s.commands, s.fetched,
 	    (unsigned long long)s.io.total_in, (unsigned long long)s.io.total_out,
-	    s.ms ? end_words[end] : "mailbox cannot be opened");
+	    (unsigned long long)(clock_mono_ms() - began) / 1000, s.ms ? end_words[end] : "mailbox cannot be opened");
 	mailstore_free(s.ms);
 	buf_fini(&s.line);
 	arena_fini(&s.arena);

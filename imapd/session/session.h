@@ -46,7 +46,10 @@ struct session {
 	size_t line_max;
 	uint64_t message_max;
 	unsigned bad;			/* in a row */
-	uint32_t fetched;		/* for the log */
+	uint32_t fetched, commands;	/* for the log */
+	struct span tag;		/* of the command */
+	uint64_t told;			/* monotonic ms: when the command began, or told of its progress */
+	uint64_t looked;		/* when it was seen that the client is still there */
 
 	/* the message literal of APPEND, not yet read: it is streamed */
 	bool literal, literal_sync;
@@ -101,6 +104,12 @@ struct reply reply_ok(const char *text);
 struct reply reply_no(const char *code, const char *text);
 struct reply reply_bad(const struct command *c);		/* the parser's sentence */
 struct reply reply_store(enum store_result r);			/* NO with the fitting code */
+
+/*
+ * Between two messages of a command over many: false when the client has gone. Tells a client that waits
+ * how far the command has come (RFC 9585), so not inside an answer.
+ */
+bool session_go_on(struct session *s, size_t done, size_t total);
 
 /* What changed in the folder, to the client. */
 void session_sync(struct session *s, bool expunge);

@@ -100,6 +100,16 @@ fill(struct stream *s)
 	return true;
 }
 
+bool
+stream_gone(struct stream *s)
+{
+	char c;
+
+	if (s->end == STREAM_OPEN && s->in_at == s->in_len && recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		s->end = STREAM_EOF;
+	return s->end != STREAM_OPEN;
+}
+
 struct span
 stream_some(struct stream *s, size_t max)
 {

@@ -51,6 +51,8 @@ struct span stream_some(struct stream *s, size_t max);
 /* Append exactly n bytes to b (b->max is the caller's care). */
 bool stream_exact(struct stream *s, struct buf *b, size_t n) CHECKED;
 bool stream_skip(struct stream *s, uint64_t n) CHECKED;
+/* Has the peer closed, with nothing left to read? One system call; then the stream is at its end. */
+bool stream_gone(struct stream *s);
 bool stream_has_input(const struct stream *s);	/* in the buffer: reading would not block */
 /* Wait up to ms for input or for other_fd (-1: none) to be readable. Flushes first. */
 bool stream_wait(struct stream *s, int other_fd, int ms);	/* true: there is input (or the end) */

@@ -202,8 +202,20 @@ cmd_capa(struct pop3 *p, struct span arg)
 {
 	(void)arg;
 	ok(p, "capabilities follow");
-	stream_puts(&p->stream, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
+	stream_puts(&p->stream, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8\r\nLANG\r\nEXPIRE NEVER\r\n"
 	    "IMPLEMENTATION Merpati\r\n.\r\n");
+}
+
+/* RFC 6856 3 */
+static void
+cmd_lang(struct pop3 *p, struct span arg)
+{
+	if (arg.n == 0)
+		stream_puts(&p->stream, "+OK languages follow\r\nen English\r\n.\r\n");
+	else if (span_is(arg, "*") || span_is_nocase(arg, "en") || span_is_nocase(arg, "i-default"))
+		ok(p, "en is spoken");
+	else
+		err(p, "this language is not spoken");
 }
 
 /* RFC 1939 6: only now, and only here, mail is removed. */
@@ -245,6 +257,7 @@ static const struct command {
 	{ "NOOP", cmd_noop, NO_ARG },
 	{ "RSET", cmd_rset, NO_ARG },
 	{ "CAPA", cmd_capa, NO_ARG },
+	{ "LANG", cmd_lang, MAY_ARG },
 	{ "QUIT", cmd_quit, NO_ARG },
 };
 
@@ -263,6 +276,7 @@ pop3_command(struct pop3 *p, struct span line)
 {
 	struct span arg = line, verb;
 
+	p->commands++;
 	if (!span_word(&arg, " ", &verb)) {
 		bad(p, "a command is missing");
 		return;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include "base/banned.h"
@@ -53,10 +54,13 @@ log_end(const struct pop3 *p, struct span login)
 
 	logline_begin(&l, LOG_INFO_, NULL);
 	logline_addr(&l, "login", login);
+	logline_num(&l, "commands", p->commands);
 	logline_num(&l, "messages", p->count);
 	logline_num(&l, "retrieved", p->retrieved);
 	logline_num(&l, "removed", p->removed);
-	logline_num(&l, "sent", p->stream.total_out);
+	logline_num(&l, "in", p->stream.total_in);
+	logline_num(&l, "out", p->stream.total_out);
+	logline_num(&l, "time", (clock_mono_ms() - p->began) / 1000);
 	logline_str(&l, "end", span_str(ends[p->stream.end]));
 	logline_end(&l);
 }
@@ -64,7 +68,7 @@ log_end(const struct pop3 *p, struct span login)
 void
 pop3_session(int fd, struct span login, const char *maildir, uint32_t idle_ms)
 {
-	struct pop3 p = { .count = 0 };
+	struct pop3 p = { .began = clock_mono_ms() };
 	struct buf line;
 
 	stream_init(&p.stream, fd, idle_ms);

@@ -18,7 +18,8 @@ struct pop3 {
 	struct mailtext text;
 	unsigned bad;
 	bool quit;
-	uint32_t retrieved, removed;	/* for the log */
+	uint32_t commands, retrieved, removed;	/* for the log */
+	uint64_t began;			/* monotonic ms */
 };
 
 /* One line of the client. */

@@ -87,6 +87,23 @@ def several_messages_in_one_append():
     c.ok('LOGOUT')
 
 
+@test
+def a_command_stops_when_its_client_has_gone():
+    c = Imap(I, 'carol', timeout=60)
+    c.ok('CREATE Large')
+    text = b'Subject: x\r\n\r\n' + b'nothing of interest here\r\n' * 40000
+    for n in range(10):
+        c.append('Large', text)
+    c.ok('SELECT Large')
+    pid = max(sessions(I))
+    before = len(I.log())
+    c.send(b'y SEARCH ' + b' '.join(b'BODY absent%d' % n for n in range(300)) + b'\r\n')
+    c.s.shutdown(socket.SHUT_RDWR)
+    c.s.close()
+    check(wait(lambda: not os.path.exists(f'/proc/{pid}'), 20 if SANITIZED else 5), 'it goes on')
+    check(wait(lambda: 'end=closed by the client' in I.log()[before:]), I.log()[before:])
+
+
 class Squeezed(Imap):
     """after COMPRESS DEFLATE"""
     def squeeze(self):

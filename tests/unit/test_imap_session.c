@@ -454,6 +454,10 @@ sorted(void **state UNUSED)
 	say(&c, "n SEARCH $\r\n", "n OK", "* SEARCH 1 2 3 4\r\n", NULL);
 	say(&c, "o SEARCH RETURN (PARTIAL 9:5) ALL\r\n", "o OK", "PARTIAL (5:9 NIL)\r\n", NULL);
 	say(&c, "o SEARCH RETURN (PARTIAL 4294967295:3) ALL\r\n", "o OK", "PARTIAL (3:4294967295 3:4)\r\n", NULL);
+	say(&c, "o2 UID FETCH 1:* (FLAGS) (PARTIAL -1:-2)\r\n", "o2 OK", "* 3 FETCH (UID 3 FLAGS (", "* 2");
+	say(&c, "o2 UID FETCH 1:* (FLAGS) (PARTIAL 9:10)\r\n", "o2 OK", NULL, "FETCH (");
+	say(&c, "o3 FETCH 1:* (FLAGS) (PARTIAL 1:2)\r\n", "o3 BAD", NULL, NULL);
+	say(&c, "o4 UID FETCH 1:* (FLAGS) (PARTIAL 0:2)\r\n", "o4 BAD", NULL, NULL);
 	say(&c, "p THREAD REFERENCES UTF-8 ALL\r\n", "p OK", "* THREAD (2 4)(1 3)\r\n", NULL);
 	say(&c, "q UID THREAD orderedsubject UTF-8 NOT DELETED\r\n", "q OK", "* THREAD (2 4)(3)\r\n", NULL);
 	say(&c, "r THREAD REFERENCES UTF-8 FLAGGED\r\n", "r OK", "* THREAD\r\n", NULL);
