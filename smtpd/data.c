@@ -25,9 +25,12 @@ static void pump(struct session *s);
 struct reply
 cmd_data(struct session *s, struct span arg)
 {
-	struct reply r = policy_data(s);
+	struct reply r;
 
 	(void)arg;
+	if (s->flags & MAIL_BINARY)	/* RFC 3030 3: such a body may have no lines */
+		return reply_make(503, "5.5.1", "Error: BODY=BINARYMIME needs BDAT");
+	r = policy_data(s);
 	if (r.code != 0)
 		return r;
 	r = reply_make(354, "", "End data with <CR><LF>.<CR><LF>");

@@ -57,6 +57,8 @@ param_mail_body(struct param_value *v)
 {
 	if (span_is_nocase(v->value, "8BITMIME"))
 		v->s->flags |= MAIL_8BITMIME;
+	else if (span_is_nocase(v->value, "BINARYMIME") && hello_announces("BINARYMIME") && hello_announces("CHUNKING"))
+		v->s->flags |= MAIL_BINARY;
 	else if (!span_is_nocase(v->value, "7BIT"))
 		return bad_param(v, "BODY");
 	return true;

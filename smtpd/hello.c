@@ -96,6 +96,14 @@ requiretls_offered(const struct session *s)
 	return s->secure && par.requiretls_enable && hello_announces("REQUIRETLS");
 }
 
+/* RFC 3030 3: only by BDAT */
+static bool
+may_binary(const struct session *s)
+{
+	(void)s;
+	return hello_announces("CHUNKING");
+}
+
 static bool
 may_xclient(const struct session *s)
 {
@@ -138,6 +146,7 @@ static const struct {
 	{ "DSN", always, NULL },
 	{ "SMTPUTF8", always, NULL },
 	{ "CHUNKING", always, NULL },
+	{ "BINARYMIME", may_binary, NULL },
 	{ "LIMITS", always, limits_value },
 	{ "XCLIENT", may_xclient, xclient_list },
 	{ "XFORWARD", may_xforward, xforward_list },

@@ -6,6 +6,7 @@
 #define INTAKE_INTAKE_H
 
 #include "bcc.h"
+#include "binary.h"
 #include "content.h"
 #include "dest.h"
 #include "direct.h"
@@ -54,6 +55,9 @@ struct intake {
 	uint32_t crc;			/* of the bytes given to dest */
 	struct buf out;			/* waiting to be written */
 	struct buf lines;		/* out of the law of lines, for the checks */
+	bool is_binary;			/* BODY=BINARYMIME: goes through `binary` to `plain` before all else */
+	struct binary binary;
+	struct buf plain;
 	struct content content;		/* where the checks are */
 	size_t header_at;		/* in out: where the header of the message begins */
 	bool discarded;			/* by the checks: taken and thrown away */

@@ -30,6 +30,7 @@ static const struct reply no_storage = { 452, "4.3.1", "Insufficient system stor
 static const struct reply write_error = { 451, "4.3.0", "Error: queue file write error" };
 static const struct reply too_large = { 552, "5.3.4", "Message size exceeds fixed limit" };
 static const struct reply header_too_long = { 552, "5.3.4", "Message header is too long" };
+static const struct reply not_lines = { 554, "5.6.1", "Message parts lie too deep, or have too long a header" };
 static const struct reply too_many_hops = { 554, "5.4.6", "Error: too many hops" };
 static const struct reply too_many_rcpts = { 452, "4.5.3", "Error: too many recipients" };
 static const struct reply no_rcpts = { 554, "5.5.1", "Error: no valid recipients" };
@@ -51,6 +52,8 @@ intake_init(struct intake *in, struct dest *dest, uint32_t instance)
 	buf_init(&in->out, OUT_MAX + QUEUE_RECORDS_MAX);
 	buf_init(&in->lines, OUT_MAX);
 	content_init(&in->content);
+	binary_init(&in->binary);
+	buf_init(&in->plain, BINARY_GROWTH(CHAN_MAX));
 	queue_trailer_init(&in->trailer);
 }
 
@@ -65,6 +68,8 @@ intake_fini(struct intake *in)
 	buf_fini(&in->out);
 	buf_fini(&in->lines);
 	content_fini(&in->content);
+	binary_fini(&in->binary);
+	buf_fini(&in->plain);
 	queue_trailer_fini(&in->trailer);
 	seen_fini(&in->seen);
 }
@@ -211,7 +216,10 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	in->active = true;
 	queue_id_make(in->id, in->instance);
 	in->env.arrival_us = clock_wall_us();
-	in->env.flags = m->flags & ~(uint32_t)MAIL_TLS_OPTIONAL;
+	in->env.flags = m->flags & ~(uint32_t)(MAIL_TLS_OPTIONAL | MAIL_BINARY);	/* binary: it will be lines */
+	in->is_binary = m->flags & MAIL_BINARY;
+	if (in->is_binary)
+		binary_reset(&in->binary);
 	if (in->role == R_PUBLIC)
 		in->env.flags = (in->env.flags | MAIL_SUBMISSION) & ~(uint32_t)MAIL_INTERNAL;
 	if (!take_names(in, m))
@@ -469,19 +477,12 @@ check_body(struct intake *in)
 		fail(in, bare_lf);
 }
 
-void
-intake_body(struct intake *in, struct span body)
+/* CRLF text, cut anywhere. */
+static void
+take_text(struct intake *in, struct span body)
 {
 	enum linelaw_where before = in->law.where;
 
-	if (!in->active || body.n == 0)
-		return;
-	if (!in->in_body)
-		begin_body(in);
-	if (ckd_add(&in->received, in->received, (uint64_t)body.n))
-		in->received = UINT64_MAX;
-	if (in->failure.code)
-		return;
 	buf_reset(&in->lines);
 	linelaw_feed(&in->law, body, in->content.on ? &in->lines : &in->out);
 	if (in->content.on)
@@ -496,6 +497,30 @@ intake_body(struct intake *in, struct span body)
 		intake_flush(in);
 }
 
+void
+intake_body(struct intake *in, struct span body)
+{
+	if (!in->active || body.n == 0)
+		return;
+	if (!in->in_body)
+		begin_body(in);
+	if (ckd_add(&in->received, in->received, (uint64_t)body.n))
+		in->received = UINT64_MAX;
+	if (in->failure.code)
+		return;
+	if (!in->is_binary) {
+		take_text(in, body);
+		return;
+	}
+	buf_reset(&in->plain);
+	if (!binary_feed(&in->binary, body, &in->plain))
+		fail(in, not_lines);
+	else if (in->plain.len > 0)
+		take_text(in, buf_span(&in->plain));
+	else
+		check_body(in);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -505,8 +530,16 @@ end_body(struct intake *in)
 
 	if (!in->in_body)
 		begin_body(in);
+	if (!in->failure.code && in->is_binary) {
+		buf_reset(&in->plain);
+		if (!binary_end(&in->binary, &in->plain))
+			fail(in, not_lines);
+		else if (in->plain.len > 0)
+			take_text(in, buf_span(&in->plain));
+	}
 	if (in->failure.code)
 		return;
+	before = in->law.where;
 	buf_reset(&in->lines);
 	linelaw_end(&in->law, in->content.on ? &in->lines : &in->out);
 	if (in->content.on)

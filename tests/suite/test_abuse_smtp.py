@@ -77,7 +77,7 @@ def row_031_032_parameters_of_reports():
     first = [b'MAIL FROM:<a@x.example>']
     each([b'RCPT TO:<bob@' + US + b'> ' + p for p in (b'ORCPT=rfc822;a+0Ab', b'ORCPT=rfc822;a+00', b'ORCPT=' + b'a' * 1500, b'NOTIFY=NEVER,SUCCESS')],
          '501', first=first)
-    each([b'MAIL FROM:<a@x.example> ' + p for p in (b'ENVID=' + b'a' * 101, b'ENVID=a+0Ab', b'ENVID=a+2', b'RET=', b'RET=FULL RET=FULL', b'SMTPUTF8=1', b'BODY=BINARYMIME', b'BODY=', b'X' * 1000, b'=', b'=x')],
+    each([b'MAIL FROM:<a@x.example> ' + p for p in (b'ENVID=' + b'a' * 101, b'ENVID=a+0Ab', b'ENVID=a+2', b'RET=', b'RET=FULL RET=FULL', b'SMTPUTF8=1', b'BODY=BINARY', b'BODY=', b'X' * 1000, b'=', b'=x')],
          '555', '501')
     with hello() as c:
         c.expect(b'RCPT TO:<bob@' + US + b'> ORCPT=' + b'a' * 10240, '500', '501', '503')

@@ -1,7 +1,7 @@
 /*
  * intake: what becomes of a message that comes in. The destination is memory
  * with faults on order, or a folder; links are socket pairs.
- * links: qmgr/intake/message.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/direct.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
+ * links: qmgr/intake/message.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/binary.c qmgr/intake/direct.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
  */
 #include "tests/unit/unit.h"
 
@@ -460,6 +460,44 @@ recipients(void **state)
 	buf_fini(&rcpts);
 }
 
+/* BODY=BINARYMIME: raw bytes become base64, and the message one of lines. */
+static void
+raw_bytes(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	static const char in_text[] = "Content-Type: multipart/a; boundary=x\r\n\r\n--x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n\r.\xff\r\n--x--\r\n";
+
+	(void)state;
+	for (size_t chunk = 1; chunk < 60; chunk += 9) {
+		struct queue_file q;
+		struct intake in;
+		struct buf rcpts;
+		struct msg_MAIL m;
+
+		mem_reset();
+		buf_init(&rcpts, 1000);
+		intake_init(&in, &mem.d, 7);
+		in.role = R_SMTPD;
+		m = mail_of(&rcpts, rcpt, 1);
+		m.flags = MAIL_BINARY;
+		assert_int_equal(take_all(&in, &m, span_of(in_text, sizeof(in_text) - 1), chunk).code, 250);
+		read_back(&q);
+		assert_true(span_is(without_trace(&q), "Content-Type: multipart/a; boundary=x\n\n--x\n"
+		    "Content-Transfer-Encoding: base64\n\nAAoNLv8=\n--x--\n"));
+		assert_int_equal(q.env.flags, 0);
+		queue_file_fini(&q);
+		/* the next message of the link is one of lines again */
+		mem_reset();
+		m.flags = 0;
+		assert_int_equal(take_all(&in, &m, SPAN("Content-Transfer-Encoding: binary\r\n\r\nx\r\n"), chunk).code, 250);
+		read_back(&q);
+		assert_true(span_is(without_trace(&q), "Content-Transfer-Encoding: binary\n\nx\n"));
+		queue_file_fini(&q);
+		intake_fini(&in);
+		buf_fini(&rcpts);
+	}
+}
+
 /* What smtpd's lists order, with the end of the message. */
 static void
 ordered(void **state)
@@ -788,6 +826,7 @@ main(void)
 		cmocka_unit_test_setup(submission, setup),
 		cmocka_unit_test_setup(refusals, setup),
 		cmocka_unit_test_setup(faults, setup),
+		cmocka_unit_test_setup(raw_bytes, setup),
 		cmocka_unit_test_setup(ordered, setup),
 		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),

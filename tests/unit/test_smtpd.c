@@ -14,6 +14,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "mail/envelope.h"
 #include "net/conn.h"
 #include "net/tls.h"
 #include "service/front/authclient.h"
@@ -277,7 +278,7 @@ dialogue(const char *name, struct span in, const char *want)
 #define OK_RCPT "250 2.1.5 Ok\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as QUEUEID\r\n"
-#define MORE "250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=3000\r\n"
+#define MORE "250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 LIMITS RCPTMAX=3000\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
 
 static const struct {
@@ -543,6 +544,32 @@ test_policies(void **state)
 	trusted = false;
 	par = before;
 	policy_open();
+}
+
+/* RFC 3030 3: BODY=BINARYMIME goes by BDAT alone, and reaches intake as it is. */
+static void
+test_binary(void **state)
+{
+	(void)state;
+	begin();
+	feed(SPAN("EHLO c\r\n"), 100);
+	assert_non_null(strstr(buf_cstr(&one.out), "\r\n250-BINARYMIME\r\n"));
+	feed(SPAN("MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<bob@h.example>\r\n"), 100);
+	buf_reset(&one.out);
+	feed(SPAN("DATA\r\n"), 100);
+	assert_string_equal(buf_cstr(&one.out), "503 5.5.1 Error: BODY=BINARYMIME needs BDAT\r\n");
+	feed(span_of("BDAT 4 LAST\r\na\0\n\r", 17), 1);
+	assert_non_null(strstr(buf_cstr(&one.out), QUEUED));
+	assert_true(span_eq(buf_span(&intake.body), span_of("a\0\n\r", 4)));
+	assert_true(intake.flags & MAIL_BINARY);
+	end();
+	par.smtpd_discard_ehlo_keywords = "chunking";
+	begin();
+	feed(SPAN("EHLO c\r\nMAIL FROM:<> BODY=BINARYMIME\r\n"), 100);
+	assert_null(strstr(buf_cstr(&one.out), "BINARYMIME"));
+	assert_non_null(strstr(buf_cstr(&one.out), "501 5.5.4 Bad BODY parameter syntax\r\n"));
+	end();
+	par.smtpd_discard_ehlo_keywords = "";
 }
 
 /* smtpd_greet_wait: who talks before the greeting hears no greeting; our own clients do not wait. */
@@ -867,6 +894,7 @@ main(void)
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_authors),
+		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_xclient),
 		cmocka_unit_test(test_words),
