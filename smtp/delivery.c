@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "link.h"
 #include "protect.h"
@@ -105,6 +106,7 @@ delivery_start(struct msg_DELIVER *m)
 	count++;
 	service_clients(1);
 	d->fd = -1;
+	d->deadline = clock_mono_ms() + par.smtp_delivery_time_limit * UINT64_C(1000);
 	d->job = m->job;
 	snprintf(d->id, sizeof(d->id), "%.*s", SPAN_FMT(m->id));
 	d->sender = arena_span(&d->arena, m->sender);

@@ -46,6 +46,7 @@ struct delivery {
 	struct target *targets;
 	uint32_t ntargets, at;		/* at: the next one to try */
 	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
+	uint64_t deadline;		/* clock_mono_ms(): smtp_delivery_time_limit, over all hosts */
 	bool hope;			/* some host has failed in a way that may pass: no verdict of another is final */
 	struct dns_query *query;
 	void *route;

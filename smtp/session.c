@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "dialog.h"
 #include "mail/envelope.h"
@@ -195,11 +196,22 @@ on_end(void *ctx, enum conn_end why)
 
 /* ---- replies ---- */
 
+/* A step has its time, and all steps together: a server that is just not slow enough for the first. */
+static void
+allow(struct session *s, uint32_t seconds)
+{
+	uint64_t ms = seconds * UINT64_C(1000), now = clock_mono_ms(), left = ms;
+
+	if (s->d)
+		left = s->d->deadline > now ? s->d->deadline - now : 1;
+	conn_timeout(s->conn, (uint32_t)(left < ms ? left : ms), false);
+}
+
 static void
 arm(struct session *s)
 {
 	if (s->queued)
-		conn_timeout(s->conn, *s->queue[s->queue_head].row->timeout * 1000, false);
+		allow(s, *s->queue[s->queue_head].row->timeout);
 }
 
 static void
@@ -343,7 +355,7 @@ stream_more(struct session *s)
 		s->streaming = false;
 		dialog_expect_dot(s);
 	} else {
-		conn_timeout(s->conn, par.smtp_data_xfer_timeout * 1000, false);
+		allow(s, par.smtp_data_xfer_timeout);
 	}
 	buf_fini(&out);
 }
@@ -487,7 +499,7 @@ on_won(void *ctx, int fd, const struct target *t)
 	name_target(s);
 	if (protect_policy(s, &o)) {	/* it may belong to another host */
 		s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-		conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+		allow(s, par.smtp_connect_timeout);
 		return;
 	}
 	close(fd);
@@ -537,7 +549,7 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 		return;
 	}
 	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-	conn_timeout(s->conn, par.smtp_connect_timeout * 1000, false);
+	allow(s, par.smtp_connect_timeout);
 	begin_race(s);
 }
 

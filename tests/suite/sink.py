@@ -1,5 +1,5 @@
 """sink.py: a small SMTP server with replies to order, and what tests of the queue share."""
-import smtplib, socket, threading
+import smtplib, socket, struct, threading, time
 from harness import check, wait
 
 FAST = 'minimal_backoff_time = 2s\nmaximal_backoff_time = 4s\n'
@@ -17,13 +17,14 @@ def idle(i, secs=20):
 
 class Sink(threading.Thread):
     """a server whose replies are a function (verb, argument) -> bytes; keeps what it got"""
-    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n'):
+    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0):
         super().__init__(daemon=True)
         self.l = socket.socket()
         self.l.bind(('127.0.0.1', 0))
         self.l.listen(50)
         self.port, self.reply, self.greeting = self.l.getsockname()[1], reply or (lambda v, a: None), greeting
         self.connections, self.mails, self.commands = 0, [], []
+        self.trickle, self.after_dot = trickle, None        # seconds between the bytes of the greeting; 'reset'
         self.start()
 
     def run(self):
@@ -41,7 +42,10 @@ class Sink(threading.Thread):
     def serve(self, c):
         try:
             f = c.makefile('rb')
-            c.sendall(self.greeting)
+            for n in range(len(self.greeting) if self.trickle else 0):
+                c.sendall(self.greeting[n:n + 1])
+                time.sleep(self.trickle)
+            c.sendall(self.greeting if not self.trickle else b'')
             while True:
                 line = f.readline()
                 if not line:
@@ -66,6 +70,10 @@ class Sink(threading.Thread):
                     if out == b'close':
                         return
                     c.sendall(out)
+                    if self.after_dot:
+                        time.sleep(0.1)
+                        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                        return
         except OSError:
             pass
         finally:
