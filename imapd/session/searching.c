@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "find.h"
+#include "mail/address.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "base/banned.h"
@@ -121,6 +122,31 @@ ask_sent(struct searching *q, const struct search_node *node)
 	    node->number);
 }
 
+/* FROM, TO, CC and BCC look into the envelope (RFC 9051 6.4.4): there, comments and folding inside of an address are gone. */
+static bool
+find_in_addresses(struct searching *q, struct span value, const struct search_node *node)
+{
+	static const char *const names[] = { "From", "To", "Cc", "Bcc" };
+	struct address_list list;
+	struct address_item item;
+	bool found = false, addresses = false;
+
+	for (size_t i = 0; i < NELEMS(names); i++)
+		addresses |= span_is_nocase(node->name, names[i]);
+	if (!addresses || !memchr(value.p, '(', value.n))
+		return false;
+	address_list_begin(&list, value);
+	while (!found && address_list_next(&list, &item)) {
+		buf_reset(&q->text);
+		fold_text(&q->text, item.local);
+		buf_addc(&q->text, '@');
+		fold_text(&q->text, item.domain);
+		found = contains(&q->text, node->text);
+	}
+	address_list_fini(&list);
+	return found;
+}
+
 static enum search_value
 ask_header(struct searching *q, const struct search_node *node)
 {
@@ -135,7 +161,7 @@ ask_header(struct searching *q, const struct search_node *node)
 			return SEARCH_YES;
 		buf_reset(&q->text);
 		fold_header(&q->text, h.value);
-		if (contains(&q->text, node->text))
+		if (contains(&q->text, node->text) || find_in_addresses(q, h.value, node))
 			return SEARCH_YES;
 	}
 	return SEARCH_NO;

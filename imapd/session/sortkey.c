@@ -43,28 +43,21 @@ field(struct span header, const char *name)
 	return header_find(header, name, &h) ? span_sub(h.value, 0, FIELD_MAX) : SPAN_NONE;
 }
 
-/* The first mailbox's local part, and what is displayed of the first address (RFC 5957 3). */
+/* addr-mailbox of the first address (RFC 5256 3): the name of a group that comes first; and what is displayed of it (RFC 5957 3). */
 static void
 first_address(struct span value, struct buf *mailbox, struct buf *display)
 {
 	struct address_list list;
 	struct address_item item;
-	bool group = false;
 
 	address_list_begin(&list, value);
 	while (address_list_next(&list, &item)) {
-		if (item.kind == ADDRESS_GROUP_START && display->len == 0) {
-			fold_header(display, item.name);
-			group = true;
-		}
 		if (item.kind == ADDRESS_GROUP_END)
-			break;
-		if (item.kind != ADDRESS_MAILBOX)
 			continue;
-		fold_text(mailbox, item.local);
-		if (!group && item.name.n)
+		fold_text(mailbox, item.kind == ADDRESS_MAILBOX ? item.local : item.name);
+		if (item.name.n) {
 			fold_header(display, item.name);
-		else if (!group) {
+		} else {
 			fold_text(display, item.local);
 			buf_addc(display, '@');
 			fold_text(display, item.domain);

@@ -177,8 +177,8 @@ threads_add(struct threads *t, uint32_t number, const struct threadkey *k)
 	if (last == NONE)
 		return;
 	/* step 1.B: its own last reference is stronger than what others said */
-	if (t->node[me].parent != last && !is_circle(t, last, me)) {
-		t->node[me].parent = NONE;
+	if (t->node[me].parent != last) {
+		t->node[me].parent = NONE;	/* also when the new link would close a circle, and is not made */
 		link_nodes(t, last, me);
 	}
 }

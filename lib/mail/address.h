@@ -70,6 +70,7 @@ struct address_item {
 	struct span name;		/* display name, or the group's; "" when there is none. Encoded words stay */
 	struct span local;		/* without quotes */
 	struct span domain;		/* as written; "" when there is none */
+	struct span route;		/* "@a,@b", obsolete (RFC 5322 4.4); "" when there is none */
 	bool bad;			/* repaired: it was not well-formed */
 };
 
@@ -78,7 +79,7 @@ struct address_list {
 	size_t at;
 	unsigned tokens;
 	bool in_group;
-	struct buf phrase, local, domain, comment;
+	struct buf phrase, local, domain, route, comment;
 };
 
 /* value: of a header, folded or not. Every list begun is ended by address_list_fini. */

@@ -18,6 +18,7 @@ address_list_begin(struct address_list *l, struct span value)
 	buf_init(&l->phrase, PHRASE_MAX);
 	buf_init(&l->local, PART_MAX);
 	buf_init(&l->domain, PART_MAX);
+	buf_init(&l->route, PART_MAX);
 	buf_init(&l->comment, COMMENT_MAX);
 }
 
@@ -27,6 +28,7 @@ address_list_fini(struct address_list *l)
 	buf_fini(&l->phrase);
 	buf_fini(&l->local);
 	buf_fini(&l->domain);
+	buf_fini(&l->route);
 	buf_fini(&l->comment);
 }
 
@@ -167,9 +169,8 @@ take_angle(struct address_list *l)
 
 	buf_reset(&l->local);
 	skip_cfws(l);
-	if (!at_end(l) && here(l) == '@') {	/* RFC 5322 4.4: an obsolete route, ignored */
-		take_until(l, &l->local, ":>");
-		buf_reset(&l->local);
+	if (!at_end(l) && here(l) == '@') {
+		take_until(l, &l->route, ":>");
 		if (!at_end(l) && here(l) == ':')
 			l->at++;
 	}
@@ -205,6 +206,7 @@ finish(struct address_list *l, struct address_item *item, enum address_item_kind
 		.name = buf_span(&l->phrase),
 		.local = buf_span(&l->local),
 		.domain = buf_span(&l->domain),
+		.route = buf_span(&l->route),
 		.bad = bad || over,
 	};
 	if (kind != ADDRESS_MAILBOX)
@@ -322,6 +324,7 @@ address_list_next(struct address_list *l, struct address_item *item)
 	buf_reset(&l->phrase);
 	buf_reset(&l->local);
 	buf_reset(&l->domain);
+	buf_reset(&l->route);
 	buf_reset(&l->comment);
 	return next_item(l, item);
 }

@@ -64,7 +64,9 @@ print_address(struct buf *out, const struct address_item *item)
 	case ADDRESS_MAILBOX:
 		buf_addc(out, '(');
 		print_or_nil(out, item->name);
-		buf_adds(out, " NIL ");
+		buf_addc(out, ' ');
+		print_or_nil(out, item->route);
+		buf_addc(out, ' ');
 		print_string(out, item->local);
 		buf_addc(out, ' ');
 		print_string(out, item->domain);
