@@ -181,6 +181,39 @@ fetch_preview(struct fetch *f, const struct fetch_item *it UNUSED)
 	return STORE_OK;
 }
 
+static enum store_result
+fetch_emailid(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	char id[EMAILID_MAX];
+
+	print_emailid(f->s, f->msg.index, id);
+	buf_addf(&f->out, "EMAILID (%s)", id);
+	return STORE_OK;
+}
+
+/* Threads have no identity that would outlive the next message: RFC 8474 5.3 has NIL for it. */
+static enum store_result
+fetch_threadid(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	buf_adds(&f->out, "THREADID NIL");
+	return STORE_OK;
+}
+
+static enum store_result
+fetch_savedate(struct fetch *f, const struct fetch_item *it UNUSED)
+{
+	int64_t when = mailfolder_save_date(f->s->folder, f->msg.index);
+	char date[DATE_IMAP_MAX];
+
+	if (when < 0) {
+		buf_adds(&f->out, "SAVEDATE NIL");
+		return STORE_OK;
+	}
+	date_format_imap((time_t)when, 0, date);
+	buf_addf(&f->out, "SAVEDATE \"%s\"", date);
+	return STORE_OK;
+}
+
 static enum store_result (*const printers[])(struct fetch *f, const struct fetch_item *it) = {
 	[FETCH_FLAGS] = fetch_flags,
 	[FETCH_UID] = fetch_uid,
@@ -194,6 +227,9 @@ static enum store_result (*const printers[])(struct fetch *f, const struct fetch
 	[FETCH_BINARY] = fetch_binary,
 	[FETCH_BINARY_SIZE] = fetch_binary_size,
 	[FETCH_PREVIEW] = fetch_preview,
+	[FETCH_EMAILID] = fetch_emailid,
+	[FETCH_THREADID] = fetch_threadid,
+	[FETCH_SAVEDATE] = fetch_savedate,
 };
 
 static const struct {

@@ -54,6 +54,24 @@ parse_uses(struct parser *p, unsigned *uses, bool *known)
 	return parse_char(p, ')') && parse_end(p);
 }
 
+/* "MAILBOXID (F...)" for the answer (RFC 8474 4.1); NULL: it cannot be told now */
+static const char *
+mailboxid(struct session *s, struct span name)
+{
+	struct mailstore_status st;
+	char id[MAILBOXID_MAX], *text = NULL;
+	struct buf code;
+
+	if (mailstore_status(s->ms, name, false, &st) != STORE_OK)
+		return NULL;
+	print_mailboxid(st.id, id);
+	buf_init(&code, 64);
+	buf_addf(&code, "MAILBOXID (%s)", id);
+	text = arena_strdup(&s->arena, buf_span(&code));
+	buf_fini(&code);
+	return text;
+}
+
 struct reply
 cmd_create(struct session *s, struct command *c)
 {
@@ -73,7 +91,7 @@ cmd_create(struct session *s, struct command *c)
 		if (r != STORE_OK)
 			mailstore_delete(s->ms, name);	/* RFC 6154 3: not without its use */
 	}
-	return result(r, "Created");
+	return r == STORE_OK ? (struct reply){ REPLY_OK, mailboxid(s, name), "Created" } : reply_store(r);
 }
 
 struct reply

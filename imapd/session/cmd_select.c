@@ -43,6 +43,7 @@ tell_folder(struct session *s)
 {
 	const struct mail_message *m = mailfolder_messages(s->folder);
 	size_t count = mailfolder_count(s->folder), unseen = 0, recent = 0;
+	char id[MAILBOXID_MAX];
 
 	for (size_t i = 0; i < count; i++) {
 		recent += (m[i].flags & MFLAG_RECENT) != 0;
@@ -56,6 +57,8 @@ tell_folder(struct session *s)
 		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);
 	stream_putf(&s->io, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    mailfolder_uidvalidity(s->folder), mailfolder_uidnext(s->folder));
+	print_mailboxid(mailfolder_id(s->folder), id);
+	stream_putf(&s->io, "* OK [MAILBOXID (%s)] Identity\r\n", id);
 	stream_putf(&s->io, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)mailfolder_highestmodseq(s->folder));
 }
 
@@ -124,6 +127,7 @@ static uint64_t st_uidvalidity(const struct mailstore_status *st) { return st->u
 static uint64_t st_unseen(const struct mailstore_status *st) { return st->unseen; }
 static uint64_t st_deleted(const struct mailstore_status *st) { return st->deleted; }
 static uint64_t st_modseq(const struct mailstore_status *st) { return st->highestmodseq; }
+static uint64_t st_id(const struct mailstore_status *st) { return st->id; }
 static uint64_t st_size(const struct mailstore_status *st) { return st->size; }
 static uint64_t st_deleted_storage(const struct mailstore_status *st) { return st->deleted_size; }
 
@@ -140,8 +144,22 @@ static const struct {
 	{ "SIZE", st_size },
 	{ "DELETED-STORAGE", st_deleted_storage },	/* RFC 9208 */
 	{ "HIGHESTMODSEQ", st_modseq },
+	{ "MAILBOXID", st_id },		/* RFC 8474 */
 	{ "APPENDLIMIT", NULL },	/* RFC 7889: the same of all folders */
 };
+
+static void
+print_item(struct buf *out, size_t item, const struct mailstore_status *st, uint64_t limit)
+{
+	uint64_t value = status_items[item].get ? status_items[item].get(st) : limit;
+	char id[MAILBOXID_MAX];
+
+	print_mailboxid(value, id);
+	if (status_items[item].get == st_id)
+		buf_addf(out, "%s (%s)", status_items[item].name, id);
+	else
+		buf_addf(out, "%s %llu", status_items[item].name, (unsigned long long)value);
+}
 
 /* To ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1). */
 static bool
@@ -198,8 +216,8 @@ status_tell(struct session *s, struct span name, uint32_t items)
 
 		if (!(items & 1u << i))
 			continue;
-		buf_addf(&out, "%s%s %llu", gap, status_items[i].name,
-		    (unsigned long long)(status_items[i].get ? status_items[i].get(&st) : limit));
+		buf_adds(&out, gap);
+		print_item(&out, i, &st, limit);
 		gap = " ";
 	}
 	buf_adds(&out, ")\r\n");

@@ -105,25 +105,44 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Length of the line end at s, with the blanks before it, which mean nothing (RFC 2045 6.7 rule 3); 0: none is there. */
+static size_t
+blank_end(struct span s, size_t *blank)
+{
+	size_t n = 0;
+
+	while (n < s.n && (s.p[n] == ' ' || s.p[n] == '\t'))
+		n++;
+	*blank = n;
+	if (n + 1 < s.n && s.p[n] == '\r' && s.p[n + 1] == '\n')
+		return n + 2;
+	return n < s.n && s.p[n] == '\n' ? n + 1 : 0;
+}
+
 void
 decode_quoted_printable(struct buf *out, struct span in, bool q)
 {
 	for (size_t i = 0; i < in.n; i++) {
 		char c = in.p[i];
+		size_t blank, end;
 
 		if (c == '_' && q) {
 			buf_addc(out, ' ');
+		} else if (!q && (c == ' ' || c == '\t')) {
+			end = blank_end(span_skip(in, i), &blank);
+			if (!end)
+				buf_addspan(out, span_sub(in, i, i + blank));
+			i += blank - 1;
 		} else if (c != '=') {
 			buf_addc(out, c);
 		} else if (i + 2 < in.n && hex_value(in.p[i + 1]) >= 0 && hex_value(in.p[i + 2]) >= 0) {
 			buf_addc(out, (char)(hex_value(in.p[i + 1]) << 4 | hex_value(in.p[i + 2])));
 			i += 2;
-		} else if (i + 1 < in.n && in.p[i + 1] == '\n') {
-			i++;			/* soft line break */
-		} else if (i + 2 < in.n && in.p[i + 1] == '\r' && in.p[i + 2] == '\n') {
-			i += 2;
 		} else {
-			buf_addc(out, c);
+			end = blank_end(span_skip(in, i + 1), &blank);
+			i += end;		/* a soft line break */
+			if (!end)
+				buf_addc(out, c);
 		}
 	}
 }

@@ -117,6 +117,9 @@ static const struct {
 	{ "BINARY[", { .what = FETCH_BINARY } },
 	{ "BINARY.PEEK[", { .what = FETCH_BINARY, .peek = true } },
 	{ "BINARY.SIZE[", { .what = FETCH_BINARY_SIZE, .peek = true } },
+	{ "EMAILID", { .what = FETCH_EMAILID } },
+	{ "THREADID", { .what = FETCH_THREADID } },
+	{ "SAVEDATE", { .what = FETCH_SAVEDATE } },
 	{ "PREVIEW", { .what = FETCH_PREVIEW } },
 };
 

@@ -1,6 +1,8 @@
 /* print.c: flags and mailbox names as IMAP writes them. Names come from clients: nothing may break the grammar. */
 #include "session.h"
 
+#include <stdio.h>
+
 #include "utf7.h"
 #include "base/banned.h"
 
@@ -65,4 +67,21 @@ print_flags(struct session *s, struct buf *out, const struct mail_message *m)
 			add_word(out, word);
 	}
 	buf_addc(out, ')');
+}
+
+void
+print_emailid(const struct session *s, size_t index, char out[EMAILID_MAX])
+{
+	struct mail_id id = mailfolder_email_id(s->folder, index);
+	size_t n = 0;
+
+	out[n++] = 'M';
+	for (size_t i = 0; i < sizeof(id.b); i++)
+		n += (size_t)snprintf(out + n, EMAILID_MAX - n, "%02x", id.b[i]);
+}
+
+void
+print_mailboxid(uint64_t id, char out[MAILBOXID_MAX])
+{
+	snprintf(out, MAILBOXID_MAX, "F%016llx", (unsigned long long)id);
 }

@@ -62,6 +62,26 @@ compare_day(enum search_op op, int64_t day, uint64_t wanted)
 	}
 }
 
+static bool
+has_emailid(struct session *s, size_t index, struct span wanted)
+{
+	char id[EMAILID_MAX];
+
+	print_emailid(s, index, id);
+	return span_is(wanted, id);
+}
+
+/* RFC 8514 4.3; one that is gone is in no range */
+static enum search_value
+ask_saved(struct searching *q, const struct search_node *node)
+{
+	int64_t when = mailfolder_save_date(q->s->folder, q->msg.index), day = when / 86400, wanted = (int64_t)node->number;
+
+	if (when < 0)
+		return SEARCH_NO;
+	return yes_no(node->op == SK_SAVEDBEFORE ? day < wanted : node->op == SK_SAVEDON ? day == wanted : day >= wanted);
+}
+
 /* What the index knows. */
 static enum search_value
 ask_index(struct searching *q, struct search_node *node)
@@ -94,6 +114,14 @@ ask_index(struct searching *q, struct search_node *node)
 		return yes_no(m->crlf_size > node->number);
 	case SK_SMALLER:
 		return yes_no(m->crlf_size < node->number);
+	case SK_EMAILID:
+		return yes_no(has_emailid(q->s, q->msg.index, node->name));
+	case SK_NONE:
+		return SEARCH_NO;
+	case SK_SAVEDBEFORE:
+	case SK_SAVEDON:
+	case SK_SAVEDSINCE:
+		return ask_saved(q, node);
 	case SK_MODSEQ:
 		return yes_no(m->modseq >= node->number);
 	case SK_OLDER:

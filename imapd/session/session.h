@@ -125,6 +125,11 @@ bool session_resolve(struct session *s, struct command *c, struct seqset *set, u
 
 /* "(\Seen $Junk)" */
 void print_flags(struct session *s, struct buf *out, const struct mail_message *m);
+/* "M0123..." and "F0123..." (RFC 8474) */
+#define EMAILID_MAX 40
+#define MAILBOXID_MAX 24
+void print_emailid(const struct session *s, size_t index, char out[EMAILID_MAX]);
+void print_mailboxid(uint64_t id, char out[MAILBOXID_MAX]);
 /* astring of a mailbox name */
 void print_mailbox(struct buf *out, struct span name);
 

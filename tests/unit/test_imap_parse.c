@@ -427,6 +427,9 @@ folding(void **state UNUSED)
 	decode_quoted_printable(&out, SPAN("a=3D=\nb=\r\nc=zz="), false);
 	assert_string_equal(buf_cstr(&out), "a=bc=zz=");
 	buf_reset(&out);
+	decode_quoted_printable(&out, SPAN("a  \nb= \t\r\nc \t \r\n d =\ne \t"), false);
+	assert_string_equal(buf_cstr(&out), "a\nbc\r\n d e \t");
+	buf_reset(&out);
 	decode_base64(&out, SPAN("aGVs\nbG8=\n*d29y"));
 	assert_string_equal(buf_cstr(&out), "hellowor");
 	buf_fini(&out);

@@ -84,6 +84,41 @@ news(void **state UNUSED)
 }
 
 static void
+identities(void **state UNUSED)
+{
+	char box[64], mail[64], wanted[128];
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a CREATE One\r\n", "a OK [MAILBOXID (F", NULL, NULL);
+	assert_int_equal(sscanf(strstr(buf_cstr(&c.in), "MAILBOXID ("), "MAILBOXID (%60[^)])", box), 1);
+	say(&c, "b RENAME One Two\r\n", "b OK", NULL, NULL);
+	snprintf(wanted, sizeof(wanted), "MAILBOXID (%s)", box);
+	say(&c, "c STATUS Two (MAILBOXID MESSAGES)\r\n", "c OK", wanted, NULL);
+	say(&c, "d CREATE One\r\n", "d OK [MAILBOXID (F", NULL, box);
+	say(&c, "e APPEND Two \"01-Jan-2001 00:00:00 +0000\" {42+}\r\n" MESSAGE "\r\n", "e OK", NULL, NULL);
+	say(&c, "f SELECT Two\r\n", "f OK", wanted, NULL);
+	say(&c, "g FETCH 1 (EMAILID THREADID)\r\n", "g OK", " THREADID NIL)", NULL);
+	assert_int_equal(sscanf(strstr(buf_cstr(&c.in), "EMAILID ("), "EMAILID (%60[^)])", mail), 1);
+	say(&c, "h COPY 1 One\r\n", "h OK", NULL, NULL);
+	say(&c, "i MOVE 1 One\r\n", "i OK", NULL, NULL);
+	say(&c, "j SELECT One\r\n", "j OK", NULL, NULL);
+	snprintf(wanted, sizeof(wanted), "* 2 FETCH (EMAILID (%s)", mail);
+	say(&c, "k FETCH 1:2 (EMAILID SAVEDATE)\r\n", "k OK", wanted, "-2001 ");
+	say(&c, "l COPY 1 One\r\n", "l OK", NULL, NULL);		/* a copy of a copy */
+	snprintf(wanted, sizeof(wanted), "m SEARCH EMAILID %s\r\n", mail);
+	say(&c, wanted, "m OK", "* SEARCH 1 2 3\r\n", NULL);
+	say(&c, "n STORE 3 +FLAGS (\\Seen)\r\n", "n OK", NULL, NULL);	/* a rename keeps the fields */
+	say(&c, wanted, "m OK", "* SEARCH 1 2 3\r\n", NULL);
+	say(&c, "o SEARCH EMAILID Mx\r\n", "o OK", "* SEARCH\r\n", NULL);
+	say(&c, "p SEARCH NOT THREADID Tx SAVEDATESUPPORTED SAVEDSINCE 1-Jan-2020 NOT SAVEDBEFORE 1-Jan-2020\r\n", "p OK", "* SEARCH 1 2 3\r\n", NULL);
+	say(&c, "q SEARCH SAVEDON 1-Jan-2001\r\n", "q OK", "* SEARCH\r\n", NULL);
+	say(&c, "r APPEND One \"01-Jan-2001 00:00:00 +0000\" {42+}\r\n" MESSAGE "\r\n", "r OK", NULL, NULL);
+	say(&c, "s FETCH 4 (SAVEDATE INTERNALDATE EMAILID)\r\n", "s OK", "INTERNALDATE \" 1-Jan-2001", mail);
+	stop(&c);
+}
+
+static void
 folders(void **state UNUSED)
 {
 	struct client c;
@@ -545,7 +580,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(first_session), TEST(changes), TEST(news), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(first_session), TEST(changes), TEST(news), TEST(identities), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
 		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(binary_parts), TEST(replaces), TEST(many_appends),
 	};
 

@@ -7,6 +7,7 @@
 
 #include "base/fdio.h"
 #include "mail/store/driver.h"
+#include "mail/store/objectid.h"
 
 #include "base/banned.h"
 
@@ -74,6 +75,7 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 	struct filename name = { .uid = uid, .has_size = true, .has_crlf = true, .size = m->size,
 	    .crlf_size = m->crlf_size, .flags = m->flags & MFLAG_ALL };
 	char text[FILENAME_MAX_ + 1], path[DRIVER_PATH_MAX];
+	struct filename source;
 	struct buf base;
 	bool ok;
 
@@ -84,6 +86,8 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 	buf_init(&base, FILENAME_MAX_);
 	filename_make_base(&base, mailfolder_date(c->from, index));
 	name.base = buf_span(&base);
+	if (filename_parse(span_str(m->name), &source))
+		objectid_copy(&source, &name);
 	ok = filename_format(&name, true, text) && driver_path(path, c->to->dir, "cur", text) &&
 	    link_message(c, index, buf_cstr(&base), path);
 	buf_fini(&base);

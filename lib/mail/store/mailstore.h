@@ -149,6 +149,9 @@ const char *mailfolder_name(const struct mailfolder *f);
 size_t mailfolder_count(const struct mailfolder *f);
 const struct mail_message *mailfolder_messages(const struct mailfolder *f);
 int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, seconds since 1970; may look at the file */
+/* The same for a message and all its copies in this store (RFC 8474). */
+struct mail_id mailfolder_email_id(const struct mailfolder *f, size_t index);
+int64_t mailfolder_save_date(struct mailfolder *f, size_t index);	/* when it came into this folder; -1: gone. May look at the file */
 size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
 uint32_t mailfolder_uidvalidity(const struct mailfolder *f);
 uint32_t mailfolder_uidnext(const struct mailfolder *f);	/* every UID below it is in the snapshot, or was */
