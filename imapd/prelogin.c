@@ -234,6 +234,7 @@ not_logged_in(struct front *f, enum front_refusal why)
 		[FRONT_MALFORMED] = "BAD Malformed authentication data",
 		[FRONT_UNSUPPORTED] = "NO [CANNOT] Authentication mechanism not supported",
 		[FRONT_UNAVAILABLE] = "NO [UNAVAILABLE] Temporary authentication failure",
+		[FRONT_CROWDED] = "NO [LIMIT] Too many sessions of this user from this address",
 		[FRONT_CANCELLED] = "BAD Authentication cancelled",
 	};
 

@@ -203,6 +203,7 @@ not_logged_in(struct front *f, enum front_refusal why)
 		[FRONT_MALFORMED] = "-ERR Malformed authentication data\r\n",
 		[FRONT_UNSUPPORTED] = "-ERR Authentication mechanism not supported\r\n",
 		[FRONT_UNAVAILABLE] = "-ERR [SYS/TEMP] Temporary authentication failure\r\n",
+		[FRONT_CROWDED] = "-ERR [SYS/TEMP] Too many sessions of this user from this address\r\n",
 		[FRONT_CANCELLED] = "-ERR Authentication cancelled\r\n",
 	};
 

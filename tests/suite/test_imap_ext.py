@@ -104,6 +104,24 @@ def a_command_stops_when_its_client_has_gone():
     check(wait(lambda: 'end=closed by the client' in I.log()[before:]), I.log()[before:])
 
 
+@test
+def a_user_has_so_many_sessions_from_one_address():
+    some = [Imap(I, 'emil') for _ in range(5)]
+    c = Imap(I, None)
+    a = c.want('NO [LIMIT]', f'LOGIN emil@{DOMAIN} pw-emil')
+    check(b'Too many sessions of this user' in a.tagged, str(a.tagged))
+    check('refused, 5 sessions are there (mail_max_user_sessions)' in I.log(), 'not logged')
+    p = Pop(I, None)
+    p.want('+OK', f'USER emil@{DOMAIN}')
+    p.want('+OK', 'PASS pw-emil')       # sessions of POP3 are counted apart
+    Imap(I, 'bob').ok('LOGOUT')
+    some.pop().ok('LOGOUT')
+    some.pop().close()
+    check(wait(lambda: c.cmd(f'LOGIN emil@{DOMAIN} pw-emil').tagged.startswith(b'OK')), 'the place of who has left is not free')
+    for s in some:
+        s.ok('LOGOUT')
+
+
 class Squeezed(Imap):
     """after COMPRESS DEFLATE"""
     def squeeze(self):
@@ -161,5 +179,5 @@ def what_a_small_input_becomes_is_limited():
 
 
 if __name__ == '__main__':
-    with Instance(users=('alice', 'bob', 'carol', 'dora')) as I:
+    with Instance(users=('alice', 'bob', 'carol', 'dora', 'emil'), main='mail_max_user_sessions = 5\n') as I:
         main()

@@ -54,6 +54,41 @@ front_uncount(struct front *f)
 	f->counted = false;
 }
 
+static uint32_t
+add_session(struct front *f, int by)
+{
+	struct buf key;
+	uint32_t n;
+
+	buf_init(&key, FRONT_LINE_MAX + sizeof(f->key) + 1);
+	buf_addspan(&key, span_str(f->login));
+	buf_addc(&key, '\0');
+	buf_add(&key, f->key, f->key_len);
+	n = counters_add(counters, buf_span(&key), COUNT_CONNECTIONS, by);
+	buf_fini(&key);
+	return n;
+}
+
+bool
+front_count_session(struct front *f)
+{
+	if (par.mail_max_user_sessions && add_session(f, 1) > par.mail_max_user_sessions) {
+		add_session(f, -1);
+		return false;
+	}
+	f->session_counted = par.mail_max_user_sessions != 0;
+	return true;
+}
+
+void
+front_forget_login(struct front *f)
+{
+	if (f->session_counted)
+		add_session(f, -1);
+	f->session_counted = false;
+	x_free(&f->login);
+}
+
 static void
 log_end(const struct front *f, const char *why)
 {
@@ -85,6 +120,7 @@ front_end(struct front *f, const char *why)
 	conn_free(f->conn);
 	f->conn = NULL;
 	front_uncount(f);
+	front_forget_login(f);
 	loop_later(free_later, f);
 }
 

@@ -40,6 +40,7 @@ enum front_refusal {
 	FRONT_UNSUPPORTED,
 	FRONT_UNAVAILABLE,
 	FRONT_CANCELLED,
+	FRONT_CROWDED,		/* the password was right, but this user has too many sessions from there */
 	FRONT_REFUSALS
 };
 

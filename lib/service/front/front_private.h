@@ -31,6 +31,7 @@ struct front {
 	struct line_scan scan;
 	uint8_t errors, failures;
 	bool counted;			/* in the counters of connections before login */
+	bool session_counted;		/* among the sessions of this user from this address */
 	bool cleartext_ok;
 	bool greeted, heard;		/* heard: at least one whole command */
 	bool session_full;		/* the session does not take more now */
@@ -56,6 +57,8 @@ void front_go_on(struct front *f);		/* before login: look at the input again */
 void front_bye(struct front *f, enum front_farewell why);	/* last words; the connection ends by itself */
 void front_end(struct front *f, const char *why);	/* gives everything back; freed after the callback */
 void front_uncount(struct front *f);
+bool front_count_session(struct front *f) CHECKED;	/* f->login from f->client; false: too many, it is not counted */
+void front_forget_login(struct front *f);	/* f->login, and that it was counted */
 
 /* login.c */
 void login_line(struct front *f, struct span line);	/* the client's turn, without CRLF */

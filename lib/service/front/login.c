@@ -81,6 +81,13 @@ static void
 logged_in(struct front *f, struct span user)
 {
 	f->login = x_spandup(user);
+	if (!front_count_session(f)) {
+		log_warn(NULL, "login=<%s>, client=%s: refused, %u sessions are there (mail_max_user_sessions)", f->login, f->client,
+		    (unsigned)par.mail_max_user_sessions);
+		front_forget_login(f);
+		refuse(f, FRONT_CROWDED);
+		return;
+	}
 	log_info(NULL, "login=<%s>, client=%s, tls=%.*s", f->login, f->client, SPAN_FMT(conn_tls_info(f->conn)));
 	if (f->proto->session_greets) {
 		pump_await_greeting(f);

@@ -231,7 +231,7 @@ not_begun(struct front *f, const char *why)
 	log_warn(NULL, "the session of <%s> did not begin: %s", f->login, why);
 	pump_close(f);
 	timer_clear(&f->timer);
-	x_free(&f->login);
+	front_forget_login(f);
 	f->state = FS_COMMAND;
 	f->proto->not_logged_in(f, FRONT_UNAVAILABLE);
 	front_go_on(f);
@@ -245,7 +245,7 @@ session_refuses(struct front *f)
 	pump_close(f);
 	timer_clear(&f->timer);
 	buf_reset(&f->first_line);
-	x_free(&f->login);
+	front_forget_login(f);
 	f->state = FS_COMMAND;
 	front_error(f);
 	front_go_on(f);
