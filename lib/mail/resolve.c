@@ -135,6 +135,8 @@ resolver_free(struct resolver *r)
 	maps_free(r->system_users);
 	maps_free(r->lists);
 	maps_free(r->relocated_maps);
+	maps_free(r->canonical_maps);
+	maps_free(r->recipient_canonical_maps);
 	maps_free(r->quota);
 	domain_list_fini(&r->mydestination);
 	domain_list_fini(&r->virtual_mailbox_domains);
@@ -177,7 +179,10 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    open_maps(&r->quota, "quota", spec->quota ? spec->quota : "", err) &&
 	    open_maps(&r->system_users, "system users", spec->system_users, err) &&
 	    open_maps(&r->lists, "lists", spec->lists ? spec->lists : "", err) &&
-	    open_maps(&r->relocated_maps, "relocated_maps", spec->relocated_maps ? spec->relocated_maps : "", err))
+	    open_maps(&r->relocated_maps, "relocated_maps", spec->relocated_maps ? spec->relocated_maps : "", err) &&
+	    open_maps(&r->canonical_maps, "canonical_maps", spec->canonical_maps ? spec->canonical_maps : "", err) &&
+	    open_maps(&r->recipient_canonical_maps, "recipient_canonical_maps",
+		spec->recipient_canonical_maps ? spec->recipient_canonical_maps : "", err))
 		return r;
 	resolver_free(r);
 	return NULL;
@@ -201,6 +206,8 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->system_users);
 	maps_refresh(r->lists);
 	maps_refresh(r->relocated_maps);
+	maps_refresh(r->canonical_maps);
+	maps_refresh(r->recipient_canonical_maps);
 	maps_refresh(r->quota);
 }
 
@@ -444,6 +451,16 @@ find_anybody(struct resolver *r, const struct address_parts *p)
 	return MAP_FOUND;
 }
 
+/* Intake gives it another address. */
+static enum map_answer
+find_canonical(struct resolver *r, const struct address_parts *p, enum address_class cls)
+{
+	unsigned keys = KEY_ADDRESS | KEY_CATCHALL | (cls == CLASS_LOCAL ? KEY_USER : 0);
+	enum map_answer ans = resolve_find(r, r->recipient_canonical_maps, p, keys);
+
+	return ans == MAP_NONE ? resolve_find(r, r->canonical_maps, p, keys) : ans;
+}
+
 enum resolve_status
 resolve_check(struct resolver *r, struct span address, enum address_class *cls)
 {
@@ -477,5 +494,7 @@ resolve_check(struct resolver *r, struct span address, enum address_class *cls)
 		ans = find[*cls](r, &p);
 	if (ans == MAP_NONE && *cls != CLASS_RELAY)
 		ans = resolve_find_postmaster(r, &p);
+	if (ans == MAP_NONE)
+		ans = find_canonical(r, &p, *cls);
 	return status[ans];
 }

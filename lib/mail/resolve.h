@@ -54,6 +54,7 @@ struct resolve_spec {
 	const char *lists;		/* spec of the compiled table of lists; NULL: none */
 	const char *lists_directory;	/* where the files of their members are */
 	const char *relocated_maps;	/* NULL: none */
+	const char *canonical_maps, *recipient_canonical_maps;	/* intake replaces these recipients: they are known. NULL: none */
 	const char *relayhost, *recipient_delimiter, *myorigin;
 	unsigned expansion_limit, recursion_limit, address_limit;	/* of aliases; 0: the default */
 	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;

@@ -22,6 +22,7 @@ struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	struct maps *users, *system_users, *lists, *quota, *relocated_maps;
+	struct maps *canonical_maps, *recipient_canonical_maps;
 	const char *lists_directory;
 	size_t expansion_limit;
 	unsigned recursion_limit;

@@ -66,6 +66,8 @@ resolver_open(void)
 		.myorigin = par.myorigin,
 		.lists_directory = par.lists_directory,
 		.relocated_maps = par.relocated_maps,
+		.canonical_maps = par.canonical_maps,
+		.recipient_canonical_maps = par.recipient_canonical_maps,
 		.expansion_limit = par.virtual_alias_expansion_limit,
 		.recursion_limit = par.virtual_alias_recursion_limit,
 		.address_limit = par.virtual_alias_address_length_limit,

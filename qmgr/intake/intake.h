@@ -12,6 +12,7 @@
 #include "direct.h"
 #include "mail/linelaw.h"
 #include "mail/queuefile.h"
+#include "rewrite.h"
 #include "seen.h"
 #include "service/message.h"
 
@@ -29,6 +30,7 @@ struct intake {
 	struct dest *dest;
 	uint32_t instance;
 	struct bcc *bcc;		/* NULL: no copies */
+	struct rewrite *rewrite;	/* NULL: addresses stay as they are */
 	struct direct *direct;		/* NULL: everything goes by the queue */
 	uint64_t free_checked, free_bytes;	/* when the free space was looked at, and what it was */
 	/* of the link */

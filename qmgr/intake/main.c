@@ -70,6 +70,23 @@ renew(const struct intake *in)
 }
 
 static void
+open_rewrite(void)
+{
+	static struct rewrite w;
+
+	w = (struct rewrite){
+		.sender = { service_maps(par.sender_canonical_maps), rewrite_classes(par.sender_canonical_classes) },
+		.recipient = { service_maps(par.recipient_canonical_maps), rewrite_classes(par.recipient_canonical_classes) },
+		.both = { service_maps(par.canonical_maps), rewrite_classes(par.canonical_classes) },
+		.masquerade_domains = par.masquerade_domains, .masquerade_exceptions = par.masquerade_exceptions,
+		.masquerade_classes = rewrite_classes(par.masquerade_classes), .myorigin = par.myorigin, .mydomain = par.mydomain,
+		.mydestination = par.mydestination, .delimiters = par.recipient_delimiter, .at_myorigin = par.append_at_myorigin,
+		.dot_mydomain = par.append_dot_mydomain,
+	};
+	intake.rewrite = &w;
+}
+
+static void
 open_intake(void)
 {
 	struct buf dir;
@@ -89,6 +106,7 @@ open_intake(void)
 		    par.recipient_delimiter);
 		intake.bcc = &bcc;
 	}
+	open_rewrite();
 	connect_qmgr();
 	connect_virtual();
 	started = clock_mono_ms();

@@ -111,9 +111,31 @@ keep(struct intake *in, struct span s)
 	return span_of(in->names.p + at, in->names.over ? 0 : s.n);
 }
 
-/* A checked address, completed by our own domain. Appends to out. */
 static bool
-take_address(struct intake *in, struct span s, struct buf *out)
+is_ours(const struct intake *in)
+{
+	return (in->env.flags & MAIL_SUBMISSION) && in->role != R_BOUNCE;
+}
+
+/* Appends what the address is by canonical_maps and their like. */
+static bool
+rewrite(struct intake *in, unsigned class, const struct address *a, struct buf *out)
+{
+	struct buf plain;
+	bool ok;
+
+	buf_init(&plain, ADDRESS_PATH_MAX);
+	address_canonical(a, &plain);
+	ok = rewrite_address(in->rewrite, class, is_ours(in), buf_span(&plain), out);
+	buf_fini(&plain);
+	if (!ok)
+		fail(in, bad_lookup);
+	return !out->over;
+}
+
+/* A checked address, completed by our own domain and rewritten. Appends to out. */
+static bool
+take_address(struct intake *in, struct span s, unsigned class, struct buf *out)
 {
 	enum address_status st;
 	struct address a;
@@ -126,6 +148,8 @@ take_address(struct intake *in, struct span s, struct buf *out)
 	}
 	if (st != ADDRESS_OK)
 		return false;
+	if (in->rewrite)
+		return rewrite(in, class, &a, out);
 	address_canonical(&a, out);
 	if (a.domain.n == 0)
 		buf_addf(out, "@%s", par.myorigin);
@@ -146,7 +170,7 @@ take_names(struct intake *in, const struct msg_MAIL *m)
 	buf_reset(&in->names);
 	if (!buf_room(&in->names, NAMES_MAX))
 		return false;
-	if (m->sender.n && !take_address(in, m->sender, &in->names))
+	if (m->sender.n && !take_address(in, m->sender, REWRITE_ENVELOPE_SENDER, &in->names))
 		fail(in, bad_sender);
 	if (!dsn_envid_valid(m->envid))
 		fail(in, bad_dsn);
@@ -222,6 +246,8 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 		binary_reset(&in->binary);
 	if (in->role == R_PUBLIC)
 		in->env.flags = (in->env.flags | MAIL_SUBMISSION) & ~(uint32_t)MAIL_INTERNAL;
+	if (in->rewrite)
+		rewrite_begin(in->rewrite);
 	if (!take_names(in, m))
 		return false;
 	check_room(in, m->size_hint);
@@ -230,10 +256,21 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 	return intake_rcpts(in, m->rcpts);
 }
 
+/* Reports name the address that the sender knows (RFC 3461 5.2.1): empty when it is the same. */
+static struct span
+original(struct span addr, struct span now, struct buf *out)
+{
+	if (span_eq_nocase(addr, now) || !span_printable(addr) || span_rfind(addr, '@') < 0)
+		return SPAN_NONE;
+	buf_adds(out, "rfc822;");
+	dsn_xtext_encode(addr, out);
+	return out->over ? SPAN_NONE : buf_span(out);
+}
+
 static void
 take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span notify)
 {
-	struct buf canon, words;
+	struct buf canon, words, was;
 
 	if (in->trailer.rcpts >= INTAKE_RCPTS_MAX) {
 		fail(in, too_many_rcpts);
@@ -242,12 +279,17 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 	buf_init(&canon, ADDRESS_PATH_MAX);
 	buf_init(&words, DSN_NOTIFY_MAX);
 	in->utf8 = in->utf8 || !span_printable(orcpt);
-	if (!take_address(in, addr, &canon)) {
+	buf_init(&was, DSN_ORCPT_MAX);
+	if (!take_address(in, addr, REWRITE_ENVELOPE_RECIPIENT, &canon)) {
 		fail(in, bad_rcpt);
+	} else if (in->failure.code) {
+		;
 	} else if ((orcpt.n && !dsn_orcpt_valid(orcpt, in->env.flags & MAIL_SMTPUTF8)) ||
 	    (notify.n && !dsn_notify(notify, &words))) {
 		fail(in, bad_dsn);
 	} else if (!seen_before(&in->seen, &in->trailer.b, buf_span(&canon), in->trailer.b.len + QUEUE_RCPT_TEXT)) {
+		if (orcpt.n == 0 && in->rewrite)
+			orcpt = original(addr, buf_span(&canon), &was);
 		queue_trailer_rcpt(&in->trailer, buf_span(&canon), orcpt, buf_span(&words));
 		in->notify = in->notify || words.len > 0;
 		if (in->bcc && !in->in_body)	/* a copy makes no further ones */
@@ -256,6 +298,7 @@ take_rcpt(struct intake *in, struct span addr, struct span orcpt, struct span no
 			buf_addspan(&in->first_rcpt, buf_span(&canon));
 	}
 	buf_fini(&canon);
+	buf_fini(&was);
 	buf_fini(&words);
 }
 
@@ -363,6 +406,38 @@ add_missing(struct intake *in)
 	buf_fini(&add);
 }
 
+static bool
+rewrites_header(const struct intake *in)
+{
+	return in->rewrite && is_ours(in);
+}
+
+/* The addresses of the header, from the sender's first field on; what we put in front stays. */
+static void
+rewrite_fields(struct intake *in)
+{
+	struct span all = buf_span(&in->out);
+	struct buf fresh;
+
+	if (!rewrites_header(in) || in->failure.code)
+		return;
+	buf_init(&fresh, in->out.max);
+	buf_addspan(&fresh, span_sub(all, 0, in->header_at));
+	if (!rewrite_header(in->rewrite, span_sub(all, in->header_at, in->law.header_end), &fresh)) {
+		fail(in, bad_lookup);
+	} else {
+		size_t end = fresh.len;
+
+		buf_addspan(&fresh, span_skip(all, in->law.header_end));
+		in->law.header_end = end;
+		buf_reset(&in->out);
+		buf_addspan(&in->out, buf_span(&fresh));
+		if (fresh.over || in->out.over)
+			fail(in, header_too_long);
+	}
+	buf_fini(&fresh);
+}
+
 /* What stands behind the blank line already goes through the checks, as all that follows. */
 static void
 complete_header(struct intake *in)
@@ -370,6 +445,7 @@ complete_header(struct intake *in)
 	size_t body;
 
 	check_header(in);
+	rewrite_fields(in);
 	note_tls_required(in);
 	add_missing(in);
 	body = in->law.header_end + 1;
@@ -390,7 +466,7 @@ add_recipients(struct intake *in, struct span list, struct span notify, const ch
 
 	while (!in->failure.code && msg_list_next(&list, &address)) {
 		buf_init(&canon, ADDRESS_PATH_MAX);
-		if (take_address(in, address, &canon)) {
+		if (take_address(in, address, 0, &canon)) {
 			take_rcpt(in, buf_span(&canon), SPAN_NONE, notify);
 		} else {
 			log_error(in->id, "\"%.*s\" %s is no address", SPAN_FMT(address), whence);
@@ -491,7 +567,8 @@ take_text(struct intake *in, struct span body)
 		complete_header(in);
 	check_body(in);
 	/* A header is checked as a whole: one that does not fit in here is longer than any mail needs. */
-	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && checks_wanted(in))
+	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER &&
+	    (checks_wanted(in) || rewrites_header(in)))
 		fail(in, header_too_long);
 	if (in->out.len >= INTAKE_FLUSH)
 		intake_flush(in);

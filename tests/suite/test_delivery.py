@@ -78,6 +78,24 @@ def aliases_by_command():
         i.close()
 
 
+@test
+def addresses_are_rewritten():
+    main = ('canonical_maps = inline:{{bob.roe@example.test = bob@example.test}}\nsender_canonical_maps = inline:{{s@y.example = known@y.example}}\n'
+            'masquerade_domains = y.example\n')
+    with Instance(main=main) as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            s.sendmail('s@y.example', ['Bob.Roe@' + DOMAIN], 'From: s@y.example\r\nTo: bob.roe@example.test\r\nSubject: 1\r\n\r\nx\r\n')
+        got = open(i.wait_mails('bob', 1)[0]).read()
+        # a stranger's header stays, the envelope does not
+        check('Return-Path: <known@y.example>' in got and 'From: s@y.example\nTo: bob.roe@example.test\n' in got, got)
+        r = i.tool('sendmail', '-f', 'u@host.y.example', 'bob.roe@' + DOMAIN,
+                   input=b'From: "U, V" <u@host.y.example>\nTo: Bob <bob.roe@example.test>, root\nSubject: 2\n\nFrom: s@y.example\n')
+        check(r.returncode == 0, r.stderr)
+        got = open([p for p in i.wait_mails('bob', 2) if 'Subject: 2' in open(p).read()][0]).read()
+        check('Return-Path: <u@y.example>' in got and 'From: "U, V" <u@y.example>\nTo: Bob <bob@example.test>, root@mail.example.test\n' in got and
+              got.endswith('\n\nFrom: s@y.example\n'), got)
+
+
 def refused(i, address):
     with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
         s.ehlo()

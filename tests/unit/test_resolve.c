@@ -30,6 +30,7 @@ static const struct resolve_spec spec = {
 	.lists = "inline:{{l@virtual.example = L}, {owner-l@virtual.example = O a@virtual.example}, {l@far.example = L}}",
 	.lists_directory = "/lists",
 	.relocated_maps = "inline:{{gone@virtual.example = there@far.example}, {old = new@far.example}, {@moved.example = m@far.example}}",
+	.canonical_maps = "inline:{{Old.Name@virtual.example = a@virtual.example}}",
 	.recursion_limit = 10,
 	.relayhost = "", .recipient_delimiter = "+", .myorigin = "host.example",
 };
@@ -76,6 +77,7 @@ test_check(void **state)
 		{ "any@alias.example", RESOLVE_OK, CLASS_ALIAS },
 		{ "l@virtual.example", RESOLVE_OK, CLASS_VIRTUAL },
 		{ "owner-L@virtual.example", RESOLVE_OK, CLASS_VIRTUAL },
+		{ "old.name@virtual.example", RESOLVE_OK, CLASS_VIRTUAL },
 		{ "gone@virtual.example", RESOLVE_MOVED, CLASS_VIRTUAL },
 		{ "old@localhost", RESOLVE_MOVED, CLASS_LOCAL },
 		{ "x@moved.example", RESOLVE_MOVED, CLASS_REMOTE },
