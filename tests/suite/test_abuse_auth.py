@@ -59,7 +59,7 @@ def row_084_bad_base64():
 
 @row
 def row_085_gone_at_every_step():
-    rounds = 10 if SANITIZED else 40
+    rounds = 20000 if ALL else 10 if SANITIZED else 40
     before = rss('auth')
     for n in range(rounds):
         for steps in ((b'AUTH PLAIN',), (b'AUTH LOGIN',), (b'AUTH LOGIN', b64(A)), (b'AUTH SCRAM-SHA-256 ' + b64('n,,n=alice,r=abc'),), (PLAIN,)):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hostile SMTP: grammar, limits, floods (rows 25 to 70 and 193, 194)."""
-import random, struct, time
+import random, resource, struct, time
 import abuse
 from abuse import *
 
@@ -211,7 +211,9 @@ def row_051_056_057_out_of_order():
 @row(slow=2)
 def row_062_idle_connections():
     held = []
-    for a in range(1, 41):
+    if ALL:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+    for a in range(1, 201 if ALL else 41):
         for n in range(45):
             s = socket.socket()
             s.bind((f'127.0.3.{a}', 0))

@@ -225,21 +225,30 @@ def clients_are_known_by_their_certificate():
     with smtp('submissions', ours) as s:
         check(external(s, f'bob@{DOMAIN}') == 535, 'EXTERNAL as somebody else')
         check(s.docmd('AUTH', 'EXTERNAL')[0] == 334 and s.docmd('=')[0] in (235, 535), 'EXTERNAL without an initial response')
-    for cert in (known, other, stranger):   # row 96: in no table; in it, but no such user
+    for cert in (known, other, stranger):   # row 96: in no table; in it, but there is no such user
         with smtp('submissions', cert) as s:
             check(external(s) == 535, cert[1])
     with smtp('submissions') as s:
         check('EXTERNAL' not in s.esmtp_features['auth'] and external(s) == 504, 'EXTERNAL without a certificate')
-    # smtpd_tls_req_ccert, where TLS is demanded
-    I.configure('smtpd_tls_req_ccert = yes\n')
-    I.run('reload')
-
     def greeted(cert):
         try:
             with smtp('submissions', cert):
                 return True
         except (OSError, smtplib.SMTPException, Failed):
             return False
+
+    # row 83: a chain of 300 certificates, more bytes than anybody's chain has
+    put(d + '/long.crt', ours[1], *[d + '/ca.crt'] * 300)
+    try:
+        with smtp('submissions', (ours[0], d + '/long.crt')) as s:
+            raise Failed('a chain of 300 certificates was taken')
+    except (OSError, smtplib.SMTPException):
+        pass
+    check(greeted(ours), 'the chain of 300 was too much')
+    # smtpd_tls_req_ccert, where TLS is demanded
+    I.configure('smtpd_tls_req_ccert = yes\n')
+    I.run('reload')
+
     check(wait(lambda: not greeted(None)), 'smtpd_tls_req_ccert')
     check(greeted(other) and not greeted(known), 'only what the authority proves')
     check(relays(None) == 554, 'where TLS is an offer nothing is demanded')
