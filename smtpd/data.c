@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "bdat.h"
 #include "mail/envelope.h"
 #include "net/conn.h"
 #include "policy.h"
@@ -499,20 +500,6 @@ data_abandon(struct session *s)
 
 #define SMALL_CHUNK 512			/* a smaller one moves hardly any mail: smtpd_junk_command_limit */
 
-static bool
-parse_bdat(struct span arg, uint64_t *size, bool *last)
-{
-	struct span number, word;
-
-	*last = false;
-	if (!span_word(&arg, " \t", &number) || !span_u64(number, 0, UINT64_MAX, size))
-		return false;
-	if (!span_word(&arg, " \t", &word))
-		return true;
-	*last = true;
-	return span_is_nocase(word, "LAST") && !span_word(&arg, " \t", &word);
-}
-
 /* Why this chunk is not taken; code 0: it is. */
 static struct reply
 chunk_problem(const struct session *s)
@@ -538,7 +525,7 @@ cmd_bdat(struct session *s, struct span arg)
 	uint64_t size;
 	bool last;
 
-	if (!parse_bdat(arg, &size, &last))
+	if (!bdat_parse(arg, &size, &last))
 		return reply_close(501, "5.5.4", "Syntax: BDAT size [LAST]");
 	if (size > 2 * par.message_size_limit + DRAIN_SLACK)
 		return reply_close(552, "5.3.4", "Message size exceeds fixed limit");

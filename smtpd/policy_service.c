@@ -16,8 +16,9 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
-#include "net/tls.h"
 #include "base/loop.h"
+#include "net/tls.h"
+#include "policy_answer.h"
 #include "service/params.h"
 
 #include "base/banned.h"
@@ -217,33 +218,12 @@ rest(struct policy_ask *a)
 	a->server->nidle++;
 }
 
-/* "action=..." among the lines; false: there is none. */
-static bool
-find_action(struct span answer, struct span *action)
-{
-	struct span line;
-
-	while (span_cut(&answer, '\n', &line)) {
-		line = span_trim(line);
-		if (!span_starts(line, "action="))
-			continue;
-		*action = span_trim(span_skip(line, 7));
-		return true;
-	}
-	return false;
-}
-
 static void
-answered(struct policy_ask *a, size_t end)
+answered(struct policy_ask *a, struct span action)
 {
 	struct policy_run *run = a->run;
-	struct span action;
 	struct buf copy;
 
-	if (end + 2 != a->in.len || !find_action(span_sub(buf_span(&a->in), 0, end), &action)) {
-		give_up(a, "its answer is not \"action=...\" and an empty line");
-		return;
-	}
 	buf_init(&copy, ANSWER_MAX);
 	buf_addspan(&copy, action);
 	rest(a);
@@ -255,7 +235,8 @@ answered(struct policy_ask *a, size_t end)
 static void
 receive(struct policy_ask *a)
 {
-	char *room = buf_room(&a->in, 1024), *end;
+	char *room = buf_room(&a->in, 1024);
+	struct span action;
 	ssize_t n;
 
 	if (!room) {
@@ -270,9 +251,16 @@ receive(struct policy_ask *a)
 		return;
 	}
 	buf_grew(&a->in, (size_t)n);
-	end = memmem(a->in.p, a->in.len, "\n\n", 2);
-	if (end)
-		answered(a, (size_t)(end - a->in.p));
+	switch (policy_answer(buf_span(&a->in), &action)) {
+	case POLICY_MORE:
+		break;
+	case POLICY_BAD:
+		give_up(a, "its answer is not \"action=...\" and an empty line");
+		break;
+	case POLICY_ACTION:
+		answered(a, action);
+		break;
+	}
 }
 
 static void

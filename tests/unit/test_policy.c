@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
