@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -103,6 +105,34 @@ bind_inet(const struct sockaddr_storage *sa)
 	return -1;
 }
 
+/* Below run/public, by its name alone: the whole path may be longer than sun_path. */
+static int
+bind_unix(const char *run_directory, const struct sockaddr_storage *sa)
+{
+	const struct sockaddr_un *un = (const void *)sa;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+	struct buf dir;
+
+	buf_init(&dir, 4096);
+	buf_addf(&dir, "%s/public", run_directory);
+	if (fd >= 0 && chdir(dir.p) == 0) {
+		unlink(un->sun_path);
+		if (bind(fd, (const struct sockaddr *)sa, sizeof(*un)) < 0 || chmod(un->sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+			err = errno;
+			close_fd(&fd);
+			errno = err;
+		}
+	} else {
+		close_fd(&fd);
+	}
+	err = errno;
+	if (chdir("/") < 0)
+		log_error(NULL, "chdir /: %s", strerror(errno));
+	buf_fini(&dir);
+	errno = err;
+	return fd;
+}
+
 static bool
 same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
@@ -111,6 +141,8 @@ same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 
 	if (a->ss_family != b->ss_family)
 		return false;
+	if (a->ss_family == AF_UNIX)
+		return strcmp(((const struct sockaddr_un *)(const void *)a)->sun_path, ((const struct sockaddr_un *)(const void *)b)->sun_path) == 0;
 	if (a->ss_family == AF_INET)
 		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
 	return a->ss_family == AF_INET6 && a6->sin6_port == b6->sin6_port &&
@@ -129,12 +161,12 @@ listener_of(const struct sockaddr_storage *sa)
 }
 
 static bool
-plan_address(struct plan *p, const struct service_row *row, size_t a, size_t at, struct buf *err)
+plan_address(struct plan *p, const struct config *c, const struct service_row *row, size_t a, size_t at, struct buf *err)
 {
 	p->fds[at] = listener_of(&row->addrs[a]);
 	if (p->fds[at] >= 0)
 		return true;
-	p->fds[at] = bind_inet(&row->addrs[a]);
+	p->fds[at] = row->addrs[a].ss_family == AF_UNIX ? bind_unix(c->par.run_directory, &row->addrs[a]) : bind_inet(&row->addrs[a]);
 	p->fresh[at] = p->fds[at] >= 0;
 	if (p->fresh[at] || (row->optional[a] && errno != EADDRINUSE))
 		return true;
@@ -156,7 +188,7 @@ plan_make(struct plan *p, const struct config *c, struct buf *err)
 		p->fds[i] = -1;
 	for (size_t r = 0; r < p->rows; r++)
 		for (size_t a = 0; a < c->services.rows[r].addr_count; a++)
-			ok = plan_address(p, &c->services.rows[r], a, r * SERVICE_ADDRS_MAX + a, err) && ok;
+			ok = plan_address(p, c, &c->services.rows[r], a, r * SERVICE_ADDRS_MAX + a, err) && ok;
 	for (size_t i = 0; i < cells && !ok; i++)
 		if (p->fresh[i])
 			close(p->fds[i]);

@@ -22,7 +22,9 @@ enum need {
 	TLS_IF_ASKED = 1 << 3,		/* smtpd_tls_security_level = encrypt */
 	LAST_IN_GROUP = 1 << 4,		/* RFC 2920 3.1: nothing may be sent behind it */
 	JUNK = 1 << 5,			/* moves no mail: smtpd_junk_command_limit */
-	NAME_SOON = 1 << 6,		/* waits a moment for the client's name */
+	ONLY_LMTP = 1 << 6,		/* of RFC 2033, */
+	NEVER_LMTP = 1 << 7,		/* and not of it */
+	NAME_SOON = 1 << 8,		/* waits a moment for the client's name */
 };
 
 struct smtp_command {
@@ -42,9 +44,11 @@ static struct reply cmd_refused(struct session *s, struct span arg);
 
 static const struct smtp_command commands[] = {
 /*	  verb        handler       in states                     needs */
-	{ "EHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP,
+	{ "EHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | NEVER_LMTP,
 	    "", "Syntax: EHLO hostname" },
-	{ "HELO",     cmd_helo,     ANYTIME,                      ARG | LAST_IN_GROUP,
+	{ "LHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | ONLY_LMTP,
+	    "", "Syntax: LHLO hostname" },
+	{ "HELO",     cmd_helo,     ANYTIME,                      ARG | LAST_IN_GROUP | NEVER_LMTP,
 	    "", "Syntax: HELO hostname" },
 	{ "STARTTLS", cmd_starttls, IN(ST_START) | IN(ST_HELLO),  NO_ARG,	/* what is behind it is thrown away */
 	    "Error: MAIL transaction in progress", "Syntax: STARTTLS" },
@@ -56,7 +60,7 @@ static const struct smtp_command commands[] = {
 	    "Error: need MAIL command", "Syntax: RCPT TO:<address>" },
 	{ "DATA",     cmd_data,     IN(ST_RCPT),                  NO_ARG | TLS_IF_ASKED | LAST_IN_GROUP,
 	    "Error: need RCPT command", "Syntax: DATA" },
-	{ "BDAT",     cmd_bdat,     ANYTIME,                      ARG,	/* looks at state and TLS itself: its chunk follows anyway */
+	{ "BDAT",     cmd_bdat,     ANYTIME,                      ARG | NEVER_LMTP,	/* looks at state and TLS itself: its chunk follows anyway */
 	    "", "Syntax: BDAT size [LAST]" },
 	{ "RSET",     cmd_rset,     ANYTIME,                      NO_ARG | JUNK,
 	    "", "Syntax: RSET" },
@@ -103,6 +107,12 @@ command_is_bogus(struct span input)
 
 /* ---- commands that need no file of their own ---- */
 
+static bool
+is_spoken(const struct smtp_command *c)
+{
+	return !(c->needs & (par.smtpd_lmtp ? NEVER_LMTP : ONLY_LMTP));
+}
+
 static struct reply
 cmd_noop(struct session *s, struct span arg)
 {
@@ -130,7 +140,7 @@ cmd_help(struct session *s, struct span arg)
 	buf_init(&text, REPLY_TEXT_MAX);
 	buf_adds(&text, "Commands:");
 	for (size_t i = 0; i < NELEMS(commands); i++)
-		if (commands[i].handler != cmd_refused && commands[i].verb[0] != 'X')
+		if (commands[i].handler != cmd_refused && commands[i].verb[0] != 'X' && is_spoken(&commands[i]))
 			buf_addf(&text, " %s", commands[i].verb);
 	r = reply_make(214, "2.0.0", "%s", buf_cstr(&text));
 	buf_fini(&text);
@@ -151,7 +161,7 @@ static const struct smtp_command *
 find_command(struct span verb)
 {
 	for (size_t i = 0; i < NELEMS(commands); i++)
-		if (span_is_nocase(verb, commands[i].verb))
+		if (span_is_nocase(verb, commands[i].verb) && is_spoken(&commands[i]))
 			return &commands[i];
 	return NULL;
 }

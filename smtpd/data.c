@@ -19,6 +19,7 @@
 #include "base/banned.h"
 
 #define DRAIN_SLACK (4u << 20)		/* bytes past twice the limit that are read after a refusal */
+#define LMTP_REPLIES_MAX (256u << 10)
 #define SLOW_WINDOWS 2			/* windows of DATA_TICK_MS below smtpd_min_data_rate in a row */
 
 static void pump(struct session *s);
@@ -56,7 +57,8 @@ data_begin(struct session *s)
 	buf_init(&s->body, SMTP_CHUNK);
 	if (!s->discard)
 		buf_addspan(&s->body, buf_span(&s->prepend));
-	s->rcpts_sent = 0;
+	s->rcpts_sent = s->rcpts_first = s->rcpts_last = 0;
+	s->lmtp_answered = 0;
 	s->begun = s->sent_end = s->header_checked = s->streamed = s->ended = s->retried = s->refused = false;
 	s->drained = 0;
 	s->slow_windows = 0;
@@ -75,6 +77,84 @@ forget_refusal(struct session *s)
 	s->refusal = NULL;
 }
 
+/*
+ * ---- LMTP: one reply for each recipient that was accepted, in their order (RFC 2033 4.2). What is still here as a
+ * whole is given to intake once for each, so that each has an answer of its own; of what has streamed through they share one.
+ */
+
+static void
+lmtp_reply(struct session *s, const struct reply *r)
+{
+	struct buf one;
+
+	buf_init(&one, 2 * REPLY_TEXT_MAX);
+	reply_format(r, &one);
+	buf_addspan(&s->lmtp_replies, buf_span(&one));
+	buf_fini(&one);
+	s->lmtp_answered++;
+}
+
+/* For all that have no answer yet the same one. */
+static void
+lmtp_fill(struct session *s, const struct reply *r)
+{
+	if (s->nrcpt == 0 || r->then == THEN_CLOSE)
+		return;
+	if (!s->lmtp_answered)
+		buf_init(&s->lmtp_replies, LMTP_REPLIES_MAX);
+	while (s->lmtp_answered < s->nrcpt)
+		lmtp_reply(s, r);
+}
+
+/* The recipients of the next message to intake: one; false: there is none left. */
+static bool
+lmtp_next(struct session *s)
+{
+	struct span rest = span_skip(buf_span(&s->rcpts), s->rcpts_last), field;
+
+	if (rest.n == 0)
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (!msg_list_next(&rest, &field))
+			return false;
+	s->rcpts_first = s->rcpts_sent = s->rcpts_last;
+	s->rcpts_last = s->rcpts.len - rest.n;
+	s->begun = s->sent_end = s->retried = false;
+	return true;
+}
+
+/* All of it is here, and there are several: one by one. */
+static void
+lmtp_begin(struct session *s)
+{
+	if (s->nrcpt < 2 || s->begun || s->streamed)
+		return;
+	buf_init(&s->lmtp_replies, LMTP_REPLIES_MAX);
+	(void)lmtp_next(s);
+}
+
+/* An answer of intake, while there are more to come: false when this was the last, or nobody answers. */
+static bool
+lmtp_took(struct session *s, const struct reply *r)
+{
+	if (s->rcpts_last == 0)
+		return false;
+	lmtp_reply(s, r);
+	return lmtp_next(s);
+}
+
+static bool
+lmtp_refused(struct session *s, const struct reply *r)
+{
+	struct span rest = span_sub(buf_span(&s->rcpts), s->rcpts_first, s->rcpts_last), address = SPAN_NONE;
+
+	if (s->rcpts_last == 0 || s->rcpts_last == s->rcpts.len)
+		return false;
+	(void)msg_list_next(&rest, &address);
+	policy_log_reject(s, "END-OF-MESSAGE", r, address);
+	return lmtp_took(s, r);
+}
+
 /* The transaction is over; answer, or go if the client has gone meanwhile. */
 static void
 conclude(struct session *s, struct reply *r)
@@ -82,6 +162,8 @@ conclude(struct session *s, struct reply *r)
 	timer_clear(&s->timer);
 	buf_fini(&s->body);
 	forget_refusal(s);
+	if (par.smtpd_lmtp)
+		lmtp_fill(s, r);
 	session_reset(s);
 	xforward_forget(s);
 	s->ended = false;
@@ -139,7 +221,7 @@ finish(struct session *s, const struct msg_MAIL_DONE *d)
 	if (!d && !s->streamed && !s->retried) {
 		s->retried = true;
 		s->begun = s->sent_end = false;
-		s->rcpts_sent = 0;
+		s->rcpts_sent = s->rcpts_first;
 		pump(s);
 		return;
 	}
@@ -154,7 +236,10 @@ finish(struct session *s, const struct msg_MAIL_DONE *d)
 		r = reply_make(250, dsn[0] ? dsn : "2.0.0", "Ok: queued as %s", id);
 		log_client(s, id);
 		intake_finish(&s->job);
-		conclude(s, &r);
+		if (lmtp_took(s, &r))
+			pump(s);
+		else
+			conclude(s, &r);
 		return;
 	}
 	r = reply_make(d->code >= 400 && d->code <= 599 ? (int)d->code : 451, dsn, "%.*s", SPAN_FMT(d->text));
@@ -162,7 +247,10 @@ finish(struct session *s, const struct msg_MAIL_DONE *d)
 		r.then = THEN_CLOSE;
 	if (s->sent_end)
 		intake_finish(&s->job);
-	refuse(s, &r);
+	if (!s->job.link && r.then == THEN_NEXT && lmtp_refused(s, &r))
+		pump(s);
+	else
+		refuse(s, &r);
 }
 
 static void
@@ -175,18 +263,24 @@ on_done(void *ctx, const struct msg_MAIL_DONE *d)
 
 /* ---- to intake ---- */
 
+static size_t
+rcpts_end(const struct session *s)
+{
+	return s->rcpts_last ? s->rcpts_last : s->rcpts.len;
+}
+
 /* The recipients from rcpts_sent on that fit one message; whole triples. */
 static struct span
 next_rcpts(const struct session *s)
 {
-	struct span rest = span_skip(buf_span(&s->rcpts), s->rcpts_sent), field;
+	struct span rest = span_sub(buf_span(&s->rcpts), s->rcpts_sent, rcpts_end(s)), field;
 	const char *start = rest.p, *end = rest.p;
 
 	while (rest.n > 0 && (size_t)(rest.p - start) < SMTP_RCPTS_CHUNK) {
 		for (int i = 0; i < 3; i++)
 			if (!msg_list_next(&rest, &field))
 				return span_of(start, (size_t)(end - start));
-		end = rest.p ? rest.p : s->rcpts.p + s->rcpts.len;
+		end = rest.p ? rest.p : s->rcpts.p + rcpts_end(s);
 	}
 	return span_of(start, (size_t)(end - start));
 }
@@ -239,7 +333,7 @@ static enum intake_state
 send_next(struct session *s)
 {
 	struct span rcpts = next_rcpts(s), body = SPAN_NONE;
-	bool all = s->rcpts_sent + rcpts.n >= s->rcpts.len;
+	bool all = s->rcpts_sent + rcpts.n >= rcpts_end(s);
 	uint32_t last = MAIL_MORE;
 	enum intake_state st;
 
@@ -283,12 +377,12 @@ pump(struct session *s)
 	if (!s->job.link && !s->begun)
 		st = intake_take(&s->job, !s->ended);
 	while (st == INTAKE_READY) {
-		bool all = s->begun && s->rcpts_sent >= s->rcpts.len;
+		bool all = s->begun && s->rcpts_sent >= rcpts_end(s);
 
 		if (all && !s->ended && s->body.max - s->body.len >= 2)
 			break;
 		st = send_next(s);
-		if (st == INTAKE_READY && s->ended && s->rcpts_sent >= s->rcpts.len)
+		if (st == INTAKE_READY && s->ended && s->rcpts_sent >= rcpts_end(s))
 			break;
 	}
 	if (st == INTAKE_BROKEN) {
@@ -337,8 +431,11 @@ judge(struct session *s)
 		refuse(s, &r);
 	else if (s->discard)
 		throw_away(s);
-	else
+	else {
+		if (par.smtpd_lmtp)
+			lmtp_begin(s);
 		pump(s);
+	}
 }
 
 void

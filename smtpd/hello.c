@@ -156,6 +156,8 @@ static const struct {
 bool
 hello_announces(const char *keyword)
 {
+	if (par.smtpd_lmtp && strcmp(keyword, "CHUNKING") == 0)	/* RFC 2033 knows one end of the message, DATA's */
+		return false;
 	return !param_list_has(par.smtpd_discard_ehlo_keywords, span_str(keyword));
 }
 
@@ -166,7 +168,7 @@ cmd_ehlo(struct session *s, struct span arg)
 	struct reply r;
 
 	if (!greet(s, arg, true))
-		return reply_make(501, "5.5.4", "Syntax: EHLO hostname");
+		return reply_make(501, "5.5.4", "Syntax: %s hostname", par.smtpd_lmtp ? "LHLO" : "EHLO");
 	r = judge(s);
 	if (r.code != 0)
 		return r;

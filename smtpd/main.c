@@ -2,6 +2,9 @@
  * smtpd: speaks SMTP with strangers; trusts nothing it reads. It has sockets
  * and nothing else: no file, no key, no table that it can write.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "base/die.h"
 #include "base/netlist.h"
 #include "intakelink.h"
@@ -80,7 +83,14 @@ smtpd_start(void)
 static void
 smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 {
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_storage local = { 0 };
+
 	(void)role;
+	if (peer->ss_family == AF_UNIX) {	/* somebody on this host: as good as any that connects to the loopback */
+		memcpy(&local, &here, sizeof(here));
+		peer = &local;
+	}
 	service_clients(1);
 	if (++sessions >= par.smtpd_worker_connections)
 		service_full(true);

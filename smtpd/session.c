@@ -76,6 +76,7 @@ session_fini(struct session *s)
 	x_free(&s->again);
 	buf_fini(&s->prepend);
 	buf_fini(&s->bcc);
+	buf_fini(&s->lmtp_replies);
 	x_free(&s->redirect);
 	x_free(&s->login);
 	x_free(&s->mech);
@@ -105,11 +106,17 @@ session_reset(struct session *s)
 const char *
 session_protocol(const struct session *s)
 {
+	static const char *const lmtp[2][4] = {
+		{ "LMTP", "LMTPA", "LMTPS", "LMTPSA" },
+		{ "UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA" },
+	};
 	static const char *const names[2][4] = {
 		{ "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" },		/* RFC 3848 */
 		{ "UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA" },	/* RFC 6531 4.3 */
 	};
 
+	if (par.smtpd_lmtp)
+		return lmtp[!!(s->flags & MAIL_SMTPUTF8)][(s->secure ? 2 : 0) + (s->login ? 1 : 0)];
 	return s->esmtp ? names[!!(s->flags & MAIL_SMTPUTF8)][(s->secure ? 2 : 0) + (s->login ? 1 : 0)] : "SMTP";
 }
 
@@ -204,7 +211,11 @@ say(struct session *s, const struct reply *r)
 {
 	struct reply last;
 
-	write_reply(s, r);
+	if (s->lmtp_replies.len > 0)
+		conn_writespan(s->conn, buf_span(&s->lmtp_replies));
+	else
+		write_reply(s, r);
+	buf_fini(&s->lmtp_replies);
 	if (s->errors >= par.smtpd_hard_error_limit && r->then != THEN_CLOSE) {
 		log_info(s->id, "too many errors after %s from %s[%s]", s->last_verb, client_name(s), s->addr);
 		last = reply_close(421, "4.7.0", "%s Error: too many errors", par.myhostname);

@@ -113,6 +113,9 @@ struct session {
 	bool streamed;			/* a part of it is no longer here */
 	bool ended;			/* the client has sent its end of data */
 	bool retried, refused;
+	size_t rcpts_first, rcpts_last;	/* of rcpts: those of the message that intake has now; last 0: to the end */
+	uint32_t lmtp_answered;		/* recipients that have theirs in lmtp_replies */
+	struct buf lmtp_replies;	/* one a recipient, as on the wire */
 	struct reply *refusal;		/* what the end of data will be answered with */
 	uint64_t drained;
 	uint64_t window_received;	/* for smtpd_min_data_rate */

@@ -5,12 +5,14 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "service/roles.h"
 #include "base/banned.h"
 
 #define LINE_LONGEST 16384
 #define PROCESSES_MAX 1000
+#define SOCKET_NAME_MAX 64
 
 const struct daemon_kind daemon_kinds[] = {
 	/* name     binary          user      role            how          stays  counters min max */
@@ -51,7 +53,9 @@ address_text(const struct sockaddr_storage *sa, struct buf *out)
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
 
-	if (sa->ss_family == AF_INET6) {
+	if (sa->ss_family == AF_UNIX) {
+		buf_addf(out, "unix:public/%s", ((const struct sockaddr_un *)(const void *)sa)->sun_path);
+	} else if (sa->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const void *)sa;
 
 		inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
@@ -231,11 +235,30 @@ complain_of_daemon(struct parse *p, struct span name)
 	buf_fini(&names);
 }
 
+/* A socket run/public/NAME that every program of this host may connect to. */
+static void
+parse_unix(struct parse *p, struct span name)
+{
+	struct sockaddr_un *un = (void *)&p->row->addrs[0];
+	bool ok = name.n > 0 && name.n < SOCKET_NAME_MAX && name.p[0] != '.' && span_find(name, '/') < 0;
+
+	for (size_t i = 0; i < daemon_kind_count; i++)
+		ok = ok && !span_is(name, daemon_kinds[i].name);
+	if (!ok) {
+		complain(p, "\"%.*s\" cannot be the name of a socket in run/public; write lmtp", SPAN_FMT(name));
+		return;
+	}
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, name.p, name.n);
+	p->row->addr_count = 1;
+}
+
 static void
 parse_columns(struct parse *p, const struct span col[COLUMNS])
 {
 	static const char *const yes_no[] = { "-", "y", "n" };
 	bool inet = span_is(col[COL_TYPE], "inet");
+	uint16_t port;
 
 	if (!inet && !span_is(col[COL_TYPE], "unix"))
 		complain(p, "type \"%.*s\" is neither inet nor unix", SPAN_FMT(col[COL_TYPE]));
@@ -256,7 +279,9 @@ parse_columns(struct parse *p, const struct span col[COLUMNS])
 	}
 	p->row->min = p->row->kind->min;
 	p->row->max = p->row->kind->max;
-	if (inet != (p->row->kind->how == HOW_INET))
+	if (!inet && p->row->kind->role == R_SMTPD && !parse_port(col[COL_SERVICE], &port))	/* a port is a slip of the type */
+		parse_unix(p, col[COL_SERVICE]);
+	else if (inet != (p->row->kind->how == HOW_INET))
 		complain(p, "%s is a service of type %s", p->row->kind->name, inet ? "unix" : "inet");
 	else if (inet)
 		parse_inet(p, col[COL_SERVICE]);

@@ -3,7 +3,7 @@
  *
  *   service type private unpriv chroot wakeup maxproc command [-o name=value]...
  *
- *   service  inet: port, host:port, [v6]:port; unix: a name
+ *   service  inet: port, host:port, [v6]:port; unix: a name; of smtpd a socket in run/public
  *   private, unpriv, chroot, wakeup: kept for Postfix's shape; "-", "y" (chroot "n" is refused: the
  *            walls are compiled in)
  *   maxproc  MAX, MIN-MAX, or "-"

@@ -160,6 +160,8 @@ bad_services(void **state)
 		{ "99999 inet n - - - - smtpd", "is not a port" },
 		{ "25 inet n - - - 4-2 smtpd", "maxproc" },
 		{ "25 unix n - - - - smtpd", "smtpd is a service of type inet" },
+		{ "../x unix n - - - - smtpd", "cannot be the name of a socket" },
+		{ "qmgr unix n - - - - smtpd", "cannot be the name of a socket" },
 		{ "25 inet n - n - - smtpd", "chroot" },
 		{ "25 inet n -", "columns" },
 		{ "25 inet n - - - - smtpd -v", "only -o" },
