@@ -18,6 +18,7 @@
 #define KEEP_MS 300000
 #define KEEP_FAILED_MS 30000
 #define STEP_MS 5000			/* of one question to the DNS */
+#define SLOW_MS 400			/* a question that has lasted so long is not broken off: the next session would wait as long */
 
 struct key {
 	uint8_t addr[16];
@@ -30,7 +31,7 @@ struct peername {
 	struct peername *line_next;
 	unsigned refs;
 	bool known, in_line, filed;	/* filed: in a bucket */
-	uint64_t fresh_until;
+	uint64_t since, fresh_until;
 	struct dns_query *dns;
 	struct timer timer;
 	struct peername_wait *waits;
@@ -44,6 +45,7 @@ static unsigned asked;
 static uint64_t seed;
 
 static void serve_line(void *ctx);
+static void stop_asking(struct peername *p);
 
 /* ---- the table ---- */
 
@@ -144,8 +146,10 @@ find(const struct key *k, uint64_t now)
 			found = p;
 		else if (stale || (p->refs == 0 && unused > UNUSED_MAX)) {
 			unfile(p);
-			if (p->refs == 0)
-				drop(p);
+			if (p->refs > 0)
+				continue;
+			stop_asking(p);
+			drop(p);
 		}
 	}
 	return found;
@@ -248,6 +252,7 @@ new_question(const struct key *k)
 	struct peername *p = x_new(struct peername), **bucket = bucket_of(k);
 
 	p->key = *k;
+	p->since = clock_mono_ms();
 	p->next = *bucket;
 	p->filed = true;
 	*bucket = p;
@@ -313,7 +318,7 @@ peername_leave(struct peername *p, struct peername_wait *w)
 		}
 	if (--p->refs > 0)
 		return;
-	if (p->known && p->filed)
+	if (p->filed && (p->known || (p->dns && clock_mono_ms() - p->since >= SLOW_MS)))
 		return;			/* for the next session of this address */
 	stop_asking(p);
 	unfile(p);
