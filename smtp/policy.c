@@ -100,6 +100,33 @@ add_matches(struct buf *out, struct span list, struct span nexthop, const char *
 	}
 }
 
+/* "TLSv1.2:TLSv1.3", ">=TLSv1.2": colons part where a parameter has commas. */
+static bool
+take_versions(struct span list, struct tlsrange *out, struct buf *err)
+{
+	struct buf words;
+	bool ok;
+
+	buf_init(&words, VALUE_MAX);
+	for (size_t i = 0; i < list.n; i++)
+		buf_addc(&words, list.p[i] == ':' ? ',' : list.p[i]);
+	ok = tlsrange_parse(buf_span(&words), out, err);
+	buf_fini(&words);
+	return ok;
+}
+
+/* Every cipher that is ever spoken is at least "medium"; "high" leaves out what no server of today chooses. */
+static bool
+is_cipher_grade(struct span word)
+{
+	static const char *const grades[] = { "medium", "high", "low", "export" };
+
+	for (size_t i = 0; i < NELEMS(grades); i++)
+		if (span_is_nocase(word, grades[i]))
+			return true;
+	return false;
+}
+
 static bool
 take_value(struct span value, struct policy *out, struct span nexthop, const char *host, struct buf *match, struct buf *err)
 {
@@ -110,11 +137,15 @@ take_value(struct span value, struct policy *out, struct span nexthop, const cha
 		return false;
 	}
 	while (span_word(&value, " \t,", &word)) {
-		if (!span_starts_nocase(word, "match=")) {
+		if (span_starts_nocase(word, "match=")) {
+			add_matches(match, span_skip(word, 6), nexthop, host, out->level == POLICY_FINGERPRINT);
+		} else if (span_starts_nocase(word, "protocols=")) {
+			if (!take_versions(span_skip(word, 10), &out->versions, err))
+				return false;
+		} else if (!span_starts_nocase(word, "ciphers=") || !is_cipher_grade(span_skip(word, 8))) {
 			buf_addf(err, "smtp_tls_policy_maps: unknown word \"%.*s\" for %.*s", SPAN_FMT(word), SPAN_FMT(nexthop));
 			return false;
 		}
-		add_matches(match, span_skip(word, 6), nexthop, host, out->level == POLICY_FINGERPRINT);
 	}
 	return true;
 }
@@ -143,9 +174,10 @@ may_relax(struct span nexthop, uint32_t flags)
 bool
 policy_find(struct span nexthop, const char *host, uint32_t flags, struct policy *out, struct buf *err)
 {
+	struct tlsrange mandatory, optional;
 	enum map_answer ans;
 	struct buf value, match;
-	bool ok = true;
+	bool ok;
 
 	if (span_starts(nexthop, "lmtp:"))
 		nexthop = span_skip(nexthop, 5);
@@ -154,9 +186,11 @@ policy_find(struct span nexthop, const char *host, uint32_t flags, struct policy
 	*out = (struct policy){ 0 };
 	if (!parse_level(span_str(par.smtp_tls_security_level), &out->level))
 		out->level = POLICY_SECURE;
+	ok = tlsrange_parse(span_str(par.smtp_tls_mandatory_protocols), &mandatory, err) &&
+	    tlsrange_parse(span_str(par.smtp_tls_protocols), &optional, err);
 	buf_init(&value, VALUE_MAX);
 	buf_init(&match, sizeof(out->match) - 1);
-	ans = nexthop.n ? look_up(nexthop, &value) : MAP_NONE;
+	ans = ok && nexthop.n ? look_up(nexthop, &value) : MAP_NONE;
 	if (ans == MAP_FAILED) {
 		buf_adds(err, "smtp_tls_policy_maps cannot be read");
 		ok = false;
@@ -165,6 +199,8 @@ policy_find(struct span nexthop, const char *host, uint32_t flags, struct policy
 	} else if (out->level > POLICY_MAY && may_relax(nexthop, flags)) {
 		out->level = POLICY_MAY;
 	}
+	if (!out->versions.v12 && !out->versions.v13)
+		out->versions = out->level > POLICY_MAY ? mandatory : optional;
 	if (ok && out->level >= POLICY_FINGERPRINT && match.len == 0)
 		add_matches(&match, span_str(default_match(out->level)), nexthop, host, out->level == POLICY_FINGERPRINT);
 	if (ok && match.over) {

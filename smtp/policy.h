@@ -3,6 +3,7 @@
 #define SMTP_POLICY_H
 
 #include "base/map.h"
+#include "base/tlsrange.h"
 #include "dane.h"
 
 enum policy_level { POLICY_NONE, POLICY_MAY, POLICY_ENCRYPT, POLICY_FINGERPRINT, POLICY_VERIFY, POLICY_SECURE,
@@ -13,6 +14,7 @@ enum policy_level { POLICY_NONE, POLICY_MAY, POLICY_ENCRYPT, POLICY_FINGERPRINT,
 
 struct policy {
 	enum policy_level level;
+	struct tlsrange versions;
 	char match[POLICY_MATCH_MAX];	/* blank separated: names, ".name", or fingerprints */
 };
 

@@ -60,6 +60,7 @@ protect_tls(struct session *s)
 
 	s->tls_started = true;
 	conn_tls_connect(s->conn, smtp_tls(), d ? d->base : s->target.host);
+	conn_tls_versions(s->conn, s->policy.versions.v12, s->policy.versions.v13);
 	if (d && conn_tls_dane(s->conn, d->base, span_str(s->policy.match), d->records, d->n) == 0)
 		s->policy.level = POLICY_ENCRYPT;	/* none that OpenSSL can read: RFC 7672 2.2 */
 }

@@ -67,6 +67,7 @@ void conn_timeout(struct conn *c, uint32_t ms, bool idle);
  */
 void conn_tls_accept(struct conn *c, struct tls_server *t);
 void conn_tls_connect(struct conn *c, struct tls_client *t, const char *server_name);
+void conn_tls_versions(struct conn *c, bool v12, bool v13);	/* directly after conn_tls_connect: these and no others */
 bool conn_secure(const struct conn *c);
 struct span conn_tls_info(const struct conn *c);	/* "TLSv1.3 TLS_AES_256_GCM_SHA384", empty when plain; lives as long as c */
 /*

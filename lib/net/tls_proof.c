@@ -87,6 +87,15 @@ has_fingerprint(X509 *x, struct span list)
 	return found;
 }
 
+void
+conn_tls_versions(struct conn *c, bool v12, bool v13)
+{
+	if (!c->ssl)
+		return;
+	SSL_set_min_proto_version(c->ssl, v12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_set_max_proto_version(c->ssl, v13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+}
+
 /* ---- DANE ---- */
 
 size_t

@@ -224,6 +224,7 @@ def a_certificate_that_must_prove_something():
         for settings, want in [
                 ('', r'tls=TLSv1.3 \S+ untrusted, dsn=2.0.0, status=sent'),
                 (f'smtp_tls_CAfile = {ca}\n', 'trusted, dsn=2.0.0, status=sent'),
+                ('smtp_tls_security_level = encrypt\nsmtp_tls_mandatory_protocols = TLSv1.2\n', r'tls=TLSv1.2 \S+ untrusted, dsn=2.0.0'),
                 ('smtp_tls_security_level = verify\n', 'dsn=4.7.5, status=deferred .*self.signed certificate'),
                 (f'smtp_tls_security_level = verify\nsmtp_tls_CAfile = {ca}\n', 'verified, dsn=2.0.0, status=sent'),
                 (f'smtp_tls_security_level = secure\nsmtp_tls_secure_cert_match = .two.test\nsmtp_tls_CAfile = {ca}\n', 'verified, dsn=2.0.0'),

@@ -10,7 +10,8 @@
 #include "base/banned.h"
 
 #define TABLE "inline:{ { only.test = dane-only }, { pinned.test = secure match=mx.pinned.test }, " \
-	"{ .parent.test = encrypt }, { bad.test = nonsense }, { [relay.test]:587 = verify } }"
+	"{ .parent.test = encrypt }, { bad.test = nonsense }, { [relay.test]:587 = verify }, " \
+	"{ old.test = encrypt protocols=!SSLv3:!TLSv1.3 }, { odd.test = may protocols=TLSv9 }, { graded.test = encrypt ciphers=high } }"
 
 static const struct row {
 	const char *level, *nexthop;
@@ -61,6 +62,8 @@ levels(void **state)
 	par.smtp_tls_secure_cert_match = "nexthop, dot-nexthop";
 	par.smtp_tls_fingerprint_cert_match = "";
 	par.tls_required_enable = true;
+	par.smtp_tls_protocols = ">=TLSv1.2";
+	par.smtp_tls_mandatory_protocols = ">=TLSv1.3";
 	buf_init(&err, 400);
 	policy_open(maps_open(span_str(TABLE), &err));
 	assert_int_equal(err.len, 0);
@@ -101,6 +104,29 @@ no_password_is_told_for_it(void **state)
 }
 
 static void
+versions(void **state)
+{
+	static const struct { const char *level, *nexthop; bool ok, v12, v13; } v[] = {
+		{ "may", "a.test", true, true, true }, { "encrypt", "a.test", true, false, true },
+		{ "may", "old.test", true, true, false }, { "may", "odd.test", false, false, false },
+		{ "may", "graded.test", true, false, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(v); i++) {
+		struct policy p;
+		struct buf err;
+
+		par.smtp_tls_security_level = v[i].level;
+		buf_init(&err, 400);
+		assert_int_equal(policy_find(span_str(v[i].nexthop), "mx.a.test", 0, &p, &err), v[i].ok);
+		assert_true(!v[i].ok || (p.versions.v12 == v[i].v12 && p.versions.v13 == v[i].v13));
+		assert_int_equal(err.len == 0, v[i].ok);
+		buf_fini(&err);
+	}
+}
+
+static void
 records(void **state)
 {
 	static const struct { unsigned char usage, selector, matching; size_t n; bool usable; } r[] = {
@@ -125,6 +151,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(levels),
 		cmocka_unit_test(no_password_is_told_for_it),
+		cmocka_unit_test(versions),
 		cmocka_unit_test(records),
 	};
 
