@@ -437,7 +437,7 @@ def two_sessions_see_each_other():
     b.ok('SELECT INBOX')
     a.ok('STORE 2:3 +FLAGS (\\Deleted)')
     a.ok('STORE 5 +FLAGS.SILENT (\\Flagged work)')
-    got = b.ok('NOOP').all()
+    got = b'\n'.join(l for l in b.ok('NOOP').lines if b' FETCH ' in l)
     check(got.count(b'\\Deleted') == 2 and b'* 5 FETCH' in got and b'work' in got, f'flags of the other session: {got}')
     got = a.ok('EXPUNGE').lines
     check([l for l in got if l.endswith(b'EXPUNGE')] == [b'* 3 EXPUNGE', b'* 2 EXPUNGE'] or [l for l in got if l.endswith(b'EXPUNGE')] == [b'* 2 EXPUNGE', b'* 2 EXPUNGE'], str(got))
@@ -551,7 +551,7 @@ def commands_of_common_clients():
     a = c.ok('UID MOVE 1 Trash')
     check(any(b'COPYUID' in l for l in a.lines) and b'* 1 EXPUNGE' in a.lines, str(a.lines))
     a = c.ok('ENABLE CONDSTORE X-UNKNOWN')
-    check(a.of('ENABLED') == [] or a.lines == [b'* ENABLED'], str(a.lines))
+    check(a.of('ENABLED') == [b'CONDSTORE'], str(a.lines))
     c.ok('EXAMINE Trash')
     a = c.ok('STATUS Trash (MESSAGES UNSEEN SIZE)')
     check(a.of('STATUS') == [b'Trash (MESSAGES 2 UNSEEN 1 SIZE %d)' % (2 * len(SIMPLE))], str(a.lines))
