@@ -185,6 +185,8 @@ judge(json_t *root, struct resolver *r, struct span address, const char *client)
 		reply = "501 5.1.3 Bad recipient address syntax";
 	else if (st == RESOLVE_RETRY)
 		reply = "451 4.3.0 a table cannot be read";
+	else if (st == RESOLVE_MOVED)
+		reply = "550 5.1.6 User has moved";
 	else if (!known)
 		reply = "550 5.1.1 User unknown";
 	else if (client && !ours && !is_in_mynetworks(client))
@@ -215,6 +217,8 @@ add_destination(json_t *list, const struct resolved *d, uint32_t flags)
 		json_object_set_new(o, strcmp(d->transport, "error") == 0 ? "text" : "nexthop", text(d->nexthop));
 	if (d->mailbox.n)
 		json_object_set_new(o, "mailbox", text(d->mailbox));
+	if (d->sender.n)
+		json_object_set_new(o, "sender", text(d->sender));
 	if (d->extension.n)
 		json_object_set_new(o, "extension", text(d->extension));
 	if (lmtp || strcmp(d->transport, "smtp") == 0)

@@ -409,7 +409,7 @@ add_missing(struct intake *in)
 static bool
 rewrites_header(const struct intake *in)
 {
-	return in->rewrite && is_ours(in);
+	return in->rewrite && is_ours(in) && in->written == 0;	/* a header of which something is written already stays */
 }
 
 /* The addresses of the header, from the sender's first field on; what we put in front stays. */
@@ -567,8 +567,7 @@ take_text(struct intake *in, struct span body)
 		complete_header(in);
 	check_body(in);
 	/* A header is checked as a whole: one that does not fit in here is longer than any mail needs. */
-	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER &&
-	    (checks_wanted(in) || rewrites_header(in)))
+	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && checks_wanted(in))
 		fail(in, header_too_long);
 	if (in->out.len >= INTAKE_FLUSH)
 		intake_flush(in);

@@ -19,6 +19,7 @@ def only_mail(i, user, n=1):
 
 @test
 def sendmail_takes_recipients_from_the_header_and_hides_bcc():
+    """row 144 of hostile input"""
     with Instance() as i:
         sendmail(i, '-t', text=f'From: x@y.example\nTo: Bob <{BOB}>\nBcc: {ALICE}\nSubject: t\n\nbody\n')
         for user in ('alice', 'bob'):
