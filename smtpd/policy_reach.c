@@ -48,7 +48,8 @@ policy_reaches(struct span rcpt)
 	struct buf text;
 	size_t n = 0;
 
-	if (resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1))) == CLASS_REMOTE)
+	if (resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1))) == CLASS_REMOTE ||
+	    resolve_rewritten(policy_resolver(), rcpt))
 		return r;
 	arena_init(&arena, EXPANSION_MAX);
 	buf_init(&text, TEXT_MAX);

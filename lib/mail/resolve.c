@@ -461,6 +461,14 @@ find_canonical(struct resolver *r, const struct address_parts *p, enum address_c
 	return ans == MAP_NONE ? resolve_find(r, r->canonical_maps, p, keys) : ans;
 }
 
+bool
+resolve_rewritten(struct resolver *r, struct span address)
+{
+	struct address_parts p;
+
+	return resolve_split(r, address, &p) && find_canonical(r, &p, resolve_domain(r, p.domain)) != MAP_NONE;
+}
+
 enum resolve_status
 resolve_check(struct resolver *r, struct span address, enum address_class *cls)
 {

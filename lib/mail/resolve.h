@@ -68,6 +68,9 @@ void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at
 /* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */
 enum resolve_status resolve_check(struct resolver *r, struct span address, enum address_class *cls);
 
+/* Will intake give this recipient another address (recipient_canonical_maps, canonical_maps)? Then that one counts. */
+bool resolve_rewritten(struct resolver *r, struct span address);
+
 /* After RESOLVE_MOVED: the new address, as the table has it. Valid until the next call. */
 struct span resolver_moved(const struct resolver *r);
 
