@@ -190,7 +190,8 @@ command_queue(const char *confdir, int argc, char **argv)
 		s.why = why_new();
 	s.take = v->take;
 	tool_settings(confdir);
-	code = queue_each(true, visit, &s, &q);
+	/* to find the next hop of each recipient costs qmgr as much as all the rest */
+	code = queue_each(s.site.n || s.why || want_json || (where.n && memmem(where.p, where.n, "site", 4)), visit, &s, &q);
 	if (code == 0)
 		code = v->end(&s, v->action);
 	filter_free(s.where);

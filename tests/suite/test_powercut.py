@@ -211,4 +211,5 @@ def power_cut_at_every_call_of_a_direct_delivery_on_ext4(): enumerate_cuts('ext4
 def power_cut_at_every_call_of_a_direct_delivery_on_xfs(): enumerate_cuts('xfs', True)
 
 
-main()
+if __name__ == '__main__':
+    main()
