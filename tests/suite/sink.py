@@ -17,6 +17,8 @@ def idle(i, secs=20):
 
 class Sink(threading.Thread):
     """a server whose replies are a function (verb, argument) -> bytes; keeps what it got"""
+    trickle, after_dot = 0, None        # seconds between the bytes of the greeting; 'reset'
+
     def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0):
         super().__init__(daemon=True)
         self.l = socket.socket()
@@ -24,7 +26,7 @@ class Sink(threading.Thread):
         self.l.listen(50)
         self.port, self.reply, self.greeting = self.l.getsockname()[1], reply or (lambda v, a: None), greeting
         self.connections, self.mails, self.commands = 0, [], []
-        self.trickle, self.after_dot = trickle, None        # seconds between the bytes of the greeting; 'reset'
+        self.trickle = trickle
         self.start()
 
     def run(self):
