@@ -21,6 +21,7 @@ serve_login(int fd, struct span login, const char *maildir)
 	char *id = x_spandup(login);
 
 	how.id = id;
+	how.special_folders = par.imap_create_special_folders;
 	(void)quota_parse(span_str(service_quota()), &how.quota);
 	session_run(fd, &how);
 	x_free(&id);

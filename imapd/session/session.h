@@ -96,6 +96,7 @@ struct session_how {
 	size_t line_max;
 	uint64_t message_max;
 	struct mail_quota quota;	/* all zeros: no limit */
+	bool special_folders;		/* for who has no folders yet */
 };
 void session_run(int fd, const struct session_how *how);
 

@@ -41,7 +41,7 @@ def quota_of(c):
 @test
 def limits():
     main = ('virtual_alias_maps = inline:{ {sales@example.test = carol@example.test}, {both@example.test = carol@example.test, bob@example.test} }\n'
-            'virtual_mailbox_limit_warnings = 50, 90\n')
+            'virtual_mailbox_limit_warnings = 50, 90\nimap_create_special_folders = yes\n')
     with Instance(users=('alice', 'bob', 'carol', 'dave', 'erin'), main=main) as i:
         # by command, counted from then on
         for bad in ('x', '-5', '2GB'):
@@ -81,6 +81,12 @@ def limits():
         # IMAP
         c = imap(i, 'alice')
         check(b'QUOTA=RES-STORAGE' in c.capability()[1][0], 'capability')
+        listed = {l.split()[-1]: l for l in c.list()[1]}        # the folders of a new user
+        check(set(listed) == {b'INBOX', b'Archive', b'Drafts', b'Junk', b'Sent', b'Trash'} and b'\\Sent' in listed[b'Sent'], f'{listed}')
+        check(len(c.lsub()[1]) >= 5 and c.delete('Junk')[0] == 'OK', 'subscribed')
+        c.logout()
+        c = imap(i, 'alice')
+        check(not any(l.endswith(b'Junk') for l in c.list()[1]), 'what was deleted has come back')
         root, quota = quota_of(c)
         check(root == b'INBOX ""' and quota == b'"" (STORAGE %d 20)' % ((s['bytes'] + 1023) // 1024), f'{root} {quota}')
         typ, text = c.append('INBOX', None, None, b'a: b\r\n\r\nx\r\n')

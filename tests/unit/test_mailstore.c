@@ -688,7 +688,9 @@ test_uses(void **state)
 	FILE *f;
 
 	(void)state;
+	assert_true(mailstore_is_new(ms));
 	assert_int_equal(mailstore_create_defaults(ms), STORE_OK);
+	assert_false(mailstore_is_new(ms));
 	assert_int_equal(mailstore_list_uses(ms, count_uses, &seen), STORE_OK);
 	assert_int_equal(seen, 0x11f);
 	assert_int_equal(mailstore_exists(ms, SPAN("Trash")), STORE_OK);

@@ -123,6 +123,8 @@ enum store_result mailstore_list_uses(struct mailstore *ms, void (*f)(void *ctx,
 enum store_result mailstore_set_use(struct mailstore *ms, struct span name, unsigned uses);
 /* What a new user has: Archive, Drafts, Junk, Sent and Trash, with their uses, subscribed. What exists stays as it is. No lock. */
 enum store_result mailstore_create_defaults(struct mailstore *ms);
+/* Nobody has subscribed, made or named a folder yet. */
+bool mailstore_is_new(struct mailstore *ms);
 
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;

@@ -183,3 +183,25 @@ mailstore_create_defaults(struct mailstore *ms)
 	buf_fini(&text);
 	return r;
 }
+
+static void
+count_folder(void *ctx, struct span name)
+{
+	unsigned *n = ctx;
+
+	(void)name;
+	(*n)++;
+}
+
+bool
+mailstore_is_new(struct mailstore *ms)
+{
+	static const char *const marks[] = { "subscriptions", FILE_NAME };
+	char path[DRIVER_PATH_MAX];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < NELEMS(marks); i++)
+		if (!driver_path(path, ms->path, marks[i], "") || access(path, F_OK) == 0 || errno != ENOENT)
+			return false;
+	return mailstore_list(ms, count_folder, &n) == STORE_OK && n == 1;
+}
