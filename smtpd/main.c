@@ -65,8 +65,7 @@ smtpd_open(void)
 	xforward_hosts = networks("smtpd_authorized_xforward_hosts", par.smtpd_authorized_xforward_hosts);
 	regex_init();
 	policy_open();
-	if (policy_needs_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect)))
-		smtpd.sys |= JAIL_INET;
+	smtpd.sys |= policy_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect));
 	proxy_open();
 	limits_open();
 	tls_open();
@@ -124,7 +123,7 @@ static struct service smtpd = {
 	.model = SERVICE_EVENT,
 	.scope = SCOPE_SMTPD,
 	.root = ROOT_RUN,
-	.sys = JAIL_SOCKET | JAIL_UNIX,	/* and JAIL_INET for DNS and policy services */
+	.sys = JAIL_SOCKET | JAIL_UNIX,	/* and what policy_network() tells */
 	.open = smtpd_open,
 	.start = smtpd_start,
 	.accept = smtpd_accept,

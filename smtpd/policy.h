@@ -13,8 +13,8 @@
 /* Before the jail. Dies (EX_CONFIG) on what the check of the configuration has let pass. */
 void policy_open(void);
 void policy_refresh(void);			/* tables replaced meanwhile: at each connection and MAIL, at most once a second */
-/* What the lists need of the network: DNS, and the TCP ports of policy services and resolvers. True: anything. */
-bool policy_needs_network(uint16_t *ports, size_t max);
+/* JAIL_INET with the TCP ports of policy services and resolvers, JAIL_UDP when only clients' names are asked for, or 0. */
+unsigned policy_network(uint16_t *ports, size_t max);
 void policy_abandon(struct session *s);		/* nobody waits for the answer any more */
 void policy_named(struct session *s);		/* the client's name is known now */
 

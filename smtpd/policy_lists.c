@@ -260,12 +260,15 @@ add_port(uint16_t port, uint16_t *ports, size_t max)
 	ports[i] = port;
 }
 
-/* Access tables may name words of DNS too: with any table, DNS is there. And clients have names. */
-bool
-policy_needs_network(uint16_t *ports, size_t max)
+/*
+ * Access tables may name words of DNS too: with any table, DNS is there. Names of clients are no more than
+ * a few datagrams: where nothing else is asked, no connection is possible.
+ */
+unsigned
+policy_network(uint16_t *ports, size_t max)
 {
 	struct span rest = span_str(par.dns_servers), word;
-	bool dns = par.smtpd_peername_lookup || table_count > 0, any = policy_server_count() > 0;
+	bool dns = table_count > 0;
 
 	for (size_t i = 0; i < LISTS; i++)
 		dns |= list_asks_dns(lists[i]);
@@ -274,9 +277,11 @@ policy_needs_network(uint16_t *ports, size_t max)
 	for (size_t i = 0; i < policy_server_count(); i++)
 		if (policy_server_port(i))
 			add_port(policy_server_port(i), ports, max);
-	if (!dns)
-		return any;
+	if (!dns && !par.smtpd_peername_lookup)
+		return ports[0] ? JAIL_INET : 0;
 	dns_init(par.dns_servers, par.dns_trust_anchor_file);
+	if (!dns)
+		return ports[0] ? JAIL_INET : JAIL_UDP;
 	add_port(53, ports, max);
 	while (span_word(&rest, ", \t", &word)) {
 		ssize_t at = span_rfind(word, '@');
@@ -285,5 +290,5 @@ policy_needs_network(uint16_t *ports, size_t max)
 		if (at > 0 && span_u32(span_skip(word, (size_t)at + 1), 1, 65535, &port))
 			add_port((uint16_t)port, ports, max);
 	}
-	return true;
+	return JAIL_INET;
 }

@@ -22,6 +22,7 @@ enum {
 	JAIL_LANDLOCK = 1 << 6,		/* may tighten itself further */
 	JAIL_INOTIFY = 1 << 7,
 	JAIL_FLOCK   = 1 << 8,		/* fcntl locks, flock */
+	JAIL_UDP     = 1 << 9,		/* of JAIL_INET only datagrams: questions to the DNS, no connection to anybody */
 };
 
 struct jail {

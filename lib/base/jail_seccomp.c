@@ -22,6 +22,7 @@
 #include "base/banned.h"
 
 #define GROUP_MAX 64
+#define SOCKET_TYPE 0xf		/* of socket()'s second word; flags stand above it */
 
 static const struct {
 	unsigned flag;			/* 0: every jail */
@@ -39,7 +40,7 @@ static const struct {
 	{ JAIL_SOCKET, { SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
 		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
 		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), SCMP_SYS(socketpair), -1 } },
-	{ JAIL_INET, { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl), -1 } },
+	{ JAIL_INET | JAIL_UDP, { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl), -1 } },
 	{ JAIL_UNIX, { SCMP_SYS(connect), SCMP_SYS(socketpair), -1 } },
 	{ JAIL_READ, { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(lstat),
 		SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
@@ -90,18 +91,27 @@ add_groups(scmp_filter_ctx f, unsigned sys)
 	return r;
 }
 
-/* socket() by family; everything else of it gets EACCES (LMDB, libc and libunbound look around) */
+/* socket() by family and, without JAIL_INET, by type; all of it gets EACCES where no group has it (libraries look around) */
 static int
 add_socket(scmp_filter_ctx f, unsigned sys)
 {
-	static const struct { unsigned flag; int family; } allowed[] = {
-		{ JAIL_UNIX, AF_UNIX }, { JAIL_INET, AF_INET }, { JAIL_INET, AF_INET6 },
+	static const struct { unsigned flag, but; int family; scmp_datum_t types, type; uint32_t action; } rows[] = {
+		{ JAIL_UNIX, 0, AF_UNIX, 0, 0, SCMP_ACT_ALLOW },
+		{ JAIL_INET, 0, AF_INET, 0, 0, SCMP_ACT_ALLOW },
+		{ JAIL_INET, 0, AF_INET6, 0, 0, SCMP_ACT_ALLOW },
+		{ JAIL_UDP, JAIL_INET, AF_INET, SOCKET_TYPE, SOCK_DGRAM, SCMP_ACT_ALLOW },
+		{ JAIL_UDP, JAIL_INET, AF_INET6, SOCKET_TYPE, SOCK_DGRAM, SCMP_ACT_ALLOW },
+		/* libunbound asks again by TCP when an answer was cut off */
+		{ JAIL_UDP, JAIL_INET, AF_INET, SOCKET_TYPE, SOCK_STREAM, SCMP_ACT_ERRNO(EACCES) },
+		{ JAIL_UDP, JAIL_INET, AF_INET6, SOCKET_TYPE, SOCK_STREAM, SCMP_ACT_ERRNO(EACCES) },
 	};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < NELEMS(allowed); i++)
-		if (sys & allowed[i].flag)
-			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)allowed[i].family));
+	for (size_t i = 0; r == 0 && i < NELEMS(rows); i++)
+		if ((sys & rows[i].flag) && !(sys & rows[i].but))
+			r = seccomp_rule_add(f, rows[i].action, SCMP_SYS(socket), 2,
+			    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)rows[i].family),
+			    SCMP_A1(SCMP_CMP_MASKED_EQ, rows[i].types, rows[i].type));
 	return r;
 }
 
@@ -133,7 +143,7 @@ add_refused(scmp_filter_ctx f, unsigned sys)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < NELEMS(refused); i++) {
-		if (in_groups(sys, refused[i]) || (refused[i] == SCMP_SYS(socket) && (sys & (JAIL_UNIX | JAIL_INET))))
+		if (in_groups(sys, refused[i]) || (refused[i] == SCMP_SYS(socket) && (sys & (JAIL_UNIX | JAIL_INET | JAIL_UDP))))
 			continue;
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
 		if (r == -EEXIST)	/* a group with other flags allows it */

@@ -83,8 +83,9 @@ def misbehaving(action):
         raise Skip('needs root')
     if b'misbehaving on request' not in open(BUILD + '/libexec/merpati/smtpd', 'rb').read():
         raise Skip('this build has no debug action (sanitizer build only)')
+    daemons = [d for d in USERS if (d, action) != ('smtp', 'connect')]      # which is what smtp is for
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for f in [pool.submit(misbehaving_daemon, d, action) for d in USERS]:
+        for f in [pool.submit(misbehaving_daemon, d, action) for d in daemons]:
             f.result()
 
 

@@ -44,6 +44,12 @@ make_inet_socket(void)
 }
 
 static int
+make_datagram_socket(void)
+{
+	return socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0 ? errno : 0;
+}
+
+static int
 make_unix_socket(void)
 {
 	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
@@ -103,6 +109,8 @@ static const struct {
 	{ "remove outside", JAIL_READ | JAIL_WRITE, true, remove_outside, REFUSED | KILLED },
 	{ "inet socket", JAIL_SOCKET | JAIL_UNIX | JAIL_READ, false, make_inet_socket, REFUSED | KILLED },
 	{ "inet socket allowed", JAIL_INET, false, make_inet_socket, DONE },
+	{ "datagrams allowed", JAIL_SOCKET | JAIL_UDP, false, make_datagram_socket, DONE },
+	{ "a connection where datagrams are allowed", JAIL_SOCKET | JAIL_UDP | JAIL_UNIX, false, make_inet_socket, REFUSED },
 	{ "unix socket", JAIL_SOCKET | JAIL_INET, false, make_unix_socket, REFUSED | KILLED },
 	{ "unix socket allowed", JAIL_UNIX, false, make_unix_socket, DONE },
 	{ "exec", JAIL_READ | JAIL_WRITE | JAIL_SOCKET | JAIL_UNIX | JAIL_INET, true, run_program, REFUSED | KILLED },
