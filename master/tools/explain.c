@@ -191,6 +191,8 @@ judge(json_t *root, struct resolver *r, struct span address, const char *client)
 		reply = "550 5.1.1 User unknown";
 	else if (client && !ours && !is_in_mynetworks(client))
 		reply = "554 5.7.1 Relay access denied, without a login";
+	else if (!client && !ours)
+		reply = "250 2.1.5 Ok, for a login or a client of mynetworks";
 	json_object_set_new(root, "class", json_string(classes[cls].name));
 	if (classes[cls].parameter) {
 		buf_init(&place, 4096);

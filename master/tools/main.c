@@ -17,7 +17,7 @@ static const struct command commands[] = {
 	{ "status", command_status, "", "processes, listeners, size of the queue", false },
 	{ "check", command_check, "", "all mistakes of the configuration", false },
 	{ "domain", command_domain, "add|del|show DOMAIN | list", "the domains of virtual users", false },
-	{ "user", command_user, "add|set|del|show ADDRESS | list | import FILE", "the users of conf/users", false },
+	{ "user", command_user, "add|set|del|passwd|show ADDRESS | list | import FILE", "the users of conf/users", false },
 	{ "alias", command_alias, "add|set|del|show ADDRESS ... | list", "the table of virtual_alias_maps", false },
 	{ "list", command_list, "add|del|set|show ADDRESS ... | list", "distribution lists and their members", false },
 	{ "quota", command_quota, "set|show|del|list [ADDRESS|@DOMAIN] ...", "what a mailbox may hold", false },
@@ -33,7 +33,7 @@ print_usage(FILE *to)
 {
 	fputs("usage: merpati [-c CONFDIR] [--json] COMMAND ...\n\n", to);
 	for (size_t i = 0; i < NELEMS(commands); i++)
-		fprintf(to, "  %-7s %-42s %s\n", commands[i].name, commands[i].args, commands[i].text);
+		fprintf(to, "  %-13s %-53s %s\n", commands[i].name, commands[i].args, commands[i].text);
 	fputs("\nCONFDIR is $MERPATI_CONF or " MERPATI_CONFDIR " when it is not given. Exit codes are those of sysexits.h.\n", to);
 }
 
