@@ -142,9 +142,9 @@ def an_expired_certificate_warns_and_serves():
 def files_in_place_of_domains_are_mistakes():
     i = Instance()
     try:
-        i.configure('myorigin = /etc/mailname\nrelay_domains = hash:/etc/postfix/relay\n')
+        i.configure('myorigin = /etc/mailname\nmydestination = /etc/local-domains\nrelay_domains = hash:/nonexistent/relay\n')
         out = i.run('check', ok=False).stdout
-        check(out.count('write the domain itself') == 2, out)
+        check(out.count('write the domain itself') == 2 and 'relay_domains: /nonexistent/relay.cdb: No such file' in out, out)
     finally:
         i.close()
 
