@@ -9,32 +9,11 @@
 
 #include "base/fdio.h"
 #include "mail/imaptext.h"
-#include "tests/unit/tmptree.h"
+#include "tests/unit/storebed.h"
 #include "tests/unit/unit.h"
 
 #define MAILDIR "u/Maildir"
 #define FILE_NAME MAILDIR "/" ARRIVALS_NAME
-
-static int
-setup(void **state)
-{
-	char *dir = x_strdup("/tmp/arrivals-test-XXXXXX");
-
-	mailstore_init();
-	assert_non_null(mkdtemp(dir));
-	assert_return_code(chdir(dir), 0);
-	*state = dir;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	assert_return_code(chdir("/"), 0);
-	remove_tree(*state);
-	free(*state);
-	return 0;
-}
 
 static void
 text_of(unsigned i, struct buf *out)
@@ -195,10 +174,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_found, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_taken_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_strange, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_found, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_taken_over, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_damage, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_strange, store_dir_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

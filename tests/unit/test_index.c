@@ -9,36 +9,11 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
-#include "tests/unit/tmptree.h"
+#include "tests/unit/storebed.h"
 #include "tests/unit/unit.h"
 
 #define DATA "Maildir/merpati.index/data.mdb"
 #define STATE "Maildir/merpati.index/state"
-
-static char dir[64];
-
-static int
-setup(void **state)
-{
-	enum store_result r;
-
-	(void)state;
-	mailstore_init();
-	snprintf(dir, sizeof(dir), "/tmp/index-unit-XXXXXX");
-	if (!mkdtemp(dir) || chdir(dir) < 0)
-		return -1;
-	mailstore_free(mailstore_new("Maildir", true, &r));
-	return r == STORE_OK ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	if (chdir("/") == 0)
-		remove_tree(dir);
-	return 0;
-}
 
 static struct mailstore *
 open_store(void)
@@ -279,13 +254,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
-		cmocka_unit_test_setup_teardown(test_kept_and_shared, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_makers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_error_drops_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kept_and_shared, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_other_makers, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_an_error_drops_it, store_box_setup, store_teardown),
 #ifndef MERPATI_SANITIZE
-		cmocka_unit_test_setup_teardown(test_a_fault_drops_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_fault_drops_it, store_box_setup, store_teardown),
 #endif
-		cmocka_unit_test_setup_teardown(test_foreign_hands, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_hands, store_box_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,29 +15,8 @@
 
 #include "base/fdio.h"
 #include "mail/store/filename.h"
-#include "tests/unit/tmptree.h"
+#include "tests/unit/storebed.h"
 #include "tests/unit/unit.h"
-
-static int
-setup(void **state)
-{
-	char *dir = x_strdup("/tmp/mailstore-test-XXXXXX");
-
-	mailstore_init();
-	assert_non_null(mkdtemp(dir));
-	assert_return_code(chdir(dir), 0);
-	*state = dir;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	assert_return_code(chdir("/"), 0);
-	remove_tree(*state);
-	free(*state);
-	return 0;
-}
 
 /* The only entry of a directory. */
 static void
@@ -716,19 +695,19 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_filenames),
-		cmocka_unit_test_setup_teardown(test_append_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_uids_last, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_maildrop_sizes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_foreign_files, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_uses, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deliver_sweeps_tmp, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_space, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_append_read, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_uids_last, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_maildrop_sizes, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_files, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_duplicates, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_two_sessions, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_folders, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_uses, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_deliver, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_deliver_sweeps_tmp, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_many_at_once, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_no_space, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_lock, store_dir_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,36 +11,11 @@
 
 #include "base/fdio.h"
 #include "mail/store/uidfile.h"
-#include "tests/unit/tmptree.h"
+#include "tests/unit/storebed.h"
 #include "tests/unit/unit.h"
 
 #define CUR "Maildir/cur"
 #define UIDS_MAX 4000
-
-static char dir[64];
-
-static int
-setup(void **state)
-{
-	enum store_result r;
-
-	(void)state;
-	mailstore_init();
-	snprintf(dir, sizeof(dir), "/tmp/modseq-test-XXXXXX");
-	if (!mkdtemp(dir) || chdir(dir) < 0)
-		return -1;
-	mailstore_free(mailstore_new("Maildir", true, &r));
-	return r == STORE_OK ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	if (chdir("/") == 0)
-		remove_tree(dir);
-	return 0;
-}
 
 struct view {
 	struct mailstore *ms;
@@ -493,13 +468,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_rises_with_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_change_no_number, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_tracked_is_exact, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_expunges_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_another_boot, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unchangedsince, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_client_misses_anything, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rises_with_changes, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_no_change_no_number, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_tracked_is_exact, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_expunges_are_bounded, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_another_boot, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_unchangedsince, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_no_client_misses_anything, store_box_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,34 +12,13 @@
 #include "base/fdio.h"
 #include "mail/store/mailstore.h"
 #include "mail/store/quotafile.h"
-#include "tests/unit/tmptree.h"
+#include "tests/unit/storebed.h"
 #include "tests/unit/unit.h"
 
 #define MAILDIR "u/Maildir"
 
 static struct mail_quota limit = { .bytes = 100000, .messages = 0, .since = 5 };
 static unsigned delivered;
-
-static int
-setup(void **state)
-{
-	char *dir = x_strdup("/tmp/quota-test-XXXXXX");
-
-	mailstore_init();
-	assert_non_null(mkdtemp(dir));
-	assert_return_code(chdir(dir), 0);
-	*state = dir;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	assert_return_code(chdir("/"), 0);
-	remove_tree(*state);
-	free(*state);
-	return 0;
-}
 
 static void
 test_text(void **state)
@@ -287,12 +266,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_fits),
-		cmocka_unit_test_setup_teardown(test_exact, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_locked, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_strange, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_later_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exact, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_death, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_damage, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_locked, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_strange, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_later_limit, store_dir_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
