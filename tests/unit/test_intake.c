@@ -757,7 +757,7 @@ file_limit(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-/* Copies: of the sender's and the recipients' tables, each once, without reports; a table that fails refuses for now. */
+/* Copies: of the sender's and the recipients' tables, each once, without reports; a table that fails refuses with 4xx. */
 static void
 copies(void **state)
 {
