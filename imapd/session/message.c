@@ -92,6 +92,14 @@ to_cache(struct message *m, uint8_t kind, struct span *out)
 	*out = span_skip(buf_span(&m->string), 1);
 }
 
+/* What is printed behind it is what to_cache() keeps. */
+static void
+begin_string(struct message *m)
+{
+	buf_reset(&m->string);
+	buf_addc(&m->string, IMAP_STRING_VERSION);
+}
+
 /* The fields that ENVELOPE and the keys of SORT and THREAD are made of: as they were kept at the delivery, or of the file. */
 static enum store_result
 kept_head(struct message *m, struct span *head)
@@ -116,8 +124,7 @@ message_envelope(struct message *m, struct span *out)
 	r = kept_head(m, &head);
 	if (r != STORE_OK)
 		return r;
-	buf_reset(&m->string);
-	buf_addc(&m->string, IMAP_STRING_VERSION);
+	begin_string(m);
 	envelope_print(&m->string, head);
 	if (m->string.over) {
 		*out = SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
@@ -139,10 +146,22 @@ message_computed(struct message *m, enum imap_string kind, void (*make)(struct b
 	r = kept_head(m, &head);
 	if (r != STORE_OK)
 		return r;
-	buf_reset(&m->string);
-	buf_addc(&m->string, IMAP_STRING_VERSION);
+	begin_string(m);
 	make(&m->string, head);
 	to_cache(m, kind, out);
+	return STORE_OK;
+}
+
+/* The message as parts (NULL: past every bound) for a string that begins. */
+static enum store_result
+begin_of_parts(struct message *m, const struct mime **mime)
+{
+	enum store_result r = message_open(m, MESSAGE_WHOLE);
+
+	if (r != STORE_OK)
+		return r;
+	*mime = message_mime(m);
+	begin_string(m);
 	return STORE_OK;
 }
 
@@ -155,12 +174,9 @@ message_structure(struct message *m, bool extended, struct span *out)
 
 	if (from_cache(m, kind, out))
 		return STORE_OK;
-	r = message_open(m, MESSAGE_WHOLE);
+	r = begin_of_parts(m, &mime);
 	if (r != STORE_OK)
 		return r;
-	mime = message_mime(m);
-	buf_reset(&m->string);
-	buf_addc(&m->string, IMAP_STRING_VERSION);
 	if (mime)
 		structure_print(&m->string, mime, extended);
 	if (!mime || m->string.over) {
@@ -181,12 +197,9 @@ message_preview(struct message *m, struct span *out)
 
 	if (from_cache(m, CACHE_PREVIEW, out))
 		return STORE_OK;
-	r = message_open(m, MESSAGE_WHOLE);
+	r = begin_of_parts(m, &mime);
 	if (r != STORE_OK)
 		return r;
-	mime = message_mime(m);
-	buf_reset(&m->string);
-	buf_addc(&m->string, IMAP_STRING_VERSION);
 	if (mime)
 		preview_make(&m->string, mime);
 	buf_addc(&m->string, ' ');	/* no kept string is empty */
