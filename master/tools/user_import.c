@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "common/tool.h"
+#include "home.h"
 #include "mail/password/password.h"
 #include "user.h"
 #include "base/banned.h"
@@ -130,11 +131,13 @@ import_lines(struct user_table *t, const char *file, struct span text)
 	struct map_maker *seen = map_maker_new();
 	struct span line;
 	size_t added = 0, changed = 0;
+	struct homes homes;
 	unsigned at = 0;
 	struct buf err;
 	int errors = 0;
 
 	buf_init(&err, 4096);
+	homes_init(&homes);
 	while (span_cut(&text, '\n', &line)) {
 		struct user_record rec;
 		struct user_line *l;
@@ -158,10 +161,13 @@ import_lines(struct user_table *t, const char *file, struct span text)
 			user_table_put(t, l, &rec);
 		else
 			user_table_add(t, &rec);
+		homes_add(&homes, &rec);
 	}
 	if (errors)
 		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", errors, errors == 1 ? "" : "s", file);
 	user_table_save(t);
+	homes_make(&homes);
+	homes_fini(&homes);
 	printf("%zu user%s added, %zu replaced\n", added, added == 1 ? "" : "s", changed);
 	map_maker_free(seen);
 	buf_fini(&err);
@@ -173,6 +179,7 @@ user_import(struct user_table *t, const char *file)
 {
 	struct import im = { .file = file };
 	struct buf text;
+	struct homes homes;
 	size_t added = 0, changed = 0;
 
 	buf_init(&text, IMPORT_MAX);
@@ -189,19 +196,23 @@ user_import(struct user_table *t, const char *file)
 	if (im.errors)
 		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", im.errors, im.errors == 1 ? "" : "s", file);
 	hash_all(&im);
+	homes_init(&homes);
 	for (size_t i = 0; i < im.n; i++) {
 		struct job *j = &im.jobs[i];
+		struct user_line *l;
 
 		if (!j->verifier)
 			tool_fail(EX_DATAERR, "%s:%u: this password cannot be used (1 to %d bytes); nothing was changed",
 			    file, j->line, PASSWORD_MAX);
-		if (user_table_find(t, j->address))
-			changed++;
-		else
-			added++;
+		l = user_table_find(t, j->address);
+		changed += l != NULL;
+		added += !l;
+		homes_add(&homes, l ? &l->rec : &(struct user_record){ .address = j->address });
 		user_table_set(t, j->address, span_str(j->verifier));
 	}
 	user_table_save(t);
+	homes_make(&homes);
+	homes_fini(&homes);
 	printf("%zu user%s added, %zu given a new password\n", added, added == 1 ? "" : "s", changed);
 	for (size_t i = 0; i < im.n; i++) {
 		free((char *)(uintptr_t)im.jobs[i].address.p);

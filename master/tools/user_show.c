@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/tool.h"
+#include "home.h"
 #include "tools.h"
 #include "user.h"
 #include "base/banned.h"
@@ -166,9 +167,11 @@ user_set(const char *confdir, int argc, char **argv)
 	struct user_table t;
 	struct user_record rec;
 	struct user_line *l;
+	struct homes homes;
 	struct buf room;
 
 	buf_init(&room, 8192);
+	homes_init(&homes);
 	user_table_open(&t, confdir, true);
 	l = find(&t, argv[0]);
 	rec = l->rec;
@@ -176,6 +179,9 @@ user_set(const char *confdir, int argc, char **argv)
 		set_one(&rec, argv[i], &room);
 	user_table_put(&t, l, &rec);
 	user_table_save(&t);
+	homes_add(&homes, &rec);
+	homes_make(&homes);
+	homes_fini(&homes);
 	user_table_close(&t);
 	buf_fini(&room);
 	return 0;

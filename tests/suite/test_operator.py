@@ -43,6 +43,25 @@ def master_keeps_no_descriptor_of_its_caller():
 
 
 @test
+def a_new_user_has_a_directory_and_no_link_is_followed():
+    i = Instance(users=('carol',))
+    try:
+        mail, out = i.root + '/mail/', i.dir + '/elsewhere'
+        os.mkdir(out)
+        os.chmod(out, 0o777)
+        os.symlink(out, mail + 'away.test')
+        i.run('user', 'add', f'dave@{DOMAIN}', input='pw\n')
+        i.run('user', 'set', f'dave@{DOMAIN}', 'home=deep/er/dave')
+        for name in f'{DOMAIN}/carol', f'{DOMAIN}/dave', 'deep/er/dave':
+            st = os.stat(mail + name)
+            check(st.st_mode & 0o7777 == 0o700 and st.st_uid == os.stat(mail + DOMAIN).st_uid, f'{name}: {st}')
+        i.run('user', 'add', 'eve@away.test', input='pw\n')
+        check(os.listdir(out) == [], f'made behind a link: {os.listdir(out)}')
+    finally:
+        i.close()
+
+
+@test
 def mail_to_root_says_why_it_waits():
     with Instance() as i:
         check(i.tool('sendmail', '-i', 'root', input=b'Subject: x\n\nx\n').returncode == 0, 'sendmail')

@@ -1,0 +1,21 @@
+/*
+ * home.h: the directories of virtual users, made when the users are, for operators who put mail there before the first
+ * delivery. That tree belongs to the owner of the mail, who may have put links into it: it is worked in as him, and no
+ * link is followed.
+ */
+#ifndef TOOLS_HOME_H
+#define TOOLS_HOME_H
+
+#include "mail/users.h"
+
+struct homes {
+	struct buf paths;		/* below virtual_mailbox_base, a NUL behind each */
+};
+
+void homes_init(struct homes *h);
+void homes_fini(struct homes *h);
+void homes_add(struct homes *h, const struct user_record *u);
+/* Makes what is missing (0700). A failure is a warning: the first delivery or login makes the directory as well. */
+void homes_make(const struct homes *h);
+
+#endif
