@@ -345,7 +345,7 @@ session_run(int fd, const struct session_how *how)
 	s.ms = mailstore_new(how->path, true, &r);
 	if (s.ms)
 		mailstore_limit(s.ms, &how->quota);
-	if (s.ms && how->special_folders && mailstore_is_new(s.ms) && mailstore_create_defaults(s.ms) != STORE_OK)
+	if (s.ms && how->special_folders && mailstore_create_defaults(s.ms) != STORE_OK)
 		log_warn(how->id, "the folders of a new user cannot be made: %s", mailstore_cause(s.ms));
 	if (s.ms)
 		serve(&s);

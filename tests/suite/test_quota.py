@@ -41,7 +41,7 @@ def quota_of(c):
 @test
 def limits():
     main = ('virtual_alias_maps = inline:{ {sales@example.test = carol@example.test}, {both@example.test = carol@example.test, bob@example.test} }\n'
-            'virtual_mailbox_limit_warnings = 50, 90\nimap_create_special_folders = yes\n')
+            'virtual_mailbox_limit_warnings = 50, 90\n')
     with Instance(users=('alice', 'bob', 'carol', 'dave', 'erin'), main=main) as i:
         # by command, counted from then on
         for bad in ('x', '-5', '2GB'):

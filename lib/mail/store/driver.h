@@ -67,6 +67,7 @@ bool driver_rename(const char *dir, enum place from, const char *name, enum plac
 /* Sizes of a file as it is, and with a CR before every LF. expected: what stat said, 0: unknown. False with errno. */
 bool driver_measure(const char *path, uint64_t expected, uint64_t *size, uint64_t *crlf_size) CHECKED;
 bool driver_make_maildir(const char *dir, bool parents) CHECKED;	/* with cur, new, tmp; durable; existing parts are kept */
+bool driver_make_folder(const char *dir) CHECKED;	/* the same of a folder of a Maildir++, with its mark; not yet durable */
 uint64_t driver_now_us(void);		/* the clock that the kernel stamps mtimes with */
 
 /* quota.c: of a session. False: nothing is counted (q is as good as empty) */

@@ -121,10 +121,11 @@ const char *mailstore_use_name(unsigned n);	/* of bit n: "Sent" */
 enum store_result mailstore_list_uses(struct mailstore *ms, void (*f)(void *ctx, struct span name, unsigned use), void *ctx);
 /* The folder's uses are these from now on; 0: none. Takes a lock (JAIL_FLOCK). */
 enum store_result mailstore_set_use(struct mailstore *ms, struct span name, unsigned uses);
-/* What a new user has: Archive, Drafts, Junk, Sent and Trash, with their uses, subscribed. What exists stays as it is. No lock. */
+/*
+ * What a new user has: Archive, Drafts, Junk, Sent and Trash, with their uses, subscribed. For who has no other folder yet and
+ * has never subscribed: one system call for everybody else. Sessions of one user take turns (JAIL_FLOCK).
+ */
 enum store_result mailstore_create_defaults(struct mailstore *ms);
-/* Nobody has subscribed, made or named a folder yet. */
-bool mailstore_is_new(struct mailstore *ms);
 
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;

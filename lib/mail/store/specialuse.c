@@ -157,51 +157,79 @@ specialuse_move(struct mailstore *ms, struct span from, struct span to)
 	return rewrite(ms, moved_with, &(struct moved){ from, to }, SPAN_NONE, 0);
 }
 
+/* Is it a folder that a new user gets? A first login that was cut short leaves some of them. */
+static void
+count_own(void *ctx, struct span name)
+{
+	unsigned *own = ctx;
+
+	for (unsigned n = 0; n < MAILUSE_COUNT; n++)
+		if (span_is(name, words[n]))
+			return;
+	*own += !foldername_is_inbox(name);
+}
+
+/* The file of subscriptions is made last: where it is, there is nothing to do, and that is all a later login looks at. */
+static bool
+is_new(struct mailstore *ms)
+{
+	char path[DRIVER_PATH_MAX];
+	unsigned own = 0;
+
+	if (!driver_path(path, ms->path, "subscriptions", "") || access(path, F_OK) == 0 || errno != ENOENT)
+		return false;
+	return mailstore_list(ms, count_own, &own) == STORE_OK && own == 0;
+}
+
+/*
+ * The directories are not synced one by one: what is written last is, and journals keep the order. An empty folder that a power
+ * cut took would be no loss either.
+ */
+static enum store_result
+make_defaults(struct mailstore *ms)
+{
+	char path[DRIVER_PATH_MAX];
+	enum store_result r = STORE_OK;
+	struct buf uses, names, dir;
+
+	buf_init(&uses, FILE_MAX);
+	buf_init(&names, FILE_MAX);
+	buf_init(&dir, DRIVER_PATH_MAX);
+	for (unsigned n = 0; n < MAILUSE_COUNT && r == STORE_OK; n++) {
+		buf_reset(&dir);
+		foldername_dir(ms->path, span_str(words[n]), &dir);
+		if (!driver_make_folder(buf_cstr(&dir)))
+			r = driver_fail(ms, "make", buf_cstr(&dir));
+		buf_adds(&names, words[n]);
+		buf_addc(&names, '\n');
+		add_lines(&uses, span_str(words[n]), 1u << n);
+	}
+	/* a user who has said himself what his folders are for has said it for good */
+	if (r == STORE_OK && (!driver_path(path, ms->path, FILE_NAME, "") ||
+	    (access(path, F_OK) < 0 && !replace_file(AT_FDCWD, path, buf_span(&uses), 0600))))
+		r = driver_fail(ms, "write", ms->path);
+	if (r == STORE_OK && (!driver_path(path, ms->path, "subscriptions", "") ||
+	    !replace_file(AT_FDCWD, path, buf_span(&names), 0600)))
+		r = driver_fail(ms, "write", ms->path);
+	buf_fini(&uses);
+	buf_fini(&names);
+	buf_fini(&dir);
+	return r;
+}
+
 enum store_result
 mailstore_create_defaults(struct mailstore *ms)
 {
 	enum store_result r = STORE_OK;
-	char path[DRIVER_PATH_MAX];
-	struct buf text;
+	int turn;
 
-	buf_init(&text, FILE_MAX);
-	for (unsigned n = 0; n < MAILUSE_COUNT && r == STORE_OK; n++) {
-		struct span name = span_str(words[n]);
-
-		r = mailstore_create(ms, name);
-		if (r == STORE_EXISTS)
-			r = STORE_OK;
-		if (r == STORE_OK)
-			r = mailstore_subscribe(ms, name, true);
-		add_lines(&text, name, 1u << n);
-	}
-	if (r == STORE_OK && !driver_path(path, ms->path, FILE_NAME, ""))
-		r = driver_fail(ms, "write", ms->path);
-	/* a user who has said himself what his folders are for has said it for good */
-	if (r == STORE_OK && access(path, F_OK) < 0 && !replace_file(AT_FDCWD, path, buf_span(&text), 0600))
-		r = driver_fail(ms, "write", path);
-	buf_fini(&text);
+	if (!is_new(ms))
+		return STORE_OK;
+	turn = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (turn < 0 || flock(turn, LOCK_EX) < 0)
+		r = driver_fail(ms, "lock", ms->path);
+	else if (is_new(ms))		/* not made by another first login meanwhile */
+		r = make_defaults(ms);
+	close_fd(&turn);
 	return r;
-}
-
-static void
-count_folder(void *ctx, struct span name)
-{
-	unsigned *n = ctx;
-
-	(void)name;
-	(*n)++;
-}
-
-bool
-mailstore_is_new(struct mailstore *ms)
-{
-	static const char *const marks[] = { "subscriptions", FILE_NAME };
-	char path[DRIVER_PATH_MAX];
-	unsigned n = 0;
-
-	for (size_t i = 0; i < NELEMS(marks); i++)
-		if (!driver_path(path, ms->path, marks[i], "") || access(path, F_OK) == 0 || errno != ENOENT)
-			return false;
-	return mailstore_list(ms, count_folder, &n) == STORE_OK && n == 1;
 }

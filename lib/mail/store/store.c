@@ -170,21 +170,38 @@ make_durable(const char *dir, bool parents)
 	return ok;
 }
 
-bool
-driver_make_maildir(const char *dir, bool parents)
+static bool
+make_parts(const char *dir)
 {
 	static const char *const parts[] = { "tmp", "new", "cur" };	/* cur last: it marks a whole one */
 	char path[DRIVER_PATH_MAX];
 
-	if (!make_durable(dir, parents))
-		return false;
 	for (size_t i = 0; i < NELEMS(parts); i++) {
 		if (!driver_path(path, dir, parts[i], ""))
 			return false;
 		if (mkdir(path, 0700) < 0 && errno != EEXIST)
 			return false;
 	}
-	return fsync_dir(AT_FDCWD, dir);
+	return true;
+}
+
+bool
+driver_make_maildir(const char *dir, bool parents)
+{
+	return make_durable(dir, parents) && make_parts(dir) && fsync_dir(AT_FDCWD, dir);
+}
+
+bool
+driver_make_folder(const char *dir)
+{
+	char mark[DRIVER_PATH_MAX];
+	int fd;
+
+	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) || !make_parts(dir) || !driver_path(mark, dir, "maildirfolder", ""))
+		return false;
+	fd = open(mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);	/* Maildir++ */
+	close_fd(&fd);
+	return true;
 }
 
 void
