@@ -22,10 +22,19 @@ static void (*forked)(struct span mailbox, struct span login, int sock);
 static struct {
 	bool waiting, done;
 	enum msg_kind kind;
+	const char *path;	/* of the file that was asked for */
 	int fd;
 	uint32_t error;
 	struct buf *text;
 } answer = { .fd = -1 };
+
+/* An order that came while a question waited, of those that must not be carried out in the middle of other work. */
+struct postponed {
+	struct postponed *next;
+	struct buf wire;
+	int fds[CHAN_FDS];
+};
+static struct postponed *postponed, **postponed_end = &postponed;
 
 static char fork_quota[QUOTA_TEXT_MAX + 1];
 
@@ -97,7 +106,7 @@ on_log(struct msg *m)
 static void
 on_file(struct msg *m)
 {
-	if (answer.waiting && answer.kind == MSG_FILE) {
+	if (answer.waiting && answer.kind == MSG_FILE && span_eq(m->FILE.path, span_str(answer.path))) {
 		answer.fd = m->FILE.fd;
 		answer.error = m->FILE.error;
 		answer.done = true;
@@ -145,18 +154,73 @@ on_ping(struct msg *m)
 	master_tell();
 }
 
+/* enters_anew: it leads to the daemon's own work, which may be what waits for an answer just now. */
 static const struct order {
 	enum msg_kind kind;
 	void (*act)(struct msg *m);
+	bool enters_anew;
 } orders[] = {
-	{ MSG_RETIRE, on_retire },
-	{ MSG_PARAMS, on_params },
-	{ MSG_LOG, on_log },
-	{ MSG_FILE, on_file },
-	{ MSG_SPAWNED, on_spawned },
-	{ MSG_FORK, on_fork },
-	{ MSG_PING, on_ping },
+	{ MSG_RETIRE, on_retire, false },
+	{ MSG_PARAMS, on_params, true },
+	{ MSG_LOG, on_log, false },
+	{ MSG_FILE, on_file, false },
+	{ MSG_SPAWNED, on_spawned, true },
+	{ MSG_FORK, on_fork, true },
+	{ MSG_PING, on_ping, false },
 };
+
+static void
+act_on(struct msg *m)
+{
+	for (size_t i = 0; i < NELEMS(orders); i++)
+		if (orders[i].kind == m->kind)
+			orders[i].act(m);
+}
+
+static bool
+must_wait(const struct msg *m)
+{
+	if (!answer.waiting || service.svc->model != SERVICE_EVENT || m->kind == answer.kind)
+		return false;
+	for (size_t i = 0; i < NELEMS(orders); i++)
+		if (orders[i].kind == m->kind)
+			return orders[i].enters_anew;
+	return false;
+}
+
+static void
+postpone(const struct msg *m)
+{
+	struct postponed *p = x_new(struct postponed);
+	int n = 0;
+
+	buf_init(&p->wire, CHAN_MAX);
+	for (size_t i = 0; i < NELEMS(p->fds); i++)
+		p->fds[i] = -1;
+	if (!msg_encode(m->kind, &m->PARAMS, &p->wire, p->fds, &n))
+		die("an order of master cannot be kept");
+	*postponed_end = p;
+	postponed_end = &p->next;
+}
+
+/* From the loop: nothing is in the middle of anything. */
+static void
+catch_up(void *ctx)
+{
+	struct postponed *p;
+	struct msg m;
+
+	(void)ctx;
+	while (!answer.waiting && (p = postponed) != NULL) {
+		postponed = p->next;
+		if (!postponed)
+			postponed_end = &postponed;
+		if (msg_decode(buf_span(&p->wire), p->fds, R_MASTER, service.svc->role, &m))
+			act_on(&m);
+		buf_fini(&p->wire);
+		free(p);
+	}
+}
 
 static void
 master_is_gone(void)
@@ -179,9 +243,10 @@ take_one(void)
 		master_is_gone();
 		return false;
 	}
-	for (size_t i = 0; i < NELEMS(orders); i++)
-		if (orders[i].kind == m.kind)
-			orders[i].act(&m);
+	if (must_wait(&m))
+		postpone(&m);
+	else
+		act_on(&m);
 	return true;
 }
 
@@ -208,7 +273,10 @@ master_link_start(void)
 
 /* ---- questions ---- */
 
-/* Orders that arrive meanwhile are carried out; false when master does not answer. */
+/*
+ * Orders that arrive meanwhile are carried out, but those that lead back into the work that waits come after it:
+ * a second question within the first one would take its answer. False when master does not answer.
+ */
 static bool
 wait_for_answer(enum msg_kind kind, struct buf *text)
 {
@@ -228,6 +296,8 @@ wait_for_answer(enum msg_kind kind, struct buf *text)
 			break;
 	}
 	answer.waiting = false;
+	if (postponed)
+		loop_later(catch_up, NULL);
 	return answer.done;
 }
 
@@ -237,6 +307,7 @@ master_open_file(const char *path)
 	struct msg_OPEN_FILE m = { .path = span_str(path) };
 
 	send_to_master(MSG_OPEN_FILE, &m);
+	answer.path = path;
 	if (wait_for_answer(MSG_FILE, NULL) && answer.error == 0 && answer.fd >= 0)
 		return answer.fd;
 	close_fd(&answer.fd);
