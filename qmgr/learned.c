@@ -34,7 +34,7 @@ put_site(struct site *s)
 	    (!dead && !s->dead_for && s->window <= schedule_limits.first_window))
 		return;
 	buf_addf(lines, "%lld %u %u %s\t%.*s\n",
-	    dead ? (long long)clock_wall() + (long long)((s->dead_until - now) / 1000) + 1 : 0,
+	    dead ? (long long)((clock_wall_us() / 1000 + s->dead_until - now + 999) / 1000) : 0,	/* never too early */
 	    s->dead_for, (unsigned)s->window, s->name, SPAN_FMT(reason_text(s->reason)));
 }
 
