@@ -67,7 +67,7 @@ fetch_date(struct fetch *f, const struct fetch_item *it UNUSED)
 static enum store_result
 fetch_size(struct fetch *f, const struct fetch_item *it UNUSED)
 {
-	buf_addf(&f->out, "RFC822.SIZE %llu", (unsigned long long)session_message(f->s, f->msg.index)->crlf_size);
+	buf_addf(&f->out, "RFC822.SIZE %llu", (unsigned long long)mailfolder_size(f->s->folder, f->msg.index));
 	return STORE_OK;
 }
 

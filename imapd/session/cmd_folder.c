@@ -62,7 +62,7 @@ mailboxid(struct session *s, struct span name)
 	char id[MAILBOXID_MAX], *text = NULL;
 	struct buf code;
 
-	if (mailstore_status(s->ms, name, false, &st) != STORE_OK)
+	if (mailstore_status(s->ms, name, 0, &st) != STORE_OK)
 		return NULL;
 	print_mailboxid(st.id, id);
 	buf_init(&code, 64);

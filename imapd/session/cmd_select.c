@@ -161,14 +161,21 @@ print_item(struct buf *out, size_t item, const struct mailstore_status *st, uint
 		buf_addf(out, "%s %llu", status_items[item].name, (unsigned long long)value);
 }
 
-/* To ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1). */
-static bool
-asks_modseq(uint32_t items)
+/* What costs more than a look at the names. */
+static unsigned
+wanted(uint32_t items)
 {
-	for (size_t i = 0; i < NELEMS(status_items); i++)
-		if (items & 1u << i && status_items[i].get == st_modseq)
-			return true;
-	return false;
+	unsigned want = 0;
+
+	for (size_t i = 0; i < NELEMS(status_items); i++) {
+		uint64_t (*get)(const struct mailstore_status *st) = status_items[i].get;
+
+		if (!(items & 1u << i))
+			continue;
+		want |= get == st_modseq ? STATUS_MODSEQ : 0;
+		want |= get == st_size || get == st_deleted_storage ? STATUS_SIZES : 0;
+	}
+	return want;
 }
 
 bool
@@ -197,14 +204,14 @@ enum store_result
 status_tell(struct session *s, struct span name, uint32_t items)
 {
 	struct mailstore_status st;
-	bool modseq = asks_modseq(items);
+	unsigned want = wanted(items);
 	const char *gap = "";
 	enum store_result r;
 	struct buf out;
 
-	if (modseq)
+	if (want & STATUS_MODSEQ)	/* to ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1) */
 		modseq_enable(s);
-	r = mailstore_status(s->ms, name, modseq, &st);
+	r = mailstore_status(s->ms, name, want, &st);
 	if (r != STORE_OK)
 		return r;
 	buf_init(&out, 8192);

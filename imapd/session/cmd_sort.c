@@ -88,7 +88,7 @@ value_of(struct sorting *o, struct session *s, uint32_t index, const struct sort
 		v.number = k->sent;
 		break;
 	case SORT_SIZE:
-		v.number = (int64_t)session_message(s, index)->crlf_size;
+		v.number = (int64_t)mailfolder_size(s->folder, index);
 		break;
 	case SORT_TEXT:
 		v.text.at = (uint32_t)o->texts.len;

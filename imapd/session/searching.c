@@ -111,9 +111,9 @@ ask_index(struct searching *q, struct search_node *node)
 	case SK_RECENT:
 		return yes_no(recent);
 	case SK_LARGER:
-		return yes_no(m->crlf_size > node->number);
+		return yes_no(mailfolder_size(q->s->folder, q->msg.index) > node->number);
 	case SK_SMALLER:
-		return yes_no(m->crlf_size < node->number);
+		return yes_no(mailfolder_size(q->s->folder, q->msg.index) < node->number);
 	case SK_EMAILID:
 		return yes_no(has_emailid(q->s, q->msg.index, node->name));
 	case SK_NONE:

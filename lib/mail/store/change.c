@@ -131,6 +131,7 @@ mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum
 
 struct removal {
 	uint64_t modseq;
+	bool counted;			/* there is a limit */
 	struct quota_use gone;
 };
 
@@ -138,13 +139,14 @@ static bool
 remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 {
 	char path[DRIVER_PATH_MAX];
-	struct filename name;
 	struct removal *x = ctx;
+	uint64_t bytes = x->counted ? folder_bytes(f, m) : 0;
+	struct filename name;
 
 	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || unlink(path) < 0)
 		return false;
 	m->flags |= MFLAG_GONE;
-	x->gone.bytes += m->size;
+	x->gone.bytes += bytes;
 	x->gone.messages++;
 	if (f->how & MAILFOLDER_PLAIN)
 		return true;
@@ -168,7 +170,8 @@ mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n)
 	if (!plain && !uidfile_lock(&f->uids, f->dir))
 		return driver_fail(f->ms, "lock", f->dir);
 	before = f->uids.modseq;
-	if (quota_open(f->ms, &q))
+	x.counted = quota_open(f->ms, &q);
+	if (x.counted)
 		quotafile_change(&q);
 	for (size_t i = 0; i < n && r == STORE_OK; i++) {
 		if (f->msgs[index[i]].flags & MFLAG_GONE)

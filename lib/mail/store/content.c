@@ -126,6 +126,7 @@ enum store_result
 mailfolder_read(struct mailfolder *f, size_t index, struct mailtext *t)
 {
 	uint64_t size = f->msgs[index].size;
+	struct stat st;
 	int fd;
 	bool ok;
 
@@ -133,6 +134,8 @@ mailfolder_read(struct mailfolder *f, size_t index, struct mailtext *t)
 	if (f->msgs[index].flags & MFLAG_GONE)
 		return STORE_GONE;
 	fd = open_message(f, index);
+	if (size == 0 && fd >= 0 && fstat(fd, &st) == 0)	/* the name did not tell */
+		size = (uint64_t)st.st_size;
 	ok = fd >= 0 && (size <= READ_MAX ? read_small(fd, (size_t)size, t) : map_file(fd, t));
 	return finish(f, index, fd, ok);
 }

@@ -72,7 +72,8 @@ static bool
 copy_one(struct copy *c, size_t index, uint32_t uid)
 {
 	const struct mail_message *m = &c->from->msgs[index];
-	struct filename name = { .uid = uid, .has_size = true, .has_crlf = true, .size = m->size,
+	bool sized = folder_sized(m);
+	struct filename name = { .uid = uid, .has_size = sized, .has_crlf = sized, .size = m->size,
 	    .crlf_size = m->crlf_size, .flags = m->flags & MFLAG_ALL };
 	char text[FILENAME_MAX_ + 1], path[DRIVER_PATH_MAX];
 	struct filename source;
@@ -93,7 +94,7 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 	buf_fini(&base);
 	if (ok) {
 		c->made[c->nmade++] = x_strdup(path);
-		c->added.bytes += m->size;
+		c->added.bytes += c->quota.fd >= 0 ? folder_bytes(c->from, m) : 0;
 		c->added.messages++;
 	}
 	return ok;
@@ -108,7 +109,7 @@ has_room(struct copy *c, const uint32_t *index, size_t n)
 	if (!quota_open(c->from->ms, &c->quota))
 		return true;
 	for (size_t i = 0; i < n; i++)
-		more.bytes += c->from->msgs[index[i]].size;
+		more.bytes += folder_bytes(c->from, &c->from->msgs[index[i]]);
 	if (!c->move && !quotafile_fits(&c->quota, c->from->ms->path, more, 0))
 		return false;
 	quotafile_change(&c->quota);

@@ -85,12 +85,17 @@ size_t folder_add(struct mailfolder *f, const struct mail_message *m);
 struct mailfolder *folder_new(struct mailstore *ms, struct span name, unsigned how, enum store_result *r);
 void folder_free(struct mailfolder *f);
 enum store_result folder_scan(struct mailfolder *f);
-void folder_note_sizes(struct mailfolder *f);
-int64_t folder_date(struct mailfolder *f, struct mail_message *m);	/* m->date, from the file when the name does not tell */
-void folder_complete_dates(struct mailfolder *f);	/* all of them, before the index takes them over */
 void folder_relocate(struct mailfolder *f);	/* find messages that others renamed; the snapshot keeps its flags */
 bool folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to) CHECKED;
 enum store_result folder_catch_up(struct mailfolder *f);	/* scan when something changed; the lock stays as it was */
+
+/* measure.c */
+bool folder_sized(const struct mail_message *m);		/* its sizes are known */
+bool folder_complete(struct mailfolder *f, struct mail_message *m) CHECKED;
+bool folder_guess_date(struct mailfolder *f, struct mail_message *m) CHECKED;
+int64_t folder_date(struct mailfolder *f, struct mail_message *m);	/* m->date, from the file when the name does not tell */
+uint64_t folder_bytes(struct mailfolder *f, const struct mail_message *m);	/* of the file, for the quota */
+void folder_note_sizes(struct mailfolder *f);
 
 /* modseq.c. Locked. */
 /* After a scan: messages with modseq 0 and the folder as a whole get theirs. False with errno. */

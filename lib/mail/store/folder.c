@@ -25,7 +25,7 @@ folder_add(struct mailfolder *f, const struct mail_message *m)
 	return f->n++;
 }
 
-/* Give a file a new name, as `as` says with the sizes of m; m->name, place, uid follow. Locked. */
+/* Give a file a new name, as `as` says with the sizes of m when they are known; m->name, place, uid follow. Locked. */
 bool
 folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct filename *as, enum place to)
 {
@@ -35,9 +35,11 @@ folder_rename_message(struct mailfolder *f, struct mail_message *m, const struct
 	bool ok;
 
 	buf_init(&base, FILENAME_MAX_);
-	name.size = m->size;
-	name.crlf_size = m->crlf_size;
-	name.has_size = name.has_crlf = true;
+	if (folder_sized(m)) {
+		name.size = m->size;
+		name.crlf_size = m->crlf_size;
+		name.has_size = name.has_crlf = true;
+	}
 	if (!filename_format(&name, to == PLACE_CUR || name.has_info, text)) {
 		filename_make_base(&base, folder_date(f, m));	/* a name without room: it gets one of ours */
 		name.base = buf_span(&base);

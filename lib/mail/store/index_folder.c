@@ -427,10 +427,8 @@ index_save_folder(struct mailfolder *f)
 	if (!index_open(f->ms) || !uidfile_lock(&f->uids, f->dir))
 		return;
 	/* others have given numbers that this snapshot does not know: theirs is the better one */
-	if (f->uids.modseq == f->modseq && f->uids.uidvalidity == f->uidvalidity) {
-		folder_complete_dates(f);
+	if (f->uids.modseq == f->modseq && f->uids.uidvalidity == f->uidvalidity)
 		f->indexed = index_guard(f->ms, save, &what);
-	}
 	uidfile_unlock(&f->uids);
 }
 

@@ -59,14 +59,15 @@ struct mail_message {
 	uint32_t uid;
 	uint32_t keywords;	/* bit n: mailfolder_keyword_name(f, n) */
 	uint8_t flags;		/* MFLAG_* */
-	uint64_t size;		/* bytes as stored (LF) */
-	uint64_t crlf_size;	/* bytes as sent: RFC822.SIZE */
+	uint64_t size;		/* bytes as stored (LF), as far as they are known */
+	uint64_t crlf_size;	/* the driver's own: mailfolder_size(); known in a PLAIN folder */
 	int64_t date;		/* the driver's own: mailfolder_date() */
 	uint64_t modseq;
 	struct mail_id id;
 	char *name;		/* the driver's own: not for callers */
 	uint8_t place;
-	bool measured;		/* the driver's own: the name does not tell the sizes yet */
+	bool measured;		/* the driver's own: the sizes are known, and the name does not tell them */
+	bool guessed;		/* the driver's own */
 };
 
 /* ---- a user's store ---- */
@@ -129,12 +130,16 @@ enum store_result mailstore_create_defaults(struct mailstore *ms);
 
 struct mailstore_status {
 	uint32_t messages, recent, unseen, deleted, uidnext, uidvalidity;
-	uint64_t size, id;
-	uint64_t deleted_size;		/* of the files */
+	uint64_t id;
+	uint64_t size, deleted_size;	/* 0 unless asked for; the latter of the files */
 	uint64_t highestmodseq;		/* 0 unless asked for */
 };
-/* Without selecting: \Recent stays, and nothing is renamed unless `modseq` is asked for: that looks as a session does. */
-enum store_result mailstore_status(struct mailstore *ms, struct span name, bool modseq, struct mailstore_status *st);
+enum { STATUS_SIZES = 1, STATUS_MODSEQ = 2 };
+/*
+ * Without selecting: \Recent stays, and nothing is renamed unless STATUS_MODSEQ is asked for, or STATUS_SIZES and the
+ * names do not tell them: that looks as a session does, and reads what was never read.
+ */
+enum store_result mailstore_status(struct mailstore *ms, struct span name, unsigned want, struct mailstore_status *st);
 
 /* ---- a selected folder: a snapshot that changes in mailfolder_refresh; track and set_flags may lengthen it at the end ---- */
 struct mailfolder;
@@ -152,6 +157,7 @@ const char *mailfolder_name(const struct mailfolder *f);
 size_t mailfolder_count(const struct mailfolder *f);
 const struct mail_message *mailfolder_messages(const struct mailfolder *f);
 int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, seconds since 1970; may look at the file */
+uint64_t mailfolder_size(struct mailfolder *f, size_t index);	/* bytes as sent: RFC822.SIZE; may read the file */
 /* The same for a message and all its copies in this store (RFC 8474). */
 struct mail_id mailfolder_email_id(const struct mailfolder *f, size_t index);
 int64_t mailfolder_save_date(struct mailfolder *f, size_t index);	/* when it came into this folder; -1: gone. May look at the file */

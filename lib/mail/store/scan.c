@@ -13,10 +13,14 @@
 #include <unistd.h>
 
 #include "mail/store/driver.h"
+#include "mail/store/uidlist.h"
 
 #include "base/banned.h"
 
 #define UID_ADOPT_MAX 0xf0000000u	/* a name may not use the UIDs up */
+#define LINES_MAX (1u << 30)		/* of one change of the list of UIDs */
+#define RENAMED_MOST 200		/* of new messages under names of others: more are listed (uidlist.h) */
+#define LIST_SLACK 1000			/* lines that no name needs, before the list is written anew */
 
 /* A table from id to index in msgs: open addressing over the ids, which are hashes already. */
 struct id_table {
@@ -31,7 +35,8 @@ struct scan {
 	size_t before;
 	struct mail_message *fresh;	/* not yet in the snapshot */
 	size_t nfresh, cap;
-	bool failed;
+	struct uidlist list;
+	bool mass;			/* too many to rename them all before the folder is shown */
 };
 
 static size_t
@@ -84,7 +89,7 @@ fresh_add(struct scan *s, const struct filename *name, const struct mail_id *id,
 	m = &s->fresh[s->nfresh++];
 	*m = (struct mail_message){
 		.uid = name->uid, .keywords = name->keywords, .flags = name->flags,
-		.size = name->has_size && name->has_crlf ? name->size : 0,
+		.size = name->has_size ? name->size : 0,
 		.crlf_size = name->has_size && name->has_crlf ? name->crlf_size : 0,
 		.id = *id, .name = x_strdup(text), .place = (uint8_t)place,
 	};
@@ -223,79 +228,6 @@ folder_relocate(struct mailfolder *f)
 	f->trusted = false;
 }
 
-/*
- * A maildrop that gives no UIDs writes the sizes into the names of what stays, when it is closed; others
- * do it with the UID. Who cannot rename measures again.
- */
-void
-folder_note_sizes(struct mailfolder *f)
-{
-	struct filename name;
-
-	for (size_t i = 0; i < f->n; i++) {
-		struct mail_message *m = &f->msgs[i];
-
-		if (!m->measured || m->flags & MFLAG_GONE || !filename_parse(span_str(m->name), &name))
-			continue;
-		m->measured = false;
-		if (!folder_rename_message(f, m, &name, m->place) && errno != ENOENT)
-			return;
-	}
-}
-
-/*
- * Sizes and date that the name does not tell; a message that has its UID gets its date when somebody asks.
- * False: not a file of ours to read, or gone.
- */
-static bool
-complete(struct mailfolder *f, struct mail_message *m)
-{
-	char path[DRIVER_PATH_MAX];
-	struct stat st;
-
-	if ((m->date >= 0 || m->uid) && (m->crlf_size > 0 || m->size > 0))
-		return true;
-	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	if (m->date < 0)
-		m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
-	if (m->crlf_size > 0)
-		return true;
-	m->measured = true;
-	return driver_measure(path, (uint64_t)st.st_size, &m->size, &m->crlf_size);
-}
-
-static bool
-take_date(const struct mailfolder *f, struct mail_message *m)
-{
-	char path[DRIVER_PATH_MAX];
-	struct stat st;
-
-	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || lstat(path, &st) < 0)
-		return false;
-	m->date = st.st_mtime < 0 ? 0 : st.st_mtime;
-	return true;
-}
-
-int64_t
-folder_date(struct mailfolder *f, struct mail_message *m)
-{
-	if (m->date >= 0 || take_date(f, m))
-		return m->date;
-	folder_relocate(f);
-	if (!take_date(f, m))
-		m->date = 0;		/* gone: no more looks at the whole folder for it */
-	return m->date;
-}
-
-void
-folder_complete_dates(struct mailfolder *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (f->msgs[i].date < 0 && !take_date(f, &f->msgs[i]))
-			f->msgs[i].date = 0;
-}
-
 static int
 by_uid_then_age(const void *pa, const void *pb)
 {
@@ -308,33 +240,71 @@ by_uid_then_age(const void *pa, const void *pb)
 	return strcmp(a->name, b->name);
 }
 
+static void
+sort_fresh(struct scan *s)
+{
+	for (size_t i = 1; i < s->nfresh; i++) {
+		if (by_uid_then_age(&s->fresh[i - 1], &s->fresh[i]) > 0) {
+			qsort(s->fresh, s->nfresh, sizeof(*s->fresh), by_uid_then_age);
+			return;
+		}
+	}
+}
+
 /*
- * Drop from `fresh` what can not be read, and take away UIDs that are not this
- * folder's: above what it gave (copied from elsewhere), given to another
- * message already, or below what this session has shown.
+ * Take away UIDs that are not this folder's: above what it gave (copied from elsewhere), or below what this session
+ * has shown. Who has none in the name may have one in the list.
  */
 static void
-settle(struct scan *s)
+claim_uids(struct scan *s)
 {
 	struct mailfolder *f = s->f;
-	uint32_t shown = f->n ? f->msgs[f->n - 1].uid : 0, last = 0;
+	uint32_t shown = f->n ? f->msgs[f->n - 1].uid : 0;
 	uint32_t limit = f->uids.fresh ? UID_ADOPT_MAX : f->uids.next;
-	size_t n = 0;
+	size_t without = 0;
 
 	for (size_t i = 0; i < s->nfresh; i++) {
 		struct mail_message *m = &s->fresh[i];
 
+		if (!m->uid && m->place == PLACE_CUR && !(f->how & MAILFOLDER_PLAIN)) {
+			if (!without++)
+				uidlist_load(&s->list, f->dir, f->uids.uidvalidity);
+			m->uid = uidlist_find(&s->list, &m->id);
+		}
 		if (f->how & MAILFOLDER_PLAIN || m->uid >= limit || m->uid <= shown)
 			m->uid = 0;
-		if (!complete(f, m)) {
-			free(m->name);
-			continue;
-		}
-		s->fresh[n++] = *m;
+	}
+}
+
+/* What a message needs before it can be put in its place. False: it cannot be read. */
+static bool
+prepare(struct scan *s, struct mail_message *m)
+{
+	if (m->uid)
+		return true;
+	return s->mass ? folder_guess_date(s->f, m) : folder_complete(s->f, m);
+}
+
+/* Drop from `fresh` what can not be read, and put the rest in order. */
+static void
+settle(struct scan *s)
+{
+	uint32_t last = 0;
+	size_t n = 0;
+
+	claim_uids(s);
+	for (size_t i = 0; i < s->nfresh; i++)
+		n += s->fresh[i].uid == 0;
+	s->mass = n > RENAMED_MOST && !(s->f->how & MAILFOLDER_PLAIN);
+	n = 0;
+	for (size_t i = 0; i < s->nfresh; i++) {
+		if (prepare(s, &s->fresh[i]))
+			s->fresh[n++] = s->fresh[i];
+		else
+			free(s->fresh[i].name);
 	}
 	s->nfresh = n;
-	if (n)
-		qsort(s->fresh, n, sizeof(*s->fresh), by_uid_then_age);
+	sort_fresh(s);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t uid = s->fresh[i].uid;
 
@@ -342,8 +312,10 @@ settle(struct scan *s)
 			s->fresh[i].uid = 0;
 		last = uid;
 	}
-	if (n)
-		qsort(s->fresh, n, sizeof(*s->fresh), by_uid_then_age);
+	sort_fresh(s);
+	for (size_t i = 0; i < n; i++)
+		if (s->fresh[i].guessed)
+			s->fresh[i].date = -1;	/* the file tells it when somebody asks */
 }
 
 /* Two files of one base are two messages: the second gets a name of its own. */
@@ -426,13 +398,58 @@ split_twins(struct scan *s)
 	free(fate);
 }
 
+/* The list of UIDs with these lines more; when most of it is of names that are gone, with those that still need it alone. */
+static bool
+save_list(struct scan *s, struct buf *lines)
+{
+	struct mailfolder *f = s->f;
+	struct filename name;
+	size_t needed = 0;
+	bool whole;
+
+	if (!lines->len && !lines->over)
+		return true;
+	for (size_t i = 0; i < f->n; i++)
+		needed += filename_parse(span_str(f->msgs[i].name), &name) && !name.uid;
+	whole = s->list.n > 2 * needed + LIST_SLACK;
+	for (size_t i = 0; whole && i < f->n; i++)
+		if (filename_parse(span_str(f->msgs[i].name), &name) && !name.uid)
+			uidlist_add(lines, f->msgs[i].uid, name.base);
+	return uidlist_save(&s->list, f->dir, f->uids.uidvalidity, lines, whole);
+}
+
+/* One message gets its UID and its place. False: it is gone, or stays as it is. */
+static bool
+give_uid(struct scan *s, struct mail_message *m, uint32_t *next, struct buf *lines)
+{
+	struct mailfolder *f = s->f;
+	bool take = m->place == PLACE_NEW && !(f->how & MAILFOLDER_READONLY);
+	struct filename name;
+
+	if (m->place == PLACE_NEW)
+		m->flags |= MFLAG_RECENT;
+	if (m->uid && !take)
+		return true;
+	if (!filename_parse(span_str(m->name), &name))
+		return false;
+	if (s->mass && m->place == PLACE_CUR && !name.uid) {
+		m->uid = (*next)++;
+		uidlist_add(lines, m->uid, name.base);
+		return true;
+	}
+	name.uid = m->uid ? m->uid : (*next)++;
+	return folder_rename_message(f, m, &name, take ? PLACE_CUR : m->place);
+}
+
 /* UIDs for those without; everything from new/ into cur/. */
 static bool
 give_uids(struct scan *s)
 {
 	struct mailfolder *f = s->f;
 	uint32_t need = 0, next = 0, top = f->n ? f->msgs[f->n - 1].uid : 0;
+	struct buf lines;
 	size_t n = 0;
+	bool ok;
 
 	for (size_t i = 0; i < s->nfresh; i++) {
 		need += s->fresh[i].uid == 0;
@@ -440,26 +457,17 @@ give_uids(struct scan *s)
 	}
 	if (!uidfile_raise(&f->uids, top + 1) || !uidfile_take(&f->uids, need, &next))
 		return false;
+	buf_init(&lines, LINES_MAX);
 	for (size_t i = 0; i < s->nfresh; i++) {
-		struct mail_message *m = &s->fresh[i];
-		bool take = m->place == PLACE_NEW && !(f->how & MAILFOLDER_READONLY);
-		struct filename name;
-
-		if (m->place == PLACE_NEW)
-			m->flags |= MFLAG_RECENT;
-		if (m->uid == 0 || take) {
-			if (!filename_parse(span_str(m->name), &name))
-				continue;
-			name.uid = m->uid ? m->uid : next++;
-			if (!folder_rename_message(f, m, &name, take ? PLACE_CUR : m->place)) {
-				free(m->name);
-				continue;
-			}
-		}
-		s->fresh[n++] = *m;
+		if (give_uid(s, &s->fresh[i], &next, &lines))
+			s->fresh[n++] = s->fresh[i];
+		else
+			free(s->fresh[i].name);
 	}
 	s->nfresh = n;
-	return true;
+	ok = save_list(s, &lines);
+	buf_fini(&lines);
+	return ok;
 }
 
 static void
@@ -467,9 +475,7 @@ take_fresh(struct scan *s)
 {
 	struct mailfolder *f = s->f;
 
-	if (!s->nfresh)
-		return;
-	qsort(s->fresh, s->nfresh, sizeof(*s->fresh), by_uid_then_age);
+	sort_fresh(s);
 	for (size_t i = 0; i < s->nfresh; i++)
 		folder_add(f, &s->fresh[i]);
 }
@@ -525,5 +531,6 @@ folder_scan(struct mailfolder *f)
 	free(s.fresh);
 	free(s.known.slot);
 	free(s.seen);
+	uidlist_fini(&s.list);
 	return ok ? STORE_OK : driver_fail(f->ms, "read", f->dir);
 }
