@@ -33,7 +33,7 @@ bad(struct front *f, const char *text)
 static void
 add_capabilities(struct front *f, struct buf *out)
 {
-	buf_adds(out, "IMAP4rev1 LITERAL- SASL-IR ID ENABLE");
+	buf_adds(out, "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID ENABLE");
 	if (front_tls_offered(f))
 		buf_adds(out, " STARTTLS");
 	if (!front_may_login(f)) {

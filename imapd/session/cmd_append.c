@@ -11,6 +11,7 @@ struct item {
 	struct flag_list flags;
 	time_t date;
 	bool binary;			/* literal8 (RFC 3516) */
+	bool utf8;			/* UTF8 (literal8) (RFC 6855 4) */
 	struct mailappend *m;		/* NULL: committed, or never begun */
 };
 
@@ -23,6 +24,20 @@ struct append {
 	uint32_t *uids;
 };
 
+/* "UTF8 (~{5}" and so on, up to the brace; a parenthesis stands behind the literal */
+static bool
+parse_utf8(struct parser *p, struct item *it)
+{
+	if (!parse_try_word(p, "UTF8"))
+		return true;
+	it->utf8 = true;
+	if (!p->utf8)
+		return parse_fail(p, "UTF8 needs ENABLE");
+	if (!parse_space(p) || !parse_char(p, '('))
+		return false;
+	return parse_peek(p) == '~' || parse_fail(p, "Binary literal expected");
+}
+
 /* [flags] [date] literal: the literal's size stands at the end; input.c has read it. */
 static bool
 parse_item(struct parser *p, struct item *it)
@@ -30,6 +45,8 @@ parse_item(struct parser *p, struct item *it)
 	if (parse_peek(p) == '(' && (!parse_flag_list(p, &it->flags) || !parse_space(p)))
 		return false;
 	if (parse_peek(p) == '"' && (!parse_date_time(p, &it->date) || !parse_space(p)))
+		return false;
+	if (!parse_utf8(p, it))
 		return false;
 	it->binary = parse_try(p, '~');
 	return parse_peek(p) == '{' || parse_fail(p, "Message literal expected");
@@ -105,23 +122,28 @@ take_item(struct session *s, struct append *a, struct item *it)
 
 /* After this one, is there another? Its arguments become *p. */
 static bool
-next_item(struct session *s, struct command *c, bool *more)
+next_item(struct session *s, struct command *c, const struct item *last, bool *more)
 {
+	bool ok, utf8 = c->args.utf8;
 	struct buf line;
 	struct span copy;
-	bool ok;
 
 	buf_init(&line, s->line_max);
 	ok = input_more(s, &line);
 	*more = ok && line.len > 0;
+	if (*more && last->utf8) {
+		*more = line.len > 1;
+		ok = line.p[0] == ')';
+	}
 	copy = arena_span(&s->arena, buf_span(&line));
 	buf_fini(&line);
 	if (!copy.p)
 		return parse_fail(&c->args, "Arguments take too much memory");
-	if (!*more)
-		return ok || parse_fail(&c->args, "Command does not end");
-	parse_begin(&c->args, copy, &s->arena);
-	return parse_space(&c->args);
+	if (!ok || (last->utf8 && copy.n == 0))
+		return parse_fail(&c->args, "Command does not end");
+	parse_begin(&c->args, span_skip(copy, last->utf8), &s->arena);
+	c->args.utf8 = utf8;
+	return !*more || parse_space(&c->args);
 }
 
 /* All or nothing (RFC 3502 3): what was stored before the failure goes again. */
@@ -197,7 +219,7 @@ take_all(struct session *s, struct command *c, struct append *a)
 		/* of a refused literal, session.c reads what follows; of one that was read, the rest of the command is here */
 		if (r.kind != REPLY_OK && s->literal)
 			return r;
-		if (!next_item(s, c, &more))
+		if (!next_item(s, c, &a->items[a->n - 1], &more))
 			return reply_bad(c);
 		if (r.kind != REPLY_OK)
 			return r;

@@ -84,6 +84,8 @@ static const struct {
 } features[] = {
 	{ "CONDSTORE", ENABLED_CONDSTORE },
 	{ "QRESYNC", ENABLED_CONDSTORE | ENABLED_QRESYNC },	/* RFC 7162 3.2.3 */
+	{ "IMAP4rev2", ENABLED_REV2 },
+	{ "UTF8=ACCEPT", ENABLED_UTF8 },
 };
 
 /* Told are those that this server knows; unknown names are ignored (RFC 5161 3.1). */

@@ -118,7 +118,7 @@ fetch_section(struct fetch *f, const struct fetch_item *it)
 		stream_putc(io, ']');
 	}
 	if (it->partial)
-		stream_putf(io, "<%u>", it->from);
+		stream_putf(io, "<%llu>", (unsigned long long)it->from);
 	if (!found) {
 		stream_puts(io, " NIL");
 		return STORE_OK;
@@ -146,7 +146,7 @@ fetch_binary(struct fetch *f, const struct fetch_item *it)
 	stream_putspan(io, it->section.text);
 	stream_putc(io, ']');
 	if (it->partial)
-		stream_putf(io, "<%u>", it->from);
+		stream_putf(io, "<%llu>", (unsigned long long)it->from);
 	stream_putc(io, ' ');
 	opened = binary_put(&f->msg, &it->section, it->partial ? it->from : 0, it->partial ? it->count : UINT64_MAX, &r);
 	f->unknown_cte |= r == BINARY_UNKNOWN;

@@ -1,5 +1,5 @@
 /* cmd_folder.c: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE. */
-#include "session.h"
+#include "list.h"
 
 #include "base/banned.h"
 
@@ -91,12 +91,39 @@ cmd_create(struct session *s, struct command *c)
 		if (r != STORE_OK)
 			mailstore_delete(s->ms, name);	/* RFC 6154 3: not without its use */
 	}
+	if (r == STORE_OK && s->enabled & ENABLED_REV2 && !span_eq(name, c->args.raw_name))
+		list_tell(s, NULL, name, c->args.raw_name);	/* RFC 9051 6.3.4 */
 	return r == STORE_OK ? (struct reply){ REPLY_OK, mailboxid(s, name), "Created" } : reply_store(r);
+}
+
+struct below {
+	struct span name;
+	bool found;
+};
+
+static void
+look_below(void *ctx, struct span name)
+{
+	struct below *b = ctx;
+
+	b->found |= name.n > b->name.n && memcmp(name.p, b->name.p, b->name.n) == 0 && name.p[b->name.n] == MAILSTORE_SEPARATOR;
+}
+
+/* A level that only its children make cannot be deleted (RFC 9051 6.3.5). */
+static struct reply
+deleted(struct session *s, struct span name, enum store_result r)
+{
+	struct below b = { .name = name };
+
+	if (r == STORE_NOTFOUND && mailstore_list(s->ms, look_below, &b) == STORE_OK && b.found)
+		return reply_no("HASCHILDREN", "There is no such mailbox, only some below it");
+	return result(r, "Deleted");
 }
 
 struct reply
 cmd_delete(struct session *s, struct command *c)
 {
+	enum store_result r;
 	struct span name;
 	bool ok;
 
@@ -104,7 +131,10 @@ cmd_delete(struct session *s, struct command *c)
 		return reply_bad(c);
 	if (ok && s->folder && span_is(name, mailfolder_name(s->folder)))
 		session_close_folder(s);
-	return result(ok ? mailstore_delete(s->ms, name) : STORE_BADNAME, "Deleted");
+	r = ok ? mailstore_delete(s->ms, name) : STORE_BADNAME;
+	if (r == STORE_OK && s->enabled & ENABLED_REV2 && !span_eq(name, c->args.raw_name))
+		list_tell(s, NULL, name, c->args.raw_name);	/* RFC 9051 6.3.5 */
+	return deleted(s, name, r);
 }
 
 struct reply
@@ -113,6 +143,7 @@ cmd_rename(struct session *s, struct command *c)
 	struct parser *p = &c->args;
 	struct span from, to;
 	bool from_ok, to_ok;
+	enum store_result r;
 
 	if (!parse_space(p) || !parse_mailbox(p, &from, &from_ok) || !parse_space(p) || !parse_mailbox(p, &to, &to_ok) ||
 	    !parse_end(p))
@@ -121,7 +152,11 @@ cmd_rename(struct session *s, struct command *c)
 		return reply_store(STORE_BADNAME);
 	if (s->folder && span_is(from, mailfolder_name(s->folder)) && !span_is(from, "INBOX"))
 		session_close_folder(s);
-	return result(mailstore_rename(s->ms, from, without_separator(to)), "Renamed");
+	to = without_separator(to);
+	r = mailstore_rename(s->ms, from, to);
+	if (r == STORE_OK && s->enabled & ENABLED_REV2)
+		list_tell(s, NULL, to, from);			/* RFC 9051 6.3.9.7 */
+	return result(r, "Renamed");
 }
 
 struct reply

@@ -185,15 +185,26 @@ add_attribute(struct buf *out, const char *word)
 	buf_adds(out, word);
 }
 
+/* RFC 9051 mbox-list-extended, oldname-extended-item */
 static void
-print_entry(struct session *s, const char *verb, const struct entry *e, const struct list_how *how)
+add_oldname(struct session *s, struct buf *out, struct span name, struct span old)
+{
+	if (old.n == 0 || span_eq(old, name))
+		return;
+	buf_adds(out, " (\"OLDNAME\" (");
+	print_mailbox(s, out, old);
+	buf_adds(out, "))");
+}
+
+static void
+print_entry(struct session *s, const char *verb, const struct entry *e, const struct list_how *how, struct span old)
 {
 	struct buf out;
 
 	buf_init(&out, 8192);
 	buf_addf(&out, "* %s (", verb);
 	if (!e->exists && !(how->lsub && e->subscribed))
-		add_attribute(&out, how->extended ? "\\NonExistent" : "\\Noselect");
+		add_attribute(&out, how->extended || s->enabled & ENABLED_REV2 ? "\\NonExistent" : "\\Noselect");
 	if (!how->lsub) {
 		add_attribute(&out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
 		for (unsigned n = 0; n < MAILUSE_COUNT; n++)
@@ -205,11 +216,12 @@ print_entry(struct session *s, const char *verb, const struct entry *e, const st
 			add_attribute(&out, "\\Subscribed");
 	}
 	buf_addf(&out, ") \"%c\" ", MAILSTORE_SEPARATOR);
-	print_mailbox(&out, e->name);
+	print_mailbox(s, &out, e->name);
 	if (how->select & LIST_RECURSIVE && e->below)
 		buf_addf(&out, " (\"CHILDINFO\" (%s%s%s))", how->select & LIST_SUBSCRIBED ? "\"SUBSCRIBED\"" : "",
 		    (how->select & (LIST_SUBSCRIBED | LIST_SPECIAL)) == (LIST_SUBSCRIBED | LIST_SPECIAL) ? " " : "",
 		    how->select & LIST_SPECIAL ? "\"SPECIAL-USE\"" : "");
+	add_oldname(s, &out, e->name, old);
 	buf_adds(&out, "\r\n");
 	stream_putspan(&s->io, buf_span(&out));
 	buf_fini(&out);
@@ -229,11 +241,60 @@ is_shown(const struct entry *e, const struct list_how *how)
 	return e->selected || (how->select & LIST_RECURSIVE && e->hidden);
 }
 
+/* All that there is to be known of all folders, as a tree. */
+static enum store_result
+collect(struct folders *f, const struct list_how *how)
+{
+	struct mailstore *ms = f->s->ms;
+	enum store_result r = STORE_OK;
+
+	if (!how->lsub) {
+		r = mailstore_list(ms, on_name, f);
+		if (r == STORE_OK)
+			r = mailstore_list_uses(ms, on_use, f);
+	}
+	f->subscriptions = true;
+	if (r == STORE_OK && (how->lsub || how->tell_subscribed || how->select & LIST_SUBSCRIBED))
+		r = mailstore_list_subscribed(ms, on_name, f);
+	if (r != STORE_OK)
+		return r;
+	build_tree(f);
+	complete_uses(f);
+	return f->full ? STORE_LIMIT : STORE_OK;
+}
+
+void
+list_tell(struct session *s, const char *attributes, struct span name, struct span old)
+{
+	const struct list_how how = { .extended = true, .tell_subscribed = true };
+	struct entry none = { .name = name }, *e = &none;
+	struct folders f = { .s = s };
+	struct buf out;
+
+	if (!attributes) {
+		if (collect(&f, &how) != STORE_OK)
+			return;
+		judge(&f, &how);
+		for (size_t i = 0; i < f.n; i++)
+			if (span_eq(f.e[i].name, name))
+				e = &f.e[i];
+		print_entry(s, "LIST", e, &how, old);
+		return;
+	}
+	buf_init(&out, 8192);
+	buf_addf(&out, "* LIST (%s) \"%c\" ", attributes, MAILSTORE_SEPARATOR);
+	print_mailbox(s, &out, name);
+	add_oldname(s, &out, name, old);
+	buf_adds(&out, "\r\n");
+	stream_putspan(&s->io, buf_span(&out));
+	buf_fini(&out);
+}
+
 static struct reply
 list(struct session *s, struct command *c, struct list_how *how)
 {
 	struct folders f = { .s = s };
-	enum store_result r = STORE_OK;
+	enum store_result r;
 
 	if (!list_parse(&c->args, how))
 		return reply_bad(c);
@@ -243,25 +304,16 @@ list(struct session *s, struct command *c, struct list_how *how)
 	}
 	if (how->npatterns == 0)
 		return reply_ok("Nothing can match");
-	if (!how->lsub) {
-		r = mailstore_list(s->ms, on_name, &f);
-		if (r == STORE_OK)
-			r = mailstore_list_uses(s->ms, on_use, &f);
-	}
-	f.subscriptions = true;
-	if (r == STORE_OK && (how->lsub || how->tell_subscribed || how->select & LIST_SUBSCRIBED))
-		r = mailstore_list_subscribed(s->ms, on_name, &f);
+	r = collect(&f, how);
+	if (r == STORE_LIMIT)
+		return reply_no("LIMIT", "Too many mailboxes");
 	if (r != STORE_OK)
 		return reply_store(r);
-	build_tree(&f);
-	complete_uses(&f);
-	if (f.full)
-		return reply_no("LIMIT", "Too many mailboxes");
 	judge(&f, how);
 	for (size_t i = 0; i < f.n && s->io.end == STREAM_OPEN; i++) {
 		if (!is_shown(&f.e[i], how))
 			continue;
-		print_entry(s, c->row->name, &f.e[i], how);
+		print_entry(s, c->row->name, &f.e[i], how, SPAN_NONE);
 		if (how->status && f.e[i].exists && f.e[i].selected)
 			status_tell(s, f.e[i].name, how->status);	/* one that fails is left out (RFC 5819 2) */
 	}

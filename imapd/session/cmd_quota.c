@@ -63,7 +63,7 @@ cmd_getquotaroot(struct session *s, struct command *c)
 	limited = mailstore_usage(s->ms, &u) == STORE_OK;
 	buf_init(&out, 8192);
 	buf_adds(&out, "* QUOTAROOT ");
-	print_mailbox(&out, name);
+	print_mailbox(s, &out, name);
 	buf_adds(&out, limited ? " \"\"\r\n" : "\r\n");
 	stream_putspan(&s->io, buf_span(&out));
 	buf_fini(&out);

@@ -50,11 +50,16 @@ cmd_search(struct session *s, struct command *c)
 	struct searching q;
 	struct reply r;
 	struct esearch e;
-	bool ok;
+	bool ok, charset;
 
 	if (!parse_space(p) || !esearch_parse(p, &e))
 		return reply_bad(c);
-	if (parse_try_word(p, "CHARSET") && (!parse_space(p) || !searching_charset(p, &cs)))
+	if (e.what == 0 && s->enabled & ENABLED_REV2)
+		e.what = RETURN_ALL;	/* RFC 9051 6.4.4: there is no other answer */
+	charset = parse_try_word(p, "CHARSET");
+	if (charset && s->enabled & ENABLED_UTF8)
+		parse_fail(p, "Texts are UTF-8 after ENABLE UTF8=ACCEPT");	/* RFC 6855 3 */
+	if (charset && (p->error || !parse_space(p) || !searching_charset(p, &cs)))
 		return reply_bad(c);
 	if (!cs) {
 		if (e.what & RETURN_SAVE)

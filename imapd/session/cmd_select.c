@@ -52,8 +52,10 @@ tell_folder(struct session *s)
 	}
 	s->told_keywords = 0;
 	session_tell_keywords(s);
-	stream_putf(&s->io, "* %zu EXISTS\r\n* %zu RECENT\r\n", count, recent);
-	if (unseen)
+	stream_putf(&s->io, "* %zu EXISTS\r\n", count);
+	if (!(s->enabled & ENABLED_REV2))	/* RFC 9051 E: RECENT and UNSEEN are no more */
+		stream_putf(&s->io, "* %zu RECENT\r\n", recent);
+	if (unseen && !(s->enabled & ENABLED_REV2))
 		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);
 	stream_putf(&s->io, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    mailfolder_uidvalidity(s->folder), mailfolder_uidnext(s->folder));
@@ -87,6 +89,8 @@ cmd_select(struct session *s, struct command *c)
 		return reply_store(r);
 	s->state = IN_SELECTED;
 	tell_folder(s);
+	if (s->enabled & ENABLED_REV2)		/* RFC 9051 6.3.2 */
+		list_tell(s, "", name, c->args.raw_name);
 	modseq_resync(s, &q);
 	return (struct reply){ REPLY_OK, s->readonly ? "READ-ONLY" : "READ-WRITE", "Selected" };
 }
@@ -216,7 +220,7 @@ status_tell(struct session *s, struct span name, uint32_t items)
 		return r;
 	buf_init(&out, 8192);
 	buf_adds(&out, "* STATUS ");
-	print_mailbox(&out, name);
+	print_mailbox(s, &out, name);
 	buf_adds(&out, " (");
 	for (size_t i = 0; i < NELEMS(status_items); i++) {
 		uint64_t limit = s->message_max < UINT32_MAX ? s->message_max : UINT32_MAX;

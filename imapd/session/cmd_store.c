@@ -60,7 +60,7 @@ parse_condition(struct parser *p, uint64_t *since)
 static void
 tell(struct session *s, const struct command *c, const uint32_t *index, size_t n, bool silent)
 {
-	bool modseq = s->enabled & ENABLED_CONDSTORE, uid = c->uid || s->enabled & ENABLED_QRESYNC;
+	bool modseq = s->enabled & ENABLED_CONDSTORE, uid = c->uid || s->enabled & (ENABLED_QRESYNC | ENABLED_REV2);
 	struct buf out;
 
 	if (silent && !modseq)

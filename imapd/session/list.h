@@ -28,6 +28,12 @@ struct list_how {
 /* All arguments to the end. On a mistake p->error tells. Patterns that are no names match nothing. */
 bool list_parse(struct parser *p, struct list_how *how) CHECKED;
 
+/*
+ * One "* LIST" line that was not asked for (RFC 9051 6.3.9.7): with these attributes, or (NULL) those that the folder has.
+ * old: another name that it had, or was called by; SPAN_NONE, or the same name: none is told.
+ */
+void list_tell(struct session *s, const char *attributes, struct span name, struct span old);
+
 /* cmd_select.c: "(MESSAGES UNSEEN)" as a set of bits, and the answer "* STATUS ...". */
 bool status_parse(struct parser *p, uint32_t *items) CHECKED;
 enum store_result status_tell(struct session *s, struct span name, uint32_t items);

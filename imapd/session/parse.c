@@ -202,7 +202,7 @@ parse_u63(struct parser *p, uint64_t *v)
 
 	while (parse_peek(p) >= '0' && parse_peek(p) <= '9')
 		p->at++;
-	return span_u64(span_sub(p->in, start, p->at), 0, INT64_MAX, v) || parse_fail(p, "Modification sequence expected");
+	return span_u64(span_sub(p->in, start, p->at), 0, INT64_MAX, v) || parse_fail(p, "Number expected");
 }
 
 bool
@@ -230,22 +230,33 @@ parse_list_pattern(struct parser *p, struct span *s)
 	return s->n > 0 || parse_fail(p, "Mailbox pattern expected");
 }
 
+/* No controls, U+0080 to U+009F neither; no separators of lines and paragraphs (RFC 5198 2, RFC 6855 3). Valid UTF-8. */
+static bool
+is_net_unicode(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		struct span rest = span_skip(s, i);
+
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f || (rest.n > 1 && (unsigned char)rest.p[0] == 0xc2 &&
+		    (unsigned char)rest.p[1] < 0xa0) || span_starts(rest, "\xe2\x80\xa8") || span_starts(rest, "\xe2\x80\xa9"))
+			return false;
+	}
+	return true;
+}
+
 bool
 parse_decode_name(struct parser *p, struct span raw, struct span *name, bool *ok)
 {
 	struct buf out;
 
 	buf_init(&out, 4096);
-	/* 8-bit names are not allowed, yet sent by clients that guess UTF-8 */
-	if (memchr(raw.p, '&', raw.n) || span_printable(raw))
+	/* without p->utf8 8-bit names are not allowed, yet sent by clients that guess UTF-8 */
+	if (!p->utf8 && (memchr(raw.p, '&', raw.n) || span_printable(raw)))
 		*ok = utf7_decode(&out, raw);
 	else if ((*ok = address_utf8_valid(raw)))
 		buf_addspan(&out, raw);
 	*ok = *ok && !out.over;
-	for (size_t i = 0; i < out.len; i++)	/* no controls, U+0080 to U+009F neither */
-		if ((unsigned char)out.p[i] < 0x20 || out.p[i] == 0x7f ||
-		    ((unsigned char)out.p[i] == 0xc2 && (unsigned char)out.p[i + 1] < 0xa0))
-			*ok = false;
+	*ok = *ok && is_net_unicode(buf_span(&out));
 	*name = arena_span(p->arena, buf_span(&out));
 	buf_fini(&out);
 	if (!name->p)
@@ -264,9 +275,7 @@ parse_decode_name(struct parser *p, struct span raw, struct span *name, bool *ok
 bool
 parse_mailbox(struct parser *p, struct span *name, bool *ok)
 {
-	struct span raw;
-
-	return parse_astring(p, &raw) && parse_decode_name(p, raw, name, ok);
+	return parse_astring(p, &p->raw_name) && parse_decode_name(p, p->raw_name, name, ok);
 }
 
 static const struct {

@@ -24,6 +24,8 @@ struct parser {
 	size_t at;
 	struct arena *arena;
 	const char *error;
+	bool utf8;			/* mailbox names are UTF-8 (RFC 9051, RFC 6855), not modified UTF-7 */
+	struct span raw_name;		/* the last mailbox name as it was sent, decoded from its string */
 };
 
 void parse_begin(struct parser *p, struct span in, struct arena *a);
@@ -41,12 +43,12 @@ bool parse_string(struct parser *p, struct span *s) CHECKED;	/* quoted or litera
 bool parse_astring(struct parser *p, struct span *s) CHECKED;
 bool parse_nstring(struct parser *p, struct span *s, bool *nil) CHECKED;
 bool parse_u32(struct parser *p, uint32_t *v) CHECKED;
-bool parse_u63(struct parser *p, uint64_t *v) CHECKED;		/* mod-sequence-valzer */
+bool parse_u63(struct parser *p, uint64_t *v) CHECKED;		/* number64, mod-sequence-valzer */
 bool parse_seqset(struct parser *p, struct seqset *set) CHECKED;
 bool parse_list_pattern(struct parser *p, struct span *s) CHECKED;	/* list-mailbox: as sent */
 /*
  * A mailbox name as UTF-8, INBOX in upper case. A name that is not valid
- * modified UTF-7 gives *ok = false and no syntax error: the answer is NO.
+ * modified UTF-7 (or UTF-8, see p->utf8) gives *ok = false and no syntax error: the answer is NO.
  */
 bool parse_mailbox(struct parser *p, struct span *name, bool *ok) CHECKED;
 /* The same of a text that is already at hand. */
@@ -93,7 +95,7 @@ struct fetch_item {
 	const char *name;		/* as it is answered; NULL: "BODY[text]" */
 	struct section section;
 	bool peek, partial;
-	uint32_t from, count;
+	uint64_t from, count;
 };
 struct fetch_list {
 	struct fetch_item *items;

@@ -92,7 +92,7 @@ parse_partial(struct parser *p, struct fetch_item *it)
 	if (!parse_try(p, '<'))
 		return true;
 	it->partial = true;
-	if (!parse_u32(p, &it->from) || !parse_char(p, '.') || !parse_u32(p, &it->count) || !parse_char(p, '>'))
+	if (!parse_u63(p, &it->from) || !parse_char(p, '.') || !parse_u63(p, &it->count) || !parse_char(p, '>'))
 		return false;
 	return it->count > 0 || parse_fail(p, "Empty partial range");
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "mail/address.h"
 #include "utf7.h"
 #include "base/banned.h"
 
@@ -15,13 +16,36 @@ is_plain_atom(struct span s)
 	return s.n > 0;
 }
 
+bool
+session_utf8(const struct session *s)
+{
+	return s->enabled & (ENABLED_REV2 | ENABLED_UTF8);
+}
+
+/* quoted = DQUOTE *QUOTED-CHAR DQUOTE, and those are UTF-8 (RFC 9051 9, RFC 6855 3). The name has no controls. */
+static void
+print_quoted(struct buf *out, struct span name)
+{
+	buf_addc(out, '"');
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '"' || name.p[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, name.p[i]);
+	}
+	buf_addc(out, '"');
+}
+
 void
-print_mailbox(struct buf *out, struct span name)
+print_mailbox(const struct session *s, struct buf *out, struct span name)
 {
 	struct buf raw;
 
+	if (session_utf8(s) && !is_plain_atom(name) && address_utf8_valid(name)) {
+		print_quoted(out, name);
+		return;
+	}
 	buf_init(&raw, name.n * 4 + 16);
-	if (!utf7_encode(&raw, name)) {
+	if (session_utf8(s) || !utf7_encode(&raw, name)) {
 		buf_reset(&raw);
 		buf_addspan(&raw, name);
 	}
@@ -58,7 +82,7 @@ print_flags(struct session *s, struct buf *out, const struct mail_message *m)
 {
 	buf_addc(out, '(');
 	for (size_t i = 0; i < NELEMS(names); i++)
-		if (m->flags & names[i].flag)
+		if (m->flags & names[i].flag && !(names[i].flag == MFLAG_RECENT && s->enabled & ENABLED_REV2))
 			add_word(out, names[i].name);
 	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++) {
 		const char *word = m->keywords & 1u << n ? mailfolder_keyword_name(s->folder, n) : NULL;

@@ -160,10 +160,7 @@ read_args(struct parser *p, const struct charset *cs, const struct key *k, struc
 		node->number = day < 0 ? 0 : (uint64_t)day / 86400;
 		return true;
 	case ARG_NUMBER:
-		if (!parse_space(p) || !parse_u32(p, &v))
-			return false;
-		node->number = v;
-		return true;
+		return parse_space(p) && parse_u63(p, &node->number);
 	case ARG_INTERVAL:		/* RFC 5032 3: seconds, not 0 */
 		if (!parse_space(p) || !parse_u32(p, &v))
 			return false;

@@ -182,7 +182,9 @@ session_sync(struct session *s, bool expunge)
 	if (ch.arrived) {
 		for (size_t i = 0; i < count; i++)
 			recent += (session_message(s, i)->flags & MFLAG_RECENT) != 0;
-		stream_putf(&s->io, "* %zu EXISTS\r\n* %u RECENT\r\n", count, recent);
+		stream_putf(&s->io, "* %zu EXISTS\r\n", count);
+		if (!(s->enabled & ENABLED_REV2))
+			stream_putf(&s->io, "* %u RECENT\r\n", recent);
 	}
 	buf_init(&out, 16384);
 	for (size_t i = 0; i < ch.nchanged; i++)
@@ -250,6 +252,7 @@ parse_command(struct session *s, struct command *c)
 		return parse_fail(&c->args, "Bad tag");
 	}
 	parse_begin(&c->args, rest, &s->arena);
+	c->args.utf8 = session_utf8(s);
 	if (parse_try_word(&c->args, "UID")) {
 		c->uid = true;
 		if (!parse_space(&c->args))

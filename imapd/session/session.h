@@ -28,6 +28,8 @@ enum session_state {
 enum session_enabled {			/* by ENABLE, or by a command that means it */
 	ENABLED_CONDSTORE = 1 << 0,	/* RFC 7162 */
 	ENABLED_QRESYNC = 1 << 1,	/* CONDSTORE too */
+	ENABLED_REV2 = 1 << 2,		/* RFC 9051 */
+	ENABLED_UTF8 = 1 << 3,		/* RFC 6855 */
 };
 
 struct session {
@@ -131,8 +133,10 @@ void print_flags(struct session *s, struct buf *out, const struct mail_message *
 #define MAILBOXID_MAX 24
 void print_emailid(const struct session *s, size_t index, char out[EMAILID_MAX]);
 void print_mailboxid(uint64_t id, char out[MAILBOXID_MAX]);
-/* astring of a mailbox name */
-void print_mailbox(struct buf *out, struct span name);
+/* Mailbox names go over the wire as UTF-8, both ways. */
+bool session_utf8(const struct session *s);
+/* astring of a mailbox name, as this client understands it */
+void print_mailbox(const struct session *s, struct buf *out, struct span name);
 
 struct reply cmd_capability(struct session *s, struct command *c);
 struct reply cmd_noop(struct session *s, struct command *c);

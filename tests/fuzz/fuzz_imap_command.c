@@ -105,6 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	tag = input_tag(in, &rest);
 	(void)input_literal(in, &size, &sync);
 	parse_begin(&p, rest, &arena);
+	p.utf8 = tag.n && (unsigned char)tag.p[0] & 1;	/* both kinds of mailbox names */
 	(void)parse_try_word(&p, "UID");
 	(void)parse_try(&p, ' ');
 	if (tag.n && parse_atom(&p, &name) && parse_space(&p)) {

@@ -46,6 +46,20 @@ def lists_with_options():
 
 
 @test
+def names_in_utf8():
+    c = Imap(I, 'bob')
+    announced(c, 'IMAP4rev2'), announced(c, 'UTF8=ACCEPT')
+    c.ok('CREATE "Gr&APw-n"')
+    check(c.ok('ENABLE IMAP4rev2 UTF8=ACCEPT').of('ENABLED') == [b'IMAP4rev2 UTF8=ACCEPT'], 'ENABLE')
+    a = c.ok('LIST "" Gr*').of('LIST')
+    check(a == ['(\\HasNoChildren) "." "Grün"'.encode()], str(a))
+    a = c.ok('SELECT "Grün"'.encode())
+    check('() "." "Grün"'.encode() in a.of('LIST'), str(a.lines))
+    check(c.ok('SEARCH ALL').lines[0].startswith(b'* ESEARCH'), 'SEARCH')
+    c.ok('LOGOUT')
+
+
+@test
 def searches_with_options():
     c = Imap(I, 'carol')
     for word in 'ESEARCH', 'SEARCHRES', 'WITHIN':
