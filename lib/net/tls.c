@@ -72,6 +72,7 @@ tls_init(void)
 	if (done)
 		return;
 	done = true;
+	tls_memory_init();
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		die("OpenSSL does not start");

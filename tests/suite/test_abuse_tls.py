@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hostile TLS: what comes before, instead of and inside a handshake (rows 71 to 83)."""
-import ssl, struct, subprocess, time
+import re, ssl, struct, subprocess, time
 import abuse
 from abuse import *
 
@@ -162,6 +162,41 @@ def row_081_082_old_and_foreign():
         except ConnectionError:
             pass
         s.close()
+
+
+def private(name='smtpd'):
+    """KiB of memory of their own, of all processes NAME"""
+    out = 0
+    for pid, argv0 in I.processes().items():
+        if argv0 == name:
+            out += sum(int(x) for x in re.findall(r'Private_Dirty:\s+(\d+)', open(f'/proc/{pid}/smaps_rollup').read()))
+    return out
+
+
+@row
+def row_062_what_an_idle_connection_costs():
+    """KiB of memory, after some that warm up what all share"""
+    cost = {}
+    for kind, port, warm, n, most in ('plain', 'smtp', 50, 600, 2), ('TLS', 'submissions', 100, 400, 20):
+        held, before = [], 0
+        for i in range(warm + n):
+            s = socket.socket()
+            s.bind((f'127.0.5.{1 + i % 40}', 0))
+            s.settimeout(15)
+            s.connect(('127.0.0.1', I.port(port)))
+            if kind == 'TLS':
+                s = secure(s)
+            s.recv(4096)
+            s.sendall(b'EHLO x\r\n')
+            until(s, b'250 ')
+            held.append(s)
+            if i == warm - 1:
+                before = private()
+        cost[kind] = (private() - before) / n
+        for s in held:
+            s.close()
+        check(SANITIZED or cost[kind] <= most, f'{cost[kind]:.1f} KiB for one that is {kind}')
+    print('# an idle connection costs ' + ', '.join(f'{v:.2f} KiB ({k})' for k, v in cost.items()))
 
 
 @row
