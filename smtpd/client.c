@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "policy.h"
 #include "service/params.h"
+#include "worker.h"
 
 #include "base/banned.h"
 
@@ -31,12 +32,33 @@ on_name(void *ctx)
 }
 
 void
+client_set_peer(struct session *s, const struct sockaddr_storage *peer)
+{
+	_Static_assert(sizeof(struct sockaddr_in) <= sizeof(s->peer), "both kinds fit");
+
+	memcpy(&s->peer, peer, sizeof(s->peer));
+	netlist_text(peer, s->addr);
+	s->trusted = worker_trusts(peer);
+}
+
+struct sockaddr_storage
+client_peer(const struct session *s)
+{
+	struct sockaddr_storage sa = { 0 };
+
+	memcpy(&sa, &s->peer, sizeof(s->peer));
+	return sa;
+}
+
+void
 client_begin(struct session *s)
 {
+	struct sockaddr_storage peer = client_peer(s);
+
 	s->named_by = clock_mono_ms() + MAIL_WAITS_MS;
 	s->wait = (struct peername_wait){ .on_name = on_name, .ctx = s };
 	if (par.smtpd_peername_lookup)
-		s->names = peername_ask(&s->peer, &s->wait);
+		s->names = peername_ask(&peer, &s->wait);
 	if (client_named(s))
 		client_announce(s);
 }

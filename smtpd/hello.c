@@ -1,7 +1,7 @@
 /* hello.c: EHLO and HELO: a name from a stranger, answered with what this session may use. */
 #include "smtpd.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "mail/address.h"
 #include "policy.h"
@@ -28,6 +28,16 @@ hello_name_valid(struct span name)
 	return true;
 }
 
+void
+hello_set_name(struct session *s, struct span name)
+{
+	static char none[1];
+
+	if (s->helo != none)
+		free(s->helo);
+	s->helo = name.n > 0 ? x_spandup(name) : none;
+}
+
 static bool
 greet(struct session *s, struct span arg, bool esmtp)
 {
@@ -35,7 +45,7 @@ greet(struct session *s, struct span arg, bool esmtp)
 		return false;
 	session_reset(s);		/* RFC 5321 4.1.4 */
 	xforward_forget(s);
-	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
+	hello_set_name(s, arg);
 	s->esmtp = esmtp;
 	s->state = ST_HELLO;
 	return true;
@@ -48,7 +58,7 @@ judge(struct session *s)
 	struct reply r = policy_hello(s);
 
 	if (r.code > 0) {
-		s->helo[0] = '\0';
+		hello_set_name(s, SPAN_NONE);
 		s->state = ST_START;
 	}
 	return r;

@@ -27,8 +27,9 @@ limits_open(void)
 const char *
 limits_enter(struct session *s)
 {
+	struct sockaddr_storage peer = client_peer(s);
 	unsigned char room[16];
-	struct span key = netlist_key(&s->peer, room);
+	struct span key = netlist_key(&peer, room);
 	uint32_t now;
 
 	if (key.n == 0 || s->trusted)
@@ -46,10 +47,11 @@ limits_enter(struct session *s)
 void
 limits_leave(struct session *s)
 {
+	struct sockaddr_storage peer = client_peer(s);
 	unsigned char room[16];
 
 	if (s->counted)
-		(void)counters_add(counters, netlist_key(&s->peer, room), COUNT_CONNECTIONS, -1);
+		(void)counters_add(counters, netlist_key(&peer, room), COUNT_CONNECTIONS, -1);
 	s->counted = false;
 }
 
@@ -62,10 +64,13 @@ limits_leave(struct session *s)
 static struct span
 sender_key(const struct session *s, char room[LOGIN_KEY_MAX])
 {
+	struct sockaddr_storage peer;
 	size_t n;
 
-	if (!s->login)
-		return s->trusted ? SPAN_NONE : netlist_key(&s->peer, (unsigned char *)room);
+	if (!s->login) {
+		peer = client_peer(s);
+		return s->trusted ? SPAN_NONE : netlist_key(&peer, (unsigned char *)room);
+	}
 	n = strlen(s->login);
 	n = n < LOGIN_KEY_MAX - 6 ? n : LOGIN_KEY_MAX - 6;
 	memcpy(room, "login:", 6);

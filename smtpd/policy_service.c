@@ -314,11 +314,7 @@ attribute(struct buf *out, const char *name, struct span value)
 static struct span
 port_text(const struct session *s, char out[8])
 {
-	const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&s->peer;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&s->peer;
-
-	snprintf(out, 8, "%u", s->peer.ss_family == AF_INET ? ntohs(four->sin_port) :
-	    s->peer.ss_family == AF_INET6 ? ntohs(six->sin6_port) : 0);
+	snprintf(out, 8, "%u", ntohs(s->peer.sin6_port));
 	return span_str(out);
 }
 

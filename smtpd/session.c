@@ -50,6 +50,7 @@ void
 session_init(struct session *s)
 {
 	make_id(s->id);
+	hello_set_name(s, SPAN_NONE);
 	buf_init(&s->sender, ADDRESS_MAX + 256);
 	buf_init(&s->rcpts, RCPTS_MAX);
 	buf_init(&s->body, SMTP_CHUNK);
@@ -68,6 +69,8 @@ session_fini(struct session *s)
 	xforward_forget(s);
 	room_abandon(s);
 	data_abandon(s);
+	hello_set_name(s, SPAN_NONE);
+	s->helo = NULL;
 	timer_stop(&s->timer);
 	buf_fini(&s->sender);
 	buf_fini(&s->rcpts);
@@ -486,9 +489,7 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	bool early;
 
 	session_init(s);
-	s->peer = *peer;
-	netlist_text(peer, s->addr);
-	s->trusted = worker_trusts(peer);
+	client_set_peer(s, peer);
 	s->may_xclient = worker_may_xclient(peer);
 	s->may_xforward = worker_may_xforward(peer);
 	session_enter(s);

@@ -6,6 +6,7 @@
 #ifndef SMTPD_SMTPD_H
 #define SMTPD_SMTPD_H
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/attr.h"
@@ -25,7 +26,7 @@
 #define SMTP_HELO_MAX 255
 #define SMTP_CHUNK (64 * 1024)		/* body bytes in one message to intake */
 #define SMTP_RCPTS_CHUNK (40 * 1024)	/* recipients in one message to intake */
-#define SMTP_COMMANDS_MAX 24
+#define SMTP_COMMANDS_MAX 20
 #define SESSION_ID_LEN 10
 
 /* How far the dialogue has come (RFC 5321 4.1.4). */
@@ -55,7 +56,7 @@ struct session {
 	/* the client */
 	char id[SESSION_ID_LEN + 1];
 	char addr[NETLIST_TEXT_MAX];
-	struct sockaddr_storage peer;
+	struct sockaddr_in6 peer;	/* or a sockaddr_in: client_peer(); family and port are at the same place in both */
 	struct peername *names;		/* of the address; NULL: none */
 	struct peername_wait wait;
 	uint64_t named_by;		/* MAIL waits for the name no longer than this */
@@ -66,7 +67,7 @@ struct session {
 	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
 	bool counted;			/* in the shared counters */
 	bool secure;
-	char helo[SMTP_HELO_MAX + 1];
+	char *helo;			/* "": not said yet. hello_set_name() sets it */
 	bool esmtp;
 	char *login, *mech, *tls;	/* NULL: none */
 	struct tls_peer *peer_cert;	/* the certificate that the client has shown; NULL: none */
@@ -134,7 +135,9 @@ void session_reset(struct session *s);			/* forget the transaction */
 const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
 
 /* client.c: who the client is */
-void client_begin(struct session *s);			/* s->peer is set: ask for its name */
+void client_set_peer(struct session *s, const struct sockaddr_storage *peer);	/* an IP address, or AF_UNSPEC */
+struct sockaddr_storage client_peer(const struct session *s);
+void client_begin(struct session *s);			/* the peer is set: ask for its name */
 void client_end(struct session *s);
 void client_announce(struct session *s);		/* "connect from": once, when the name is known or nobody waits for it */
 bool client_named(const struct session *s);		/* the DNS has answered, or is not asked */
@@ -155,6 +158,7 @@ struct reply cmd_helo(struct session *s, struct span arg);
 bool requiretls_offered(const struct session *s);
 bool hello_announces(const char *keyword);	/* not in smtpd_discard_ehlo_keywords */
 bool hello_name_valid(struct span name);
+void hello_set_name(struct session *s, struct span name);	/* copied; SPAN_NONE: no name */
 /* xclient.c */
 struct reply cmd_xclient(struct session *s, struct span arg);
 struct reply cmd_xforward(struct session *s, struct span arg);

@@ -75,7 +75,7 @@ tls_begin(struct session *s)
 	s->phase = PH_WAIT;
 	s->state = ST_START;
 	s->esmtp = false;
-	s->helo[0] = '\0';
+	hello_set_name(s, SPAN_NONE);
 	x_free(&s->login);
 	x_free(&s->mech);
 	conn_tls_accept(s->conn, server);

@@ -207,27 +207,15 @@ take_all(struct told *t, const struct attribute *table, size_t n, struct span ar
 	return reply_pending();
 }
 
-static void
-set_port(struct sockaddr_storage *sa, uint32_t port)
-{
-	if (sa->ss_family == AF_INET)
-		((struct sockaddr_in *)(void *)sa)->sin_port = htons((uint16_t)port);
-	else if (sa->ss_family == AF_INET6)
-		((struct sockaddr_in6 *)(void *)sa)->sin6_port = htons((uint16_t)port);
-}
-
 /* Names that are told need no DNS; an address without a name does. */
 static void
 become(struct session *s, const struct told *t)
 {
 	bool named = t->has_name || t->has_reverse;
 
-	if (t->has_addr) {
-		s->peer = t->peer;
-		netlist_text(&s->peer, s->addr);
-		s->trusted = worker_trusts(&s->peer);
-	}
-	set_port(&s->peer, t->port);
+	if (t->has_addr)
+		client_set_peer(s, &t->peer);
+	s->peer.sin6_port = htons((uint16_t)t->port);
 	if (named || t->has_addr)
 		client_end(s);
 	if (named)
@@ -264,9 +252,8 @@ cmd_xclient(struct session *s, struct span arg)
 	limits_leave(s);
 	become(s, &t);
 	s->state = ST_START;
-	s->helo[0] = '\0';
-	if (t.has_helo && t.helo[0]) {
-		memcpy(s->helo, t.helo, sizeof(t.helo));
+	hello_set_name(s, t.has_helo ? span_str(t.helo) : SPAN_NONE);
+	if (s->helo[0]) {
 		s->esmtp = t.has_proto ? t.esmtp : s->esmtp;
 		s->state = ST_HELLO;
 	}

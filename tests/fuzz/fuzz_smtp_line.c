@@ -112,6 +112,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!ready)
 		set_up();
 	ready = true;
+	hello_set_name(&s, SPAN_NONE);
 	buf_init(&s.sender, ADDRESS_MAX + 256);
 	buf_init(&s.rcpts, 1 << 20);
 	buf_init(&wire, 8 * REPLY_TEXT_MAX);
@@ -131,6 +132,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	command_counts(&s, &wire);
 	buf_fini(&s.sender);
 	buf_fini(&s.rcpts);
+	hello_set_name(&s, SPAN_NONE);
 	x_free(&s.envid);
 	x_free(&s.login);
 	x_free(&s.mech);

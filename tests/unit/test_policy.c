@@ -315,11 +315,13 @@ static const char *client;		/* whose name is asked for; NULL: 192.0.2.1, whose i
 static void
 begin(void)
 {
+	struct sockaddr_storage peer = { .ss_family = AF_INET };
+
+	hello_set_name(&s, SPAN_NONE);
 	if (!client)
 		return;
-	s.peer.ss_family = AF_INET;
-	assert_int_equal(inet_pton(AF_INET, client, &((struct sockaddr_in *)&s.peer)->sin_addr), 1);
-	netlist_text(&s.peer, s.addr);
+	assert_int_equal(inet_pton(AF_INET, client, &((struct sockaddr_in *)&peer)->sin_addr), 1);
+	client_set_peer(&s, &peer);
 	timer_init(&s.timer, NULL, NULL);
 	client_begin(&s);
 }
@@ -374,6 +376,7 @@ over(void)
 	session_reset(&s);
 	client_end(&s);
 	timer_stop(&s.timer);
+	hello_set_name(&s, SPAN_NONE);
 	buf_fini(&s.sender);
 }
 
