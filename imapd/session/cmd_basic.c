@@ -86,6 +86,7 @@ static const struct {
 	{ "QRESYNC", ENABLED_CONDSTORE | ENABLED_QRESYNC },	/* RFC 7162 3.2.3 */
 	{ "IMAP4rev2", ENABLED_REV2 },
 	{ "UTF8=ACCEPT", ENABLED_UTF8 },
+	{ "UIDONLY", ENABLED_UIDONLY },
 };
 
 /* Told are those that this server knows; unknown names are ignored (RFC 5161 3.1). */

@@ -292,7 +292,9 @@ fetch_message(struct fetch *f, uint32_t index, bool seen_now)
 		return;
 	}
 	f->any = false;
-	stream_putf(io, "* %u FETCH (", index + 1);
+	buf_reset(&f->out);
+	print_fetch(f->s, &f->out, index, false);
+	end_item(f);
 	for (uint32_t i = 0; i < f->list.n; i++) {
 		const struct fetch_item *it = &f->list.items[i];
 
@@ -375,6 +377,8 @@ parse_arguments(struct session *s, struct command *c, struct fetch_list *list, s
 	if (m->changed && !add_item(p, list, FETCH_MODSEQ))
 		return false;
 	/* UID FETCH always tells the UID (RFC 9051 6.4.9), MODSEQ goes with it (RFC 7162 3.2.4) */
+	if (s->enabled & ENABLED_UIDONLY)
+		return true;		/* UIDFETCH begins with it */
 	return !(c->uid || (qresync && has_item(list, FETCH_MODSEQ))) || add_item(p, list, FETCH_UID);
 }
 

@@ -55,7 +55,7 @@ tell_folder(struct session *s)
 	stream_putf(&s->io, "* %zu EXISTS\r\n", count);
 	if (!(s->enabled & ENABLED_REV2))	/* RFC 9051 E: RECENT and UNSEEN are no more */
 		stream_putf(&s->io, "* %zu RECENT\r\n", recent);
-	if (unseen && !(s->enabled & ENABLED_REV2))
+	if (unseen && !(s->enabled & (ENABLED_REV2 | ENABLED_UIDONLY)))
 		stream_putf(&s->io, "* OK [UNSEEN %zu] First unseen\r\n", unseen);
 	stream_putf(&s->io, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    mailfolder_uidvalidity(s->folder), mailfolder_uidnext(s->folder));

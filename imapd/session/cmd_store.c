@@ -70,9 +70,7 @@ tell(struct session *s, const struct command *c, const uint32_t *index, size_t n
 		const struct mail_message *m = session_message(s, index[i]);
 
 		buf_reset(&out);
-		buf_addf(&out, "* %u FETCH (", index[i] + 1);
-		if (uid)
-			buf_addf(&out, "UID %u ", m->uid);
+		print_fetch(s, &out, index[i], uid);
 		if (modseq)
 			buf_addf(&out, "MODSEQ (%llu)%s", (unsigned long long)m->modseq, silent ? "" : " ");
 		if (!silent) {

@@ -70,6 +70,8 @@ parse_qresync(struct parser *p, struct modseq_select *q)
 		if (!parse_space(p))
 			return false;
 	}
+	if (p->uid_only)
+		return parse_needs_uid(p);
 	return parse_char(p, '(') && parse_known(p, &q->seqs) && parse_space(p) && parse_known(p, &q->uids) &&
 	    parse_char(p, ')') && parse_char(p, ')');
 }
@@ -232,7 +234,8 @@ modseq_resync(struct session *s, struct modseq_select *q)
 		if (m->modseq <= q->since || (q->has_known && !seqset_has(&q->known, m->uid, &cursor)))
 			continue;
 		buf_reset(&out);
-		buf_addf(&out, "* %zu FETCH (UID %u FLAGS ", i + 1, m->uid);
+		print_fetch(s, &out, i, true);
+		buf_adds(&out, "FLAGS ");
 		print_flags(s, &out, m);
 		buf_addf(&out, " MODSEQ (%llu))\r\n", (unsigned long long)m->modseq);
 		stream_putspan(&s->io, buf_span(&out));

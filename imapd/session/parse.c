@@ -21,6 +21,13 @@ parse_fail(struct parser *p, const char *error)
 }
 
 bool
+parse_needs_uid(struct parser *p)
+{
+	p->code = p->error ? p->code : "UIDREQUIRED";
+	return parse_fail(p, "Message numbers are not used after ENABLE UIDONLY");
+}
+
+bool
 parse_at_end(const struct parser *p)
 {
 	return p->at >= p->in.n;

@@ -24,12 +24,15 @@ struct parser {
 	size_t at;
 	struct arena *arena;
 	const char *error;
+	const char *code;		/* response code for the error; NULL: none */
+	bool uid_only;			/* message numbers are a mistake (RFC 9586) */
 	bool utf8;			/* mailbox names are UTF-8 (RFC 9051, RFC 6855), not modified UTF-7 */
 	struct span raw_name;		/* the last mailbox name as it was sent, decoded from its string */
 };
 
 void parse_begin(struct parser *p, struct span in, struct arena *a);
 bool parse_fail(struct parser *p, const char *error);	/* returns false */
+bool parse_needs_uid(struct parser *p);			/* the same with the code UIDREQUIRED */
 bool parse_at_end(const struct parser *p);
 char parse_peek(const struct parser *p);		/* 0 at the end */
 bool parse_end(struct parser *p) CHECKED;		/* nothing may follow */

@@ -78,6 +78,19 @@ add_word(struct buf *out, const char *word)
 }
 
 void
+print_fetch(const struct session *s, struct buf *out, size_t index, bool uid)
+{
+	uint32_t id = mailfolder_messages(s->folder)[index].uid;
+
+	if (s->enabled & ENABLED_UIDONLY)
+		buf_addf(out, "* %u UIDFETCH (", id);
+	else if (uid)
+		buf_addf(out, "* %zu FETCH (UID %u ", index + 1, id);
+	else
+		buf_addf(out, "* %zu FETCH (", index + 1);
+}
+
+void
 print_flags(struct session *s, struct buf *out, const struct mail_message *m)
 {
 	buf_addc(out, '(');

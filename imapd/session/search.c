@@ -187,6 +187,8 @@ parse_leaf(struct compiler *c)
 
 	if (first == '*' || first == '$' || (first >= '0' && first <= '9')) {
 		node.op = SK_SEQ;
+		if (p->uid_only && first != '$')
+			return parse_needs_uid(p);
 		return parse_seqset(p, &node.set) && emit(c, &node);
 	}
 	if (!parse_atom(p, &word))

@@ -28,7 +28,7 @@ reply_no(const char *code, const char *text)
 struct reply
 reply_bad(const struct command *c)
 {
-	return (struct reply){ REPLY_BAD, NULL, c->args.error ? c->args.error : "Bad arguments" };
+	return (struct reply){ REPLY_BAD, c->args.code, c->args.error ? c->args.error : "Bad arguments" };
 }
 
 /* RFC 5530 response codes */
@@ -116,7 +116,8 @@ sync_flags(struct session *s, struct buf *out, uint32_t index)
 	const struct mail_message *m = session_message(s, index);
 
 	buf_reset(out);
-	buf_addf(out, "* %u FETCH (UID %u FLAGS ", index + 1, m->uid);
+	print_fetch(s, out, index, true);
+	buf_adds(out, "FLAGS ");
 	print_flags(s, out, m);
 	if (s->enabled & ENABLED_CONDSTORE)
 		buf_addf(out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
@@ -124,14 +125,14 @@ sync_flags(struct session *s, struct buf *out, uint32_t index)
 	stream_putspan(&s->io, buf_span(out));
 }
 
-/* `e` goes downwards. With QRESYNC all of them in one line, by UID (RFC 7162 3.2.10). */
+/* `e` goes downwards. With QRESYNC and UIDONLY all of them in one line, by UID (RFC 7162 3.2.10). */
 static void
 sync_expunged(struct session *s, const struct mail_expunged *e, size_t n)
 {
 	struct seqwriter w = { 0 };
 	struct buf set;
 
-	if (!(s->enabled & ENABLED_QRESYNC)) {
+	if (!(s->enabled & (ENABLED_QRESYNC | ENABLED_UIDONLY))) {
 		for (size_t i = 0; i < n; i++)
 			stream_putf(&s->io, "* %u EXPUNGE\r\n", e[i].index + 1);
 		return;
@@ -265,6 +266,9 @@ parse_command(struct session *s, struct command *c)
 		return parse_fail(&c->args, "Unknown command");
 	if (!(c->row->states & s->state))
 		return parse_fail(&c->args, "No mailbox is selected");
+	c->args.uid_only = s->enabled & ENABLED_UIDONLY;
+	if (c->args.uid_only && c->row->may_uid && !c->uid && c->row->run != cmd_expunge)
+		return parse_needs_uid(&c->args);
 	return true;
 }
 

@@ -30,6 +30,7 @@ enum session_enabled {			/* by ENABLE, or by a command that means it */
 	ENABLED_QRESYNC = 1 << 1,	/* CONDSTORE too */
 	ENABLED_REV2 = 1 << 2,		/* RFC 9051 */
 	ENABLED_UTF8 = 1 << 3,		/* RFC 6855 */
+	ENABLED_UIDONLY = 1 << 4,	/* RFC 9586: message numbers are neither told nor taken */
 };
 
 struct session {
@@ -105,7 +106,7 @@ void session_run(int fd, const struct session_how *how);
 /* ---- what handlers use ---- */
 struct reply reply_ok(const char *text);
 struct reply reply_no(const char *code, const char *text);
-struct reply reply_bad(const struct command *c);		/* the parser's sentence */
+struct reply reply_bad(const struct command *c);		/* the parser's sentence, and its code */
 struct reply reply_store(enum store_result r);			/* NO with the fitting code */
 
 /*
@@ -126,6 +127,8 @@ void session_recall(const struct session *s, struct seqset *set);
 /* Sorted indexes of the messages that are in the set, without the gone ones; from the arena. false: BAD. */
 bool session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n);
 
+/* "* 7 FETCH (", or by UID where numbers are not wanted; `uid`: with "UID 9 " behind it, where that is not said already */
+void print_fetch(const struct session *s, struct buf *out, size_t index, bool uid);
 /* "(\Seen $Junk)" */
 void print_flags(struct session *s, struct buf *out, const struct mail_message *m);
 /* "M0123..." and "F0123..." (RFC 8474) */

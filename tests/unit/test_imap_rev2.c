@@ -1,4 +1,4 @@
-/* IMAP4rev2 (RFC 9051, by its appendix E) and UTF8=ACCEPT (RFC 6855) beside IMAP4rev1. links: imapd/session/ */
+/* IMAP4rev2 (RFC 9051, by its appendix E), UTF8=ACCEPT (RFC 6855) and UIDONLY (RFC 9586) beside IMAP4rev1. links: imapd/session/ */
 #include "tests/unit/imapbed.h"
 #include "base/banned.h"
 
@@ -111,6 +111,45 @@ utf8_messages(void **state UNUSED)
 	stop(&c);
 }
 
+/* RFC 9586: not one message number, in no direction */
+static void
+uids_alone(void **state UNUSED)
+{
+	static const char *const refused[] = {
+		"FETCH 1 FLAGS", "STORE 1 +FLAGS \\Seen", "COPY 1 INBOX", "MOVE 1 INBOX", "SEARCH ALL", "SORT (DATE) UTF-8 ALL",
+		"THREAD REFERENCES UTF-8 ALL", "REPLACE 1 INBOX {42+}\r\n" MESSAGE, "UID SEARCH 1:2", "UID SEARCH NOT (SEEN OR 1 2)",
+		"UID SORT (DATE) UTF-8 1:*", "SELECT INBOX (QRESYNC (1 1 1:3 (1:3 1:3)))",
+	};
+	struct client other, c;
+	char text[200];
+
+	start(&other, 10000), start(&c, 10000);
+	for (int i = 0; i < 5; i++)
+		say(&c, "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&other, "a SELECT INBOX\r\n", "a OK", NULL, NULL);
+	say(&other, "b STORE 1:2 +FLAGS.SILENT (\\Deleted)\r\n", "b OK", NULL, NULL);
+	say(&other, "c EXPUNGE\r\n", "c OK", NULL, NULL);
+	say(&c, "b ENABLE UIDONLY QRESYNC\r\n", "b OK", "* ENABLED QRESYNC UIDONLY\r\n", NULL);
+	say(&c, "c SELECT INBOX\r\n", "c OK", "* 3 EXISTS\r\n", "[UNSEEN");
+	for (size_t i = 0; i < NELEMS(refused); i++) {
+		snprintf(text, sizeof(text), "d%zu %s\r\n", i, refused[i]);
+		say(&c, text, "d", "BAD [UIDREQUIRED] ", NULL);
+	}
+	say(&c, "e UID FETCH 3:4 (FLAGS)\r\n", "e OK", "* 3 UIDFETCH (FLAGS (", " FETCH");
+	say(&c, "f UID FETCH 5 (UID BODY[TEXT])\r\n", "f OK", "* 5 UIDFETCH (UID 5 BODY[TEXT] {6}\r\nbody\r\n FLAGS (\\Seen", " FETCH");
+	say(&c, "g UID STORE 4 FLAGS (\\Flagged)\r\n", "g OK", "* 4 UIDFETCH (MODSEQ (", " FETCH");
+	say(&other, "d STORE 3 +FLAGS (\\Draft)\r\n", "d OK", NULL, NULL);
+	say(&c, "h NOOP\r\n", "h OK", "* 5 UIDFETCH (FLAGS (\\Seen \\Draft", " FETCH");
+	say(&c, "i UID SEARCH RETURN (MIN MAX SAVE) UID 4:*\r\n", "i OK", "UID MIN 4 MAX 5", NULL);
+	say(&c, "j UID SEARCH $\r\n", "j OK", "* SEARCH 4 5\r\n", NULL);
+	say(&other, "e STORE 1 +FLAGS.SILENT (\\Deleted)\r\n", "e OK", NULL, NULL);
+	say(&c, "k NOOP\r\n", "k OK", "\\Deleted", NULL);
+	say(&c, "k EXPUNGE\r\n", "k OK", "* VANISHED 3\r\n", " EXPUNGE\r");
+	say(&c, "l SELECT INBOX (QRESYNC (1 1 1:3))\r\n", "l OK", NULL, NULL);
+	say(&c, "m UID MOVE 4 INBOX\r\n", "m OK", "* VANISHED 4\r\n", NULL);
+	stop(&other), stop(&c);
+}
+
 int
 main(void)
 {
@@ -119,6 +158,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(utf8_messages, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(uids_alone, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
