@@ -99,7 +99,8 @@ merge(struct folders *f)
 {
 	size_t n = 0;
 
-	qsort(f->e, f->n, sizeof(*f->e), tree_order);
+	if (f->n)
+		qsort(f->e, f->n, sizeof(*f->e), tree_order);
 	for (size_t i = 0; i < f->n; i++) {
 		if (n && span_eq(f->e[n - 1].name, f->e[i].name)) {
 			f->e[n - 1].exists |= f->e[i].exists;
