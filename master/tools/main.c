@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "alias", command_alias, "add|set|del|show ADDRESS ... | list", "the table of virtual_alias_maps", false },
 	{ "list", command_list, "add|del|set|show ADDRESS ... | list", "distribution lists and their members", false },
 	{ "quota", command_quota, "set|show|del|list [ADDRESS|@DOMAIN] ...", "what a mailbox may hold", false },
+	{ "import", command_import, "ADDRESS MAILDIR|MBOX [--folder NAME]", "mail of another server, with its UIDs and flags", false },
 	{ "import-config", command_import_config, "postfix DIR", "a Postfix configuration as one of ours, line by line", true },
 	{ "index", command_index, "drop|rebuild ADDRESS", "the index of a mailbox", false },
 	{ "queue", command_queue, "list|why|hold|... [SITE] [--where EXPR]", "the queued mail: see it, change it", false },

@@ -37,6 +37,7 @@ int command_domain(const char *confdir, int argc, char **argv);
 int command_alias(const char *confdir, int argc, char **argv);
 int command_list(const char *confdir, int argc, char **argv);
 int command_quota(const char *confdir, int argc, char **argv);
+int command_import(const char *confdir, int argc, char **argv);
 int command_import_config(const char *confdir, int argc, char **argv);
 int command_index(const char *confdir, int argc, char **argv);
 int command_queue(const char *confdir, int argc, char **argv);

@@ -63,19 +63,16 @@ put_size(struct pop3 *p, size_t i)
 	stream_putf(&p->stream, "%zu %llu\r\n", i + 1, (unsigned long long)p->msgs[i].crlf_size);
 }
 
-/* The message's identity: the same in every session, whatever other programs rename. RFC 1939 7: 1 to 70 characters. */
+/* The same in every session, whatever other programs rename. */
 static void
 put_uidl(struct pop3 *p, size_t i)
 {
-	static const char hex[] = "0123456789abcdef";
-	char id[2 * sizeof(p->msgs[i].id.b) + 1];
+	struct buf id;
 
-	for (size_t k = 0; k < sizeof(p->msgs[i].id.b); k++) {
-		id[2 * k] = hex[p->msgs[i].id.b[k] >> 4];
-		id[2 * k + 1] = hex[p->msgs[i].id.b[k] & 15];
-	}
-	id[sizeof(id) - 1] = '\0';
-	stream_putf(&p->stream, "%zu %s\r\n", i + 1, id);
+	buf_init(&id, MAILSTORE_POP_ID_MAX + 1);
+	mailfolder_pop_id(p->folder, i, &id);
+	stream_putf(&p->stream, "%zu %s\r\n", i + 1, buf_cstr(&id));
+	buf_fini(&id);
 }
 
 static void

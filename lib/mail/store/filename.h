@@ -6,6 +6,7 @@
  * base of our own deliveries: <sec>.Q<queue id>R<recipient>.<host>; of appended
  * messages: <sec>.A<random>N<count>.<host>. The seconds are the internal date.
  * Copies have E= (identity of the first one, 32 hex digits) and D= (when they were made) besides: objectid.c.
+ * L= is POP3's unique id of a message that came from another store (popid.c).
  * Names by other programs are taken as they are; what is not understood is kept.
  */
 #ifndef MAIL_STORE_FILENAME_H

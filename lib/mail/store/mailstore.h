@@ -25,6 +25,7 @@
 #define MAILSTORE_KEYWORDS 26		/* of one folder: letters a to z in file names */
 #define MAILSTORE_KEYWORD_MAX 100	/* bytes of one */
 #define MAILSTORE_SEPARATOR '.'
+#define MAILSTORE_POP_ID_MAX 70		/* RFC 1939 7 */
 
 enum store_result {
 	STORE_OK,
@@ -160,6 +161,8 @@ int64_t mailfolder_date(struct mailfolder *f, size_t index);	/* internal date, s
 uint64_t mailfolder_size(struct mailfolder *f, size_t index);	/* bytes as sent: RFC822.SIZE; may read the file */
 /* The same for a message and all its copies in this store (RFC 8474). */
 struct mail_id mailfolder_email_id(const struct mailfolder *f, size_t index);
+/* POP3's unique id (RFC 1939 7): what another store called it, or else its identity in hex. Appended to out. */
+void mailfolder_pop_id(const struct mailfolder *f, size_t index, struct buf *out);
 int64_t mailfolder_save_date(struct mailfolder *f, size_t index);	/* when it came into this folder; -1: gone. May look at the file */
 size_t mailfolder_find(const struct mailfolder *f, uint32_t uid);	/* index of the first message with at least this UID; count: none */
 uint32_t mailfolder_uidvalidity(const struct mailfolder *f);

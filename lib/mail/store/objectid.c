@@ -15,9 +15,8 @@
 
 #define ID_DIGITS (2 * sizeof(struct mail_id))
 
-/* A field of the name that only we write; false: it has none. */
-static bool
-find_field(const struct filename *name, const char *key, struct span *value)
+bool
+objectid_field(const struct filename *name, const char *key, struct span *value)
 {
 	struct span rest = span_str(name->extra), field;
 
@@ -57,7 +56,7 @@ objectid_of(const struct filename *name)
 	struct mail_id id;
 	struct span text;
 
-	return find_field(name, "E=", &text) && parse_id(text, &id) ? id : filename_id(name->base);
+	return objectid_field(name, "E=", &text) && parse_id(text, &id) ? id : filename_id(name->base);
 }
 
 void
@@ -91,7 +90,7 @@ mailfolder_save_date(struct mailfolder *f, size_t index)
 		struct stat st;
 		uint64_t v;
 
-		if (filename_parse(span_str(m->name), &name) && find_field(&name, "D=", &text) &&
+		if (filename_parse(span_str(m->name), &name) && objectid_field(&name, "D=", &text) &&
 		    span_u64(text, 0, UINT32_MAX * 8ull, &v))
 			return (int64_t)v;
 		if (driver_path(path, f->dir, driver_places[m->place], m->name) && lstat(path, &st) == 0)

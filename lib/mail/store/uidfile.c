@@ -296,6 +296,23 @@ uidfile_raise(struct uidfile *u, uint32_t next)
 	return write_line(u, durable);
 }
 
+bool
+uidfile_adopt(struct uidfile *u, uint32_t uidvalidity, uint32_t next)
+{
+	if (u->next != 1 || uidvalidity == 0) {
+		errno = EBUSY;
+		return false;
+	}
+	if (next > UINT32_MAX - 2 * UIDFILE_BLOCK) {
+		errno = ERANGE;
+		return false;
+	}
+	u->uidvalidity = uidvalidity;
+	u->next = u->recent = next ? next : 1;	/* what the other store has shown is not recent */
+	u->high = u->next - 1 + UIDFILE_BLOCK;
+	return write_line(u, true);
+}
+
 uint64_t
 uidfile_stamp(struct uidfile *u)
 {

@@ -37,6 +37,11 @@ void uidfile_unlock(struct uidfile *u);
 bool uidfile_take(struct uidfile *u, uint32_t n, uint32_t *first) CHECKED;
 /* Locked: no UID below `next` is given any more. */
 bool uidfile_raise(struct uidfile *u, uint32_t next) CHECKED;
+/*
+ * Locked, for a folder that comes from another store: UIDs below `next` are that store's, under its UIDVALIDITY; nobody is given
+ * one of them. False with errno; EBUSY: this folder has given UIDs of its own already.
+ */
+bool uidfile_adopt(struct uidfile *u, uint32_t uidvalidity, uint32_t next) CHECKED;
 /* Locked: the next modseq, above all before. It may be shown after uidfile_flush. */
 uint64_t uidfile_stamp(struct uidfile *u);
 /* Locked: recent, modseq and digest into the file, durable where it must be. False with errno. */
