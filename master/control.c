@@ -1,4 +1,4 @@
-/* control.c: root's merpati(1): status, reload, stop; and telling whoever started us that we are ready. */
+/* control.c: root's merpati(1): status, reload, stop, who; and telling whoever started us that we are ready. */
 #include "master.h"
 
 #include <errno.h>
@@ -40,10 +40,11 @@ say(int fd, const char *fmt, ...)
 }
 
 static uint32_t
-do_status(int fd)
+do_status(int fd, const struct msg_CONTROL *q)
 {
 	struct buf addr;
 
+	(void)q;
 	say(fd, "process master pid=%d uid=%u clients=0 state=running", (int)getpid(), (unsigned)getuid());
 	for (const struct child *c = master.children; c; c = c->next)
 		say(fd, "process %s pid=%d uid=%u clients=%u state=%s", c->service->kind->binary, (int)c->pid,
@@ -62,12 +63,13 @@ do_status(int fd)
 }
 
 static uint32_t
-do_reload(int fd)
+do_reload(int fd, const struct msg_CONTROL *q)
 {
 	struct buf err;
 	struct span lines, line;
 	bool ok;
 
+	(void)q;
 	buf_init(&err, 256 * 1024);
 	ok = master_reload(&err);
 	lines = buf_span(&err);
@@ -79,17 +81,50 @@ do_reload(int fd)
 }
 
 static uint32_t
-do_stop(int fd)
+do_stop(int fd, const struct msg_CONTROL *q)
 {
 	(void)fd;
+	(void)q;
 	master_stop();
+	return EX_OK;
+}
+
+/* One daemon and the operator get a link to each other: we neither read what it says nor wait for it. */
+static void
+ask_child(const struct child *c, int fd, const struct msg_CONTROL *q)
+{
+	struct msg_WHO ask = { .what = q->what, .kick = span_is(q->verb, "kick") };
+	struct msg_WHO_LINK link;
+	char process[64];
+	int pair[2];
+
+	if (!chan_pair(pair)) {
+		log_warn(NULL, "control: socketpair: %s", strerror(errno));
+		return;
+	}
+	set_nonblocking(pair[0], true);
+	snprintf(process, sizeof(process), "%s[%d]", c->service->kind->binary, (int)c->pid);
+	ask.to = pair[0];
+	link = (struct msg_WHO_LINK){ .process = span_str(process), .from = pair[1] };
+	if (!msg_send(c->link, MSG_WHO, &ask) || !msg_send(fd, MSG_WHO_LINK, &link))
+		log_debug(NULL, "control: %s: %s", process, strerror(errno));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static uint32_t
+do_who(int fd, const struct msg_CONTROL *q)
+{
+	for (const struct child *c = master.children; c; c = c->next)
+		if (c->told && (c->service->kind->role & (R_SMTPD | R_IMAPD | R_POP3D)))
+			ask_child(c, fd, q);
 	return EX_OK;
 }
 
 static const struct {
 	const char *verb;
-	uint32_t (*act)(int fd);
-} verbs[] = { { "status", do_status }, { "reload", do_reload }, { "stop", do_stop } };
+	uint32_t (*act)(int fd, const struct msg_CONTROL *q);
+} verbs[] = { { "status", do_status }, { "reload", do_reload }, { "stop", do_stop }, { "who", do_who }, { "kick", do_who } };
 
 static void
 serve_operator(int fd)
@@ -104,7 +139,7 @@ serve_operator(int fd)
 		return;
 	for (size_t i = 0; i < NELEMS(verbs); i++)
 		if (span_is(m.CONTROL.verb, verbs[i].verb))
-			end.error = verbs[i].act(fd);
+			end.error = verbs[i].act(fd, &m.CONTROL);
 	if (!msg_send(fd, MSG_CONTROL_END, &end))
 		log_debug(NULL, "control: %s", strerror(errno));
 }

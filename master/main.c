@@ -113,7 +113,7 @@ stop_harder(void *ctx)
 void
 master_stop(void)
 {
-	struct msg_RETIRE retire = { 0 };
+	struct msg_RETIRE retire = { .stop = 1 };
 
 	if (master.stopping)
 		return;

@@ -227,9 +227,10 @@ const struct front_protocol pop3_prelogin = {
 		[FRONT_BYE_ERRORS] = "-ERR Too many errors\r\n",
 		[FRONT_BYE_FAILURES] = "-ERR Too many failed logins\r\n",
 		[FRONT_BYE_TIMEOUT] = NULL,	/* RFC 1939 3: close without a word */
-		[FRONT_BYE_CROWD] = "-ERR [SYS/TEMP] Too many connections\r\n",
+		[FRONT_BYE_CROWD] = "-ERR [SYS/TEMP] Too many connections from your address that are not logged in\r\n",
 		[FRONT_BYE_SHUTDOWN] = "-ERR [SYS/TEMP] Server is shutting down\r\n",
 		[FRONT_BYE_STRANGER] = "-ERR This is POP3\r\n",
+		[FRONT_BYE_KICKED] = "-ERR [SYS/TEMP] Disconnected by the operator\r\n",
 	},
 	.greet = greet,
 	.command = on_command,

@@ -96,6 +96,13 @@ qmgr_reloaded(void)
 	active_resolver(resolver_open());
 }
 
+/* Agents finish what they have: an outcome that is not heard would mean a second delivery. */
+static bool
+delivering(void)
+{
+	return active_count() > 0;
+}
+
 static const struct service qmgr = {
 	.name = "qmgr",
 	.role = R_QMGR,
@@ -108,6 +115,7 @@ static const struct service qmgr = {
 	.open = qmgr_open,
 	.start = flow_start,
 	.accept = qmgr_accept,
+	.lingers = delivering,
 	.reloaded = qmgr_reloaded,
 	.retire = learned_save,
 };

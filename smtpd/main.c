@@ -8,16 +8,20 @@
 #include "base/die.h"
 #include "base/netlist.h"
 #include "intakelink.h"
+#include "net/conn.h"
 #include "policy.h"
 #include "proxy.h"
 #include "regex/regex.h"
 #include "service/front/authclient.h"
 #include "service/params.h"
 #include "service/service.h"
+#include "service/who.h"
 #include "smtpd.h"
 #include "worker.h"
 
 #include "base/banned.h"
+
+#define STOP_MS 2000		/* for who is in the middle of a message when all stops; master kills after 3 s */
 
 static struct netlist *mynetworks, *xclient_hosts, *xforward_hosts;
 static unsigned sessions;
@@ -71,9 +75,29 @@ smtpd_open(void)
 	tls_open();
 }
 
+/* merpati who, merpati kick */
+static void
+tell_who(struct who *w, uint64_t below)
+{
+	enum who_next r = WHO_NEXT;
+	struct session *next;
+
+	for (struct session *s = session_first(); s && r != WHO_FULL; s = next) {
+		next = s->next;
+		if (s->number >= below)
+			continue;
+		r = who_tell(w, &(struct who_session){ .number = s->number, .user = span_str(s->login), .client = span_str(s->addr),
+		    .tls = span_str(s->tls), .since = (uint64_t)s->since, .idle = WHO_UNKNOWN, .ending = !s->conn || s->leaves });
+		if (r == WHO_KICK)
+			session_kick(s);
+	}
+}
+
 static void
 smtpd_start(void)
 {
+	who_init(tell_who);
+
 	intakelink_start();
 	authclient_init(R_SMTPD);
 	tls_start();
@@ -97,6 +121,26 @@ smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 		proxy_accept(fd, peer);
 	else
 		session_accept(fd, peer);
+}
+
+static void
+last_call(void *ctx)
+{
+	(void)ctx;
+	session_shutdown(true);
+}
+
+/* A reload: clients are served to their end. */
+static void
+smtpd_retire(void)
+{
+	static struct timer hurry;
+
+	if (!service_stopping())
+		return;
+	timer_init(&hurry, last_call, NULL);
+	timer_set(&hurry, STOP_MS);
+	session_shutdown(false);
 }
 
 uint32_t
@@ -127,6 +171,8 @@ static struct service smtpd = {
 	.open = smtpd_open,
 	.start = smtpd_start,
 	.accept = smtpd_accept,
+	.lingers = conn_lingering,
+	.retire = smtpd_retire,
 };
 
 int

@@ -22,6 +22,8 @@
 #define EARLY "Error: you talk before your turn"
 #define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
 
+static struct session *sessions;
+
 static void on_time(void *ctx);
 static void greet(struct session *s);
 static void refuse(struct session *s, int code, const char *dsn, const char *text);
@@ -135,6 +137,10 @@ session_leave(struct session *s)
 	if (--s->busy > 0 || s->phase != PH_DEAD)
 		return;
 	session_fini(s);
+	if (s->next)
+		s->next->prev = s->prev;
+	if (s->prev)
+		*s->prev = s->next;
 	free(s);
 	worker_left();
 }
@@ -171,6 +177,32 @@ deadline(struct session *s)
 	conn_timeout(s->conn, worker_patience_ms(), false);
 }
 
+static void
+write_reply(struct session *s, const struct reply *r)
+{
+	struct buf out;
+
+	buf_init(&out, 4 * REPLY_TEXT_MAX);
+	reply_format(r, &out);
+	conn_writespan(s->conn, buf_span(&out));
+	buf_fini(&out);
+}
+
+/* A server that stops says so between two answers (RFC 5321 3.8). */
+static bool
+must_leave(struct session *s)
+{
+	struct reply last;
+
+	if (!s->leaves && !service_stopping())
+		return false;
+	last = reply_close(421, "4.3.2", "%s Error: %s", par.myhostname,
+	    s->leaves ? "disconnected by the operator" : "the server is shutting down");
+	write_reply(s, &last);
+	end_session(s);
+	return true;
+}
+
 /* What a reply leads to. */
 static void
 go_on(struct session *s, enum reply_then then)
@@ -192,21 +224,12 @@ go_on(struct session *s, enum reply_then then)
 		data_chunk(s);
 		return;
 	case THEN_NEXT:
+		if (must_leave(s))
+			return;
 		s->phase = PH_COMMAND;
 		break;
 	}
 	deadline(s);
-}
-
-static void
-write_reply(struct session *s, const struct reply *r)
-{
-	struct buf out;
-
-	buf_init(&out, 4 * REPLY_TEXT_MAX);
-	reply_format(r, &out);
-	conn_writespan(s->conn, buf_span(&out));
-	buf_fini(&out);
 }
 
 static void
@@ -480,6 +503,54 @@ refuse(struct session *s, int code, const char *dsn, const char *text)
 	end_session(s);
 }
 
+static void
+enlist(struct session *s)
+{
+	static uint64_t last;
+
+	s->number = ++last;
+	s->since = time(NULL);
+	s->next = sessions;
+	s->prev = &sessions;
+	if (sessions)
+		sessions->prev = &s->next;
+	sessions = s;
+}
+
+struct session *
+session_first(void)
+{
+	return sessions;
+}
+
+/* Who waits for an answer gets it first; who sends a message may end it. */
+static void
+dismiss(struct session *s, bool now)
+{
+	session_enter(s);
+	if (s->conn && (now || s->phase == PH_COMMAND || s->phase == PH_AUTH))
+		(void)must_leave(s);
+	session_leave(s);
+}
+
+void
+session_kick(struct session *s)
+{
+	s->leaves = true;
+	dismiss(s, false);
+}
+
+void
+session_shutdown(bool now)
+{
+	struct session *next;
+
+	for (struct session *s = sessions; s; s = next) {
+		next = s->next;
+		dismiss(s, now);
+	}
+}
+
 void
 session_accept(int fd, const struct sockaddr_storage *peer)
 {
@@ -489,6 +560,7 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	bool early;
 
 	session_init(s);
+	enlist(s);
 	client_set_peer(s, peer);
 	s->may_xclient = worker_may_xclient(peer);
 	s->may_xforward = worker_may_xforward(peer);

@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -49,6 +50,9 @@ struct count {
 enum room { ROOM_UNASKED, ROOM_WAITING, ROOM_THERE, ROOM_FULL };
 
 struct session {
+	struct session *next, **prev;	/* all of the process, newest first; prev NULL: a unit test */
+	uint64_t number;
+	time_t since;
 	struct conn *conn;		/* NULL: gone, or a unit test */
 	enum phase phase;
 	unsigned busy;			/* callbacks on the stack; freed at 0 when dead */
@@ -67,6 +71,7 @@ struct session {
 	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
 	bool counted;			/* in the shared counters */
 	bool secure;
+	bool leaves;			/* sent away by the operator, at its next answer */
 	char *helo;			/* "": not said yet. hello_set_name() sets it */
 	bool esmtp;
 	char *login, *mech, *tls;	/* NULL: none */
@@ -126,6 +131,10 @@ struct session {
 
 /* session.c */
 void session_accept(int fd, const struct sockaddr_storage *peer);
+struct session *session_first(void);
+/* The system stops: 421 for who is not waiting for an answer; the others after it. now: for everybody. */
+void session_shutdown(bool now);
+void session_kick(struct session *s);	/* the same for one, by the operator */
 void session_answer(struct session *s, const struct reply *r);		/* of a pending reply */
 void session_init(struct session *s);
 void session_fini(struct session *s);

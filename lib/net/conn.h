@@ -49,6 +49,8 @@ struct conn *conn_new_connecting(int fd, const struct conn_ops *ops, void *ctx, 
 void conn_free(struct conn *c);			/* closes at once, sends nothing more; NULL is fine; safe inside callbacks */
 void conn_finish(struct conn *c);		/* write what is pending (at most 10 s), close_notify, close, free: no more callbacks */
 
+bool conn_lingering(void);			/* are there connections that still finish by themselves? */
+
 struct span conn_input(const struct conn *c);	/* unread bytes, borrowed until the next conn_* call */
 void conn_consume(struct conn *c, size_t n);
 void conn_kick(struct conn *c);			/* call on_input again from the loop if input is left */

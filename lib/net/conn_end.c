@@ -11,6 +11,8 @@
 #include "net/conn_private.h"
 #include "base/banned.h"
 
+static unsigned finishing;		/* connections */
+
 /* ---- deadlines ---- */
 
 void
@@ -109,6 +111,7 @@ conn_free(struct conn *c)
 	close(c->fd);
 	c->fd = -1;
 	c->state = CS_FREED;
+	finishing -= c->finishing;
 	if (c->busy == 0)
 		conn_destroy(c);
 }
@@ -184,7 +187,14 @@ conn_finish(struct conn *c)
 	c->deadline = clock_mono_ms() + FINISH_MS;
 	conn_arm(c);
 	c->finishing = true;
+	finishing++;
 	c->paused = true;
 	if (c->busy == 0)
 		conn_queue(c);
+}
+
+bool
+conn_lingering(void)
+{
+	return finishing > 0;
 }

@@ -26,7 +26,8 @@
 #define LISTENERS_MAX 16
 #define OPTIONS_MAX 64
 #define CONF_TEXT_MAX (1 << 20)
-#define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read */
+#define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read, at most */
+#define LAST_LOOK_MS 20
 #define ACCEPT_PAUSE_MS 1000	/* after EMFILE and the like: no busy loop */
 
 struct service_state service = { .counters_fd = -1 };
@@ -41,6 +42,7 @@ static struct listener accepted = { .fd = -1 };
 static const char *options[OPTIONS_MAX];
 static size_t option_count;
 static struct timer accept_pause, tell_timer, done_timer;
+static uint64_t done_by;		/* monotonic ms */
 
 #ifdef MERPATI_SANITIZE
 const char *__asan_default_options(void);
@@ -273,8 +275,11 @@ static void
 done(void *ctx)
 {
 	(void)ctx;
-	if (service.clients == 0)
+	if (service.clients > 0)
+		return;
+	if ((service.svc->lingers && !service.svc->lingers()) || clock_mono_ms() >= done_by)
 		service_done();
+	timer_set(&done_timer, LAST_LOOK_MS);
 }
 
 static void
@@ -284,7 +289,8 @@ maybe_done(void)
 		return;
 	timer_stop(&done_timer);
 	timer_init(&done_timer, done, NULL);
-	timer_set(&done_timer, LAST_WORDS_MS);
+	done_by = clock_mono_ms() + LAST_WORDS_MS;
+	timer_set(&done_timer, 0);
 }
 
 static void
@@ -295,11 +301,12 @@ watch_listeners(bool on)
 }
 
 void
-service_begin_retiring(void)
+service_begin_retiring(bool stop)
 {
-	if (service.retiring)
+	if (service.retiring && (service.stopping || !stop))
 		return;
 	service.retiring = true;
+	service.stopping = stop;
 	for (size_t i = 0; i < listener_count; i++) {
 		watch_stop(&listeners[i].watch);
 		close_fd(&listeners[i].fd);
@@ -315,13 +322,19 @@ service_begin_retiring(void)
 void
 service_retire(void)
 {
-	service_begin_retiring();
+	service_begin_retiring(false);
 }
 
 bool
 service_retiring(void)
 {
 	return service.retiring;
+}
+
+bool
+service_stopping(void)
+{
+	return service.stopping;
 }
 
 void

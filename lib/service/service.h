@@ -53,7 +53,9 @@ struct service {
 	void (*serve)(int fd, unsigned role);			/* BLOCKING; fd is closed after it; read the link by service_recv */
 	void (*accept)(int fd, unsigned role, const struct sockaddr_storage *peer);	/* EVENT; owns fd; non-blocking for R_INET */
 	void (*reloaded)(void);		/* new parameters are in `par` (only when stays) */
-	void (*retire)(void);		/* EVENT: told to finish; call service_done() when the last client is gone */
+	/* EVENT, retiring: does it still work when the last client is gone? It ends when not, or after two seconds. NULL: always. */
+	bool (*lingers)(void);
+	void (*retire)(void);		/* EVENT: told to finish; again when a stop follows (service_stopping); the spine ends it with the last client */
 };
 
 int service_main(const struct service *svc, int argc, char **argv);
@@ -74,12 +76,14 @@ bool service_spawn(uint32_t token, const char *service, struct span user, struct
 bool service_spawn_wait(const char *service, struct span user, struct span mailbox, struct span login, struct span quota,
     int sock, struct buf *err) CHECKED;
 void service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text));
+void service_on_who(void (*f)(struct span what, bool kick, int to));	/* service/who.h; f owns `to` */
 void service_on_fork(void (*f)(struct span mailbox, struct span login, int sock));	/* zygotes */
 
 void service_clients(int change);		/* +1, -1: kept as the STATUS that master sees */
 void service_full(bool full);			/* EVENT: stop and resume accepting (connection limit) */
 void service_retire(void);			/* after max_use, or when asked: finish and exit */
 bool service_retiring(void);
+bool service_stopping(void);			/* all of the system ends: clients are told, not served to their end */
 void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
 const char *service_login(void);		/* -u, "" when none: a session's user */

@@ -16,6 +16,7 @@
 
 static struct watch link_watch;
 static void (*spawned)(uint32_t token, uint32_t error, struct span text);
+static void (*asked_who)(struct span what, bool kick, int to);
 static void (*forked)(struct span mailbox, struct span login, int sock);
 
 /* What one of our own questions is waiting for. */
@@ -42,6 +43,12 @@ void
 service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text))
 {
 	spawned = f;
+}
+
+void
+service_on_who(void (*f)(struct span what, bool kick, int to))
+{
+	asked_who = f;
 }
 
 void
@@ -78,8 +85,7 @@ master_tell(void)
 static void
 on_retire(struct msg *m)
 {
-	(void)m;
-	service_begin_retiring();
+	service_begin_retiring(m->RETIRE.stop != 0);
 }
 
 static void
@@ -148,6 +154,15 @@ on_fork(struct msg *m)
 }
 
 static void
+on_who(struct msg *m)
+{
+	if (asked_who)
+		asked_who(m->WHO.what, m->WHO.kick != 0, m->WHO.to);
+	else
+		close_fd(&m->WHO.to);
+}
+
+static void
 on_ping(struct msg *m)
 {
 	(void)m;
@@ -160,13 +175,14 @@ static const struct order {
 	void (*act)(struct msg *m);
 	bool enters_anew;
 } orders[] = {
-	{ MSG_RETIRE, on_retire, false },
+	{ MSG_RETIRE, on_retire, true },
 	{ MSG_PARAMS, on_params, true },
 	{ MSG_LOG, on_log, false },
 	{ MSG_FILE, on_file, false },
 	{ MSG_SPAWNED, on_spawned, true },
 	{ MSG_FORK, on_fork, true },
 	{ MSG_PING, on_ping, false },
+	{ MSG_WHO, on_who, false },
 };
 
 static void
@@ -228,7 +244,7 @@ master_is_gone(void)
 	if (service.svc->stays)		/* a second one on the same spool would deliver twice */
 		_exit(0);
 	watch_stop(&link_watch);
-	service_begin_retiring();
+	service_begin_retiring(false);
 }
 
 static bool

@@ -11,7 +11,7 @@ struct service_state {
 	const struct service *svc;
 	const char *name, *confdir, *home, *login, *mailbox;
 	bool keep;			/* max_idle does not end it */
-	bool retiring;
+	bool retiring, stopping;
 	bool full;
 	uint32_t clients, told_clients;
 	bool told_accepting;
@@ -20,7 +20,7 @@ struct service_state {
 extern struct service_state service;
 
 void service_read_params(int fd);		/* main.cf text of fd into `par`; dies on a mistake */
-void service_begin_retiring(void);		/* close listeners; exit when the last client is gone */
+void service_begin_retiring(bool stop);		/* close listeners; exit when the last client is gone */
 
 void master_link_start(void);			/* EVENT: watch fd 0 */
 void master_link_take(void);			/* read what is there, act on it */

@@ -46,6 +46,13 @@ keyd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 	links_accept(fd, role);
 }
 
+/* It retires when all stops: nobody is let in any more. */
+static bool
+keyd_lingers(void)
+{
+	return false;
+}
+
 static const struct service keyd = {
 	.name = "keyd",
 	.role = R_KEYD,
@@ -57,6 +64,7 @@ static const struct service keyd = {
 	.open = keyd_open,
 	.start = keyd_start,
 	.accept = keyd_accept,
+	.lingers = keyd_lingers,
 	.reloaded = store_configured,
 };
 

@@ -15,6 +15,8 @@ static const struct command commands[] = {
 	{ "stop", command_stop, "", "finish what is being served, then end", false },
 	{ "reload", command_reload, "", "take over a changed configuration; sessions go on", false },
 	{ "status", command_status, "", "processes, listeners, size of the queue", false },
+	{ "who", command_who, "[USER|ADDRESS]", "who is logged in, from where, since when", false },
+	{ "kick", command_kick, "USER|ADDRESS|SESSION [--all]", "end a session, or all of a user or a client", false },
 	{ "check", command_check, "", "all mistakes of the configuration", false },
 	{ "domain", command_domain, "add|del|show DOMAIN | list", "the domains of virtual users", false },
 	{ "user", command_user, "add|set|del|passwd|show ADDRESS | list | import FILE", "the users of conf/users", false },

@@ -29,6 +29,8 @@ int command_start(const char *confdir, int argc, char **argv);
 int command_stop(const char *confdir, int argc, char **argv);
 int command_reload(const char *confdir, int argc, char **argv);
 int command_status(const char *confdir, int argc, char **argv);
+int command_who(const char *confdir, int argc, char **argv);
+int command_kick(const char *confdir, int argc, char **argv);
 int command_check(const char *confdir, int argc, char **argv);
 int command_user(const char *confdir, int argc, char **argv);
 /* Is it in virtual_mailbox_domains, or a table there? */

@@ -124,7 +124,7 @@ def a_user_has_so_many_sessions_from_one_address():
     c = Imap(I, None)
     a = c.want('NO [LIMIT]', f'LOGIN emil@{DOMAIN} pw-emil')
     check(b'Too many sessions of this user' in a.tagged, str(a.tagged))
-    check('refused, 5 sessions are there (mail_max_user_sessions)' in I.log(), 'not logged')
+    check('refused, 5 sessions are there (mail_max_userip_connections)' in I.log(), 'not logged')
     p = Pop(I, None)
     p.want('+OK', f'USER emil@{DOMAIN}')
     p.want('+OK', 'PASS pw-emil')       # sessions of POP3 are counted apart
@@ -193,5 +193,5 @@ def what_a_small_input_becomes_is_limited():
 
 
 if __name__ == '__main__':
-    with Instance(users=('alice', 'bob', 'carol', 'dora', 'emil'), main='mail_max_user_sessions = 5\n') as I:
+    with Instance(users=('alice', 'bob', 'carol', 'dora', 'emil'), main='mail_max_userip_connections = 5\n') as I:
         main()

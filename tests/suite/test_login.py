@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
-import base64, hashlib, hmac, imaplib, os, poplib, signal, smtplib, ssl, time
+import base64, hashlib, hmac, imaplib, json, os, poplib, signal, smtplib, ssl, time
 from harness import *
 
 A = 'alice@' + DOMAIN
@@ -229,6 +229,55 @@ def reload_keeps_sessions():
     check(m.select()[0] == 'OK', 'the IMAP session is gone')
     check(p.stat()[0] >= 0, 'the POP3 session is gone')
     pop('alice', 'pw-alice').quit()
+    p.quit()
+    m.logout()
+
+
+def merpati(*args, code=0):
+    r = I.run(*args, ok=False)
+    check(r.returncode == code, f'{args}: {r.returncode}\n{r.stdout}')
+    return r.stdout
+
+
+@test
+def the_operator_sees_sessions_and_ends_them():
+    m = [imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls()) for _ in range(2)]
+    for c in m:
+        c.login(A, 'pw-alice')
+    p = pop('bob', 'pw-bob')
+    s = smtplib.SMTP_SSL('127.0.0.1', I.port('submissions'), context=I.tls())
+    s.login(A, 'pw-alice')
+    rows = [json.loads(l) for l in merpati('--json', 'who').splitlines()]
+    check(sorted(r['user'] for r in rows) == [A] * 3 + [f'bob@{DOMAIN}'], f'{rows}')
+    check(sum(r.get('tls', '').startswith('TLSv1.3 ') for r in rows) == 3, f'{rows}')
+    check(all(r['client'] == '127.0.0.1' and abs(r['since'] - time.time()) < 60 for r in rows), f'{rows}')
+    check(len(merpati('who', 'bob').splitlines()) == 2 and 'nobody' in merpati('who', '192.0.2.1'), 'a filter')
+    out = merpati('kick', 'alice', code=64)
+    check('3 sessions match' in out and out.count('TLSv1.3') == 3, out)
+    check('no session of carl' in merpati('kick', 'carl', code=67), 'nobody')
+    merpati('kick', 'bob')
+    check(p.sock.recv(1000) == b'-ERR [SYS/TEMP] Disconnected by the operator\r\n' and p.sock.recv(10) == b'', 'POP3')
+    m[0].send(b'x IDLE\r\n')
+    m[0].readline()
+    merpati('kick', A, '--all')
+    for c in m:
+        check(c.readline() == b'* BYE [UNAVAILABLE] Disconnected by the operator\r\n' and c.readline() == b'', 'IMAP')
+    check(s.sock.recv(1000).startswith(b'421 4.3.2 '), 'SMTP')
+    check('nobody is logged in' in merpati('who'), 'still there')
+
+
+@test
+def a_front_that_hangs_is_named():
+    m = imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls())
+    m.login(A, 'pw-alice')
+    p = pop('bob', 'pw-bob')
+    pid = int(json.loads(merpati('--json', 'who', 'bob'))['session'].split('.')[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        out = merpati('who', code=75)
+        check(f'pop3d[{pid}] does not answer' in out and A in out, out)
+    finally:
+        os.kill(pid, signal.SIGCONT)
     p.quit()
     m.logout()
 

@@ -197,6 +197,31 @@ def too_little_room_is_told_before_mail_is_refused():
 
 
 @test
+def a_stop_says_good_bye():
+    with Instance() as i:
+        old = i.connect('imaps')
+        new = []
+        for c, name in [(old, 'imap')] + [(None, n) for n in ('imaps', 'pop3', 'smtp', 'submissions')]:
+            c = c or i.connect(name)
+            c.recv(4096)
+            if name == 'imap':
+                c.sendall(f'a LOGIN alice@{DOMAIN} pw-alice\r\nb SELECT INBOX\r\n'.encode())
+                check(wait(lambda: b'b OK' in c.recv(4096)), 'no login')
+                i.run('reload')         # it is served by a process that retires
+            elif name == 'pop3':
+                c.sendall(f'USER bob@{DOMAIN}\r\nPASS pw-bob\r\n'.encode())
+                check(wait(lambda: b'Logged in' in c.recv(4096)), 'no login')
+            new.append((c, name))
+        i.run('stop')
+        for c, name in new:
+            said = b''
+            while piece := c.recv(4096):
+                said += piece
+            want = {'i': b'* BYE [UNAVAILABLE] Server is', 'p': b'-ERR [SYS/TEMP] Server is', 's': b'421 4.3.2 '}[name[0]]
+            check(said.startswith(want) and said.count(b'\n') == 1, f'{name}: {said}')
+
+
+@test
 def a_stop_is_quiet():
     with Instance() as i:
         i.run('stop')

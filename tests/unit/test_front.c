@@ -18,6 +18,7 @@
 #include "service/front/front.h"
 #include "service/front/keylink.h"
 #include "service/service.h"
+#include "service/who.h"
 #include "base/banned.h"
 
 #define PATIENCE_MS 5000
@@ -25,6 +26,8 @@
 
 static const struct service *svc;
 static int clients;
+static bool stopping;
+static void (*ask_who)(struct span what, bool kick, int to);
 static struct {
 	void (*on_reply)(void *ctx, const struct authreply *r);
 	void *ctx;
@@ -61,6 +64,18 @@ bool
 service_retiring(void)
 {
 	return false;
+}
+
+bool
+service_stopping(void)
+{
+	return stopping;
+}
+
+void
+service_on_who(void (*f)(struct span what, bool kick, int to))
+{
+	ask_who = f;
 }
 
 int
@@ -245,7 +260,8 @@ static struct front_protocol protocol = {
 	.name = "toy", .role = R_POP3D, .scope = SCOPE_POP3, .go_on = "+\r\n",
 	.limits = { .line = 200, .literal = 50, .command = 400 },
 	.farewells = { [FRONT_BYE_LOGOUT] = "bye\r\n", [FRONT_BYE_LONG] = "long\r\n", [FRONT_BYE_ERRORS] = "errors\r\n",
-		[FRONT_BYE_FAILURES] = "failures\r\n", [FRONT_BYE_CROWD] = "crowd\r\n", [FRONT_BYE_SHUTDOWN] = "down\r\n" },
+		[FRONT_BYE_FAILURES] = "failures\r\n", [FRONT_BYE_CROWD] = "crowd\r\n", [FRONT_BYE_SHUTDOWN] = "down\r\n",
+		[FRONT_BYE_KICKED] = "kicked\r\n" },
 	.greet = greet, .command = on_command, .refused = on_refused, .logged_in = logged_in,
 	.not_logged_in = not_logged_in, .idle_seconds = idle_seconds,
 };
@@ -605,7 +621,7 @@ static void
 a_crowd_of_one_address(void **state)
 {
 	int more[32];
-	uint32_t n = par.mail_max_userip_connections;
+	uint32_t n = par.mailbox_client_connection_count_limit;
 
 	(void)state;
 	hear("hello\r\n");
@@ -624,6 +640,163 @@ a_crowd_of_one_address(void **state)
 		close(more[i]);
 }
 
+/* ---- the operator ---- */
+
+/* The answer to WHO, as "user client in out;" a session. */
+static void
+who(const char *what, bool kick, struct buf *out)
+{
+	struct msg m;
+	int pair[2];
+
+	assert_true(chan_pair(pair));
+	set_nonblocking(pair[0], true);
+	set_nonblocking(pair[1], true);
+	ask_who(span_str(what), kick, pair[0]);
+	buf_init(out, 4096);
+	for (;;) {
+		enum msg_result r = msg_recv(pair[1], R_POP3D, R_OPERATOR, &m);
+
+		if (r == MSG_END)
+			break;
+		if (r == MSG_AGAIN)
+			turn();
+		else if (r == MSG_OK)
+			buf_addf(out, "%.*s %.*s %u %u;", SPAN_FMT(m.SESSION.user), SPAN_FMT(m.SESSION.client), (unsigned)m.SESSION.in,
+			    (unsigned)m.SESSION.out);
+		else
+			fail_msg("nonsense");
+	}
+	close(pair[1]);
+}
+
+static void
+expect_who(const char *what, bool kick, const char *expected)
+{
+	struct buf got;
+
+	who(what, kick, &got);
+	assert_string_equal(buf_cstr(&got), expected);
+	buf_fini(&got);
+}
+
+/* The session's end of input, with what comes before it. */
+static void
+session_hears(const char *text)
+{
+	char got[64];
+	size_t n = 0;
+	ssize_t r;
+
+	while ((r = recv(auth.session, got + n, sizeof(got) - n, MSG_DONTWAIT)) != 0) {
+		n += r > 0 ? (size_t)r : 0;
+		if (r < 0)
+			turn();
+	}
+	assert_int_equal(n, strlen(text));
+	assert_memory_equal(got, text, n);
+}
+
+static void
+the_operator_sees_who_is_there(void **state)
+{
+	int other;
+
+	(void)state;
+	expect_who("", false, "");		/* not logged in */
+	expect_who("127.0.0.1", false, " 127.0.0.1 0 0;");
+	log_in();
+	hear("in\r\n");
+	other = arrive();
+	say(SPAN("12345"));
+	assert_int_equal(send(auth.session, "1234567", 7, MSG_NOSIGNAL), 7);
+	hear("1234567");
+	expect_who("", false, "bob@v.example 127.0.0.1 5 7;");
+	expect_who("BOB", false, "bob@v.example 127.0.0.1 5 7;");
+	expect_who("bob@v.exampl", false, "");
+	expect_who("127.0.0.1", false, " 127.0.0.1 0 0;bob@v.example 127.0.0.1 5 7;");
+	close(other);
+}
+
+/* The command that runs ends as it would have; our word comes behind it; nothing that comes later is run. */
+static void
+who_is_kicked_hears_the_answer_and_why(void **state)
+{
+	(void)state;
+	log_in();
+	hear("in\r\n");
+	say(SPAN("STORE"));
+	turn();
+	expect_who("bob@v.example", true, "bob@v.example 127.0.0.1 5 0;");
+	say(SPAN("more"));
+	session_hears("STORE");
+	expect_who("bob@v.example", true, "bob@v.example 127.0.0.1 5 0;");	/* once is enough */
+	assert_int_equal(send(auth.session, "OK stored\r\n", 11, MSG_NOSIGNAL), 11);
+	hear("OK stored\r\n");
+	assert_false(client.closed);
+	close_fd(&auth.session);
+	hear("kicked\r\n");
+	hear(NULL);
+}
+
+/* A session that does not end by itself has two seconds; its client is not kept waiting. */
+static void
+a_session_that_hangs_is_left_behind(void **state)
+{
+	(void)state;
+	log_in();
+	hear("in\r\n");
+	expect_who("bob", true, "bob@v.example 127.0.0.1 0 0;");
+	hear("kicked\r\n");
+	hear(NULL);
+	assert_int_equal(clients, 1);
+}
+
+static void
+a_stop_is_told_to_everybody(void **state)
+{
+	char got[64];
+	int other;
+	ssize_t n;
+
+	(void)state;
+	log_in();
+	hear("in\r\n");
+	other = arrive();
+	stopping = true;
+	svc->retire();
+	session_hears("");
+	close_fd(&auth.session);
+	hear("down\r\n");
+	hear(NULL);
+	n = recv(other, got, sizeof(got), 0);
+	assert_true(n > 0);
+	assert_memory_equal(got, "hello\r\ndown\r\n", (size_t)n);
+	close(other);
+	stopping = false;
+}
+
+static void
+whom_a_word_means(void **state)
+{
+	static const struct {
+		const char *what, *user;
+		bool means;
+	} rows[] = {
+		{ "", "a@b", true }, { "", "", false }, { "a@b", "a@b", true }, { "A@B", "a@b", true }, { "a", "a@b", true },
+		{ "a", "a", true }, { "b", "a@b", false }, { "@b", "a@b", false }, { "1.2.3.4", "", true }, { "1.2.3.4", "a@b", true },
+		{ "1.2.3", "a@b", false }, { "77.1", "a@b", true }, { "77.1", "", true }, { "77.", "a@b", false }, { "77.10", "a@b", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct who_session s = { .user = span_str(rows[i].user), .client = SPAN("1.2.3.4") };
+
+		if (who_matches(span_str(rows[i].what), SPAN("77.1"), &s) != rows[i].means)
+			fail_msg("\"%s\" and \"%s\"", rows[i].what, rows[i].user);
+	}
+}
+
 int
 main(void)
 {
@@ -633,6 +806,9 @@ main(void)
 		TEST(other_protocols_get_no_answer), TEST(a_session_is_pumped), TEST(a_client_that_goes_ends_its_session),
 		TEST(three_failures_end_it), TEST(sasl_steps), TEST(a_session_that_greets),
 		TEST(a_worker_that_retires_keeps_sessions), TEST(a_crowd_of_one_address),
+		TEST(the_operator_sees_who_is_there), TEST(who_is_kicked_hears_the_answer_and_why),
+		TEST(a_session_that_hangs_is_left_behind), TEST(a_stop_is_told_to_everybody),
+		cmocka_unit_test(whom_a_word_means),
 	};
 #undef TEST
 	struct conf *conf = conf_new("/nonexistent");

@@ -85,9 +85,11 @@ bool worker_may_xclient(const struct sockaddr_storage *peer) { return may_tell &
 bool worker_may_xforward(const struct sockaddr_storage *peer) { return may_tell && peer; }
 uint32_t worker_patience_ms(void) { return par.smtpd_timeout * 1000; }
 static unsigned left;
+static bool stopping;
 void worker_left(void) { left++; }
 
 int service_counters_fd(void) { return -1; }
+bool service_stopping(void) { return stopping; }
 char *service_setting(const char *name) { (void)name; return NULL; }
 struct maps *service_maps(const char *spec) { struct buf e; buf_init(&e, 99); return maps_open(span_str(spec), &e); }
 
@@ -851,6 +853,45 @@ test_gone_while_waiting(void **state)
 	assert_int_equal(left, 1);
 }
 
+/* 421 at once for who is between two commands; a message that is on its way may end first. */
+static void
+test_stop(void **state)
+{
+	static const struct {
+		const char *before, *after, *want;
+		bool kick;
+	} rows[] = {
+		{ "", "", HI "421 4.3.2 h.example Error: the server is shutting down\r\n", false },
+		{ HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\nx\r\n", ".\r\nMAIL FROM:<>\r\n",
+		    HI HELLO OK_MAIL OK_RCPT GO QUEUED "421 4.3.2 h.example Error: the server is shutting down\r\n", false },
+		{ HELO, "NOOP\r\n", HI HELLO "421 4.3.2 h.example Error: disconnected by the operator\r\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		begin();
+		feed(span_str(rows[i].before), 1 << 20);
+		stopping = !rows[i].kick;
+		if (rows[i].kick)
+			session_kick(session_first());
+		else
+			session_shutdown(false);
+		feed(span_str(rows[i].after), 1 << 20);
+		assert_string_equal(buf_cstr(&one.out), rows[i].want);
+		end();
+		assert_null(session_first());
+		stopping = false;
+	}
+	begin();
+	feed(SPAN(HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\nx\r\n"), 1 << 20);
+	stopping = true;
+	session_shutdown(true);
+	assert_string_equal(buf_cstr(&one.out), HI HELLO OK_MAIL OK_RCPT GO "421 4.3.2 h.example Error: the server is shutting down\r\n");
+	settle();
+	end();
+	stopping = false;
+}
+
 static int
 set_up(void **state)
 {
@@ -903,6 +944,7 @@ main(void)
 		cmocka_unit_test(test_intake_dies),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_gone_while_waiting),
+		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "service/front/keylink.h"
 #include "service/service.h"
+#include "service/who.h"
 #include "base/banned.h"
 
 #define ERRORS_MAX 10
@@ -72,11 +74,11 @@ add_session(struct front *f, int by)
 bool
 front_count_session(struct front *f)
 {
-	if (par.mail_max_user_sessions && add_session(f, 1) > par.mail_max_user_sessions) {
+	if (par.mail_max_userip_connections && add_session(f, 1) > par.mail_max_userip_connections) {
 		add_session(f, -1);
 		return false;
 	}
-	f->session_counted = par.mail_max_user_sessions != 0;
+	f->session_counted = par.mail_max_userip_connections != 0;
 	return true;
 }
 
@@ -137,8 +139,8 @@ front_bye(struct front *f, enum front_farewell why)
 	f->conn = NULL;
 }
 
-void
-front_close(struct front *f, enum front_farewell why)
+const char *
+front_reason(enum front_farewell why)
 {
 	static const char *const reasons[FRONT_BYES] = {
 		[FRONT_BYE_LOGOUT] = "logout",
@@ -146,13 +148,20 @@ front_close(struct front *f, enum front_farewell why)
 		[FRONT_BYE_ERRORS] = "too many errors",
 		[FRONT_BYE_FAILURES] = "too many failed logins",
 		[FRONT_BYE_TIMEOUT] = "no login in time",
-		[FRONT_BYE_CROWD] = "too many connections",
+		[FRONT_BYE_CROWD] = "too many connections before login (mailbox_client_connection_count_limit)",
 		[FRONT_BYE_SHUTDOWN] = "shutting down",
 		[FRONT_BYE_STRANGER] = "another protocol",
+		[FRONT_BYE_KICKED] = "sent away by the operator",
 	};
 
+	return reasons[why];
+}
+
+void
+front_close(struct front *f, enum front_farewell why)
+{
 	front_bye(f, why);
-	front_end(f, reasons[why]);
+	front_end(f, front_reason(why));
 }
 
 /* ---- commands ---- */
@@ -353,7 +362,7 @@ on_drain(void *ctx)
 {
 	struct front *f = ctx;
 
-	if (f->state == FS_PUMP)
+	if (f->state == FS_PUMP || f->state == FS_LEAVING)
 		pump_drained(f);
 }
 
@@ -365,7 +374,7 @@ on_end(void *ctx, enum conn_end why)
 	char text[256];
 
 	snprintf(text, sizeof(text), "%s", *error ? error : why == CONN_TIMEOUT ? "time-out" : "closed by the client");
-	if (f->state == FS_PUMP)
+	if (f->state == FS_PUMP || f->state == FS_LEAVING)
 		pump_client_gone(f);
 	else
 		front_end(f, text);
@@ -402,15 +411,18 @@ count_client(struct front *f, const struct sockaddr_storage *peer)
 
 	f->key_len = (uint8_t)key.n;
 	f->counted = true;
-	return counters_add(counters, key, COUNT_CONNECTIONS, 1) <= par.mail_max_userip_connections ||
-	    par.mail_max_userip_connections == 0;
+	return counters_add(counters, key, COUNT_CONNECTIONS, 1) <= par.mailbox_client_connection_count_limit ||
+	    par.mailbox_client_connection_count_limit == 0;
 }
 
 static struct front *
 new_front(int fd, const struct sockaddr_storage *peer)
 {
+	static uint64_t last;
 	struct front *f = x_new(struct front);
 
+	f->number = ++last;
+	f->since = time(NULL);
 	f->proto = protocol;
 	f->next = fronts;
 	if (fronts)
@@ -474,14 +486,47 @@ front_open(void)
 	buf_fini(&err);
 }
 
+/* ---- the operator ---- */
+
+/* Whatever it is at: who has a session gets its last answer, and then our word. */
+static void
+send_away(struct front *f, enum front_farewell why)
+{
+	if (f->state == FS_PUMP)
+		pump_dismiss(f, why);
+	else if (f->state < FS_PUMP)
+		front_close(f, why);
+}
+
+static void
+tell_who(struct who *w, uint64_t below)
+{
+	uint64_t now = clock_mono_ms();
+	struct front *next;
+	enum who_next r = WHO_NEXT;
+
+	for (struct front *f = fronts; f && r != WHO_FULL; f = next) {
+		next = f->next;
+		if (f->number >= below || f->state == FS_ENDED)
+			continue;
+		r = who_tell(w, &(struct who_session){ .number = f->number, .user = span_str(f->login), .client = span_str(f->client),
+		    .tls = f->conn ? conn_tls_info(f->conn) : SPAN_NONE, .since = (uint64_t)f->since,
+		    .idle = f->active ? (uint32_t)((now - f->active) / 1000) : (uint32_t)(time(NULL) - f->since), .in = f->in,
+		    .out = f->out, .ending = f->state > FS_PUMP });
+		if (r == WHO_KICK)
+			send_away(f, FRONT_BYE_KICKED);
+	}
+}
+
 static void
 front_start(void)
 {
 	keylink_start();
+	who_init(tell_who);
 	authclient_init(protocol->role);
 }
 
-/* Who is logged in, or about to be, keeps the session; the others come back to our successor. */
+/* A reload: who is logged in, or about to be, keeps the session; the others come back to our successor. A stop: nobody does. */
 static void
 front_retire(void)
 {
@@ -489,7 +534,9 @@ front_retire(void)
 
 	for (struct front *f = fronts; f; f = next) {
 		next = f->next;
-		if (f->state == FS_COMMAND || f->state == FS_CLIENT_TURN || f->state == FS_HANDSHAKE)
+		if (service_stopping())
+			send_away(f, FRONT_BYE_SHUTDOWN);
+		else if (f->state == FS_COMMAND || f->state == FS_CLIENT_TURN || f->state == FS_HANDSHAKE)
 			front_close(f, FRONT_BYE_SHUTDOWN);
 	}
 }
@@ -504,6 +551,7 @@ front_main(const struct front_protocol *p, int argc, char **argv)
 		.open = front_open,
 		.start = front_start,
 		.accept = front_accept,
+		.lingers = conn_lingering,
 		.retire = front_retire,
 	};
 	static char name[16];		/* imapd, pop3d */

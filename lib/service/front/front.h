@@ -30,6 +30,7 @@ enum front_farewell {
 	FRONT_BYE_CROWD,	/* too many connections of this client */
 	FRONT_BYE_SHUTDOWN,
 	FRONT_BYE_STRANGER,	/* not our protocol at all */
+	FRONT_BYE_KICKED,	/* by the operator */
 	FRONT_BYES
 };
 

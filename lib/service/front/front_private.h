@@ -3,6 +3,7 @@
 #define SERVICE_FRONT_PRIVATE_H
 
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/loop.h"
 #include "base/netlist.h"
@@ -19,6 +20,7 @@ enum front_state {
 	FS_LATE,		/* a failed login is answered in a moment */
 	FS_SESSION_TURN,	/* the session's first line is awaited */
 	FS_PUMP,
+	FS_LEAVING,		/* sent away: the session finishes its command, then the client hears why */
 	FS_ORPHAN,		/* the client is gone; the session's output is thrown away until it ends */
 	FS_ENDED
 };
@@ -39,12 +41,15 @@ struct front {
 	struct codec *codec;		/* in use: bytes are encoded and decoded */
 	struct buf decoded;		/* waits for the session; CODEC_PIECE at most */
 	struct watch session_watch;
-	struct timer timer;		/* login deadline; then what FS_LATE, FS_SESSION_TURN, FS_ORPHAN wait for */
+	struct timer timer;		/* login deadline; then what FS_LATE, FS_SESSION_TURN, FS_LEAVING, FS_ORPHAN wait for */
 	struct timer deadline;
 	enum front_refusal refusal;	/* said when FS_LATE is over */
 	struct authexch *exchange;
 	struct buf note, first_line;
 	char *login;			/* canonical, once known */
+	uint64_t number;		/* of the process, for the operator */
+	time_t since;			/* of the connection */
+	enum front_farewell farewell;	/* of FS_LEAVING */
 	uint64_t in, out;		/* bytes of the session */
 	uint64_t active;		/* monotonic ms of the last byte either way */
 	unsigned char key[16];		/* counters: the client's network */
@@ -55,6 +60,7 @@ struct front {
 /* front.c */
 void front_go_on(struct front *f);		/* before login: look at the input again */
 void front_bye(struct front *f, enum front_farewell why);	/* last words; the connection ends by itself */
+const char *front_reason(enum front_farewell why);	/* for the log */
 void front_end(struct front *f, const char *why);	/* gives everything back; freed after the callback */
 void front_uncount(struct front *f);
 bool front_count_session(struct front *f) CHECKED;	/* f->login from f->client; false: too many, it is not counted */
@@ -72,7 +78,8 @@ void pump_input(struct front *f);
 void pump_say(struct front *f, struct span text);	/* to the client, encoded when that is on */
 void pump_drained(struct front *f);
 void pump_client_gone(struct front *f);
-void pump_time(struct front *f);		/* the timer in FS_SESSION_TURN, FS_PUMP, FS_ORPHAN */
+void pump_dismiss(struct front *f, enum front_farewell why);	/* FS_PUMP: nothing that the client was told is lost */
+void pump_time(struct front *f);		/* the timer in FS_SESSION_TURN, FS_PUMP, FS_LEAVING, FS_ORPHAN */
 void pump_close(struct front *f);
 
 #endif

@@ -82,8 +82,8 @@ logged_in(struct front *f, struct span user)
 {
 	f->login = x_spandup(user);
 	if (!front_count_session(f)) {
-		log_warn(NULL, "login=<%s>, client=%s: refused, %u sessions are there (mail_max_user_sessions)", f->login, f->client,
-		    (unsigned)par.mail_max_user_sessions);
+		log_warn(NULL, "login=<%s>, client=%s: refused, %u sessions are there (mail_max_userip_connections)", f->login, f->client,
+		    (unsigned)par.mail_max_userip_connections);
 		front_forget_login(f);
 		refuse(f, FRONT_CROWDED);
 		return;

@@ -20,6 +20,7 @@
 #define CHUNKS 4		/* of one session before others have their turn */
 #define GREETING_MS 30000	/* how long a session may take to begin: it opens a mailbox */
 #define ORPHAN_MS 30000		/* how long it may take to end */
+#define LEAVE_MS 2000		/* to finish a command, when its client is sent away */
 
 static char chunk[CHUNK_MAX];
 static struct buf encoded;
@@ -47,6 +48,10 @@ pump_close(struct front *f)
 static void
 session_over(struct front *f)
 {
+	if (f->state == FS_LEAVING) {
+		front_close(f, f->farewell);
+		return;
+	}
 	if (f->conn) {
 		conn_finish(f->conn);
 		f->conn = NULL;
@@ -314,6 +319,31 @@ pump_client_gone(struct front *f)
 	orphan(f);
 }
 
+/* The session sees the end of its input, finishes the command that it is at, and ends: session_over() says why. */
+void
+pump_dismiss(struct front *f, enum front_farewell why)
+{
+	f->state = FS_LEAVING;
+	f->farewell = why;
+	shutdown(f->session, SHUT_WR);
+	f->session_full = false;
+	update_watch(f);
+	timer_set(&f->timer, LEAVE_MS);
+}
+
+/* It does not end. What waits for a client that does not read may be half an answer: no word of ours belongs behind that. */
+static void
+leave_late(struct front *f)
+{
+	if (conn_pending(f->conn) > 0) {
+		conn_finish(f->conn);
+		f->conn = NULL;
+	} else {
+		front_bye(f, f->farewell);
+	}
+	orphan(f);
+}
+
 static void
 idle_time(struct front *f)
 {
@@ -334,6 +364,8 @@ pump_time(struct front *f)
 		idle_time(f);
 	else if (f->state == FS_SESSION_TURN)
 		not_begun(f, "it is silent");
+	else if (f->state == FS_LEAVING)
+		leave_late(f);
 	else if (f->state == FS_ORPHAN)
 		front_end(f, "session does not end");
 }
