@@ -15,6 +15,7 @@
 #include "base/fdio.h"
 #include "base/loop.h"
 #include "flow.h"
+#include "outbox.h"
 #include "queue.h"
 #include "reason.h"
 #include "service/message.h"
@@ -22,15 +23,19 @@
 #include "wheel.h"
 #include "base/banned.h"
 
-#define STEP 20			/* messages a turn of the loop */
+#define STEP 50			/* messages a turn of the loop */
 #define LIST_MAX (48u << 10)	/* recipients of one QUEUE_ENTRY, in bytes */
 #define CLIENTS_MAX 50
+
+enum work { WORK_MORE, WORK_DONE, WORK_FAILED };	/* failed: the link ends without an answer */
 
 struct control {
 	int fd;
 	unsigned role;			/* R_PUBLIC, R_OPERATOR */
 	struct watch watch;
-	bool (*work)(struct control *c);	/* false: the link is over; NULL: idle */
+	struct control *waiting;	/* the next one that came before the whole queue was known */
+	enum work (*work)(struct control *c);	/* puts some of the answer into `out`; NULL: idle */
+	struct outbox out;
 	bool scheduled, dead;
 	uint32_t at;			/* next message */
 	uint32_t rcpt_number;		/* the one at rcpt_at */
@@ -45,6 +50,8 @@ struct control {
 };
 
 static uint32_t clients;		/* of the public */
+static bool begun;			/* the whole queue is known */
+static struct control *waiting;
 static struct buf *told;		/* where tell_site writes */
 
 static void
@@ -53,6 +60,7 @@ end(struct control *c)
 	watch_stop(&c->watch);
 	close_fd(&c->fd);
 	buf_fini(&c->list);
+	outbox_fini(&c->out);
 	clients -= c->role == R_PUBLIC;
 	service_clients(-1);
 	if (c->scheduled)
@@ -139,9 +147,9 @@ next_attempt(const struct message *m)
 	return (uint64_t)clock_wall() + (m->due > now ? m->due - now : 0);
 }
 
-/* Sends what fits. *more: recipients are left. False with errno as msg_send. */
+/* As many recipients as fit. *more: some are left. */
 static bool
-send_entry(struct control *c, const struct message *m, const struct queue_file *q, bool *more)
+add_entry(struct control *c, const struct message *m, const struct queue_file *q, bool *more)
 {
 	struct rcpt_place at = { c->rcpt_at, c->rcpt_number };
 	size_t probe;
@@ -158,7 +166,7 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 		.sender = q->env.sender, .size = q->body_len, .arrival = q->env.arrival_us / 1000000,
 		.next = next_attempt(m), .rcpts = buf_span(&list), .last = !*more,
 		.sites = buf_span(&sites) };
-	ok = msg_send(c->fd, MSG_QUEUE_ENTRY, &e);
+	ok = outbox_add(&c->out, MSG_QUEUE_ENTRY, &e);
 	buf_fini(&list);
 	buf_fini(&sites);
 	if (ok)
@@ -166,28 +174,22 @@ send_entry(struct control *c, const struct message *m, const struct queue_file *
 	return ok;
 }
 
-enum entry { ENTRY_DONE, ENTRY_MORE, ENTRY_BLOCKED, ENTRY_BROKEN };
-
-static enum entry
+/* False: recipients are left for another entry. */
+static bool
 list_one(struct control *c, const struct message *m)
 {
 	struct queue_file q = { 0 };
 	const struct queue_file *file = m->state == MESSAGE_ACTIVE ? &m->active->file : &q;
-	enum entry result;
 	bool more = false;
 
 	if (m->deleted || (m->state != MESSAGE_ACTIVE && !open_file(m, &q)))
-		return ENTRY_DONE;
-	if (send_entry(c, m, file, &more))
-		result = more ? ENTRY_MORE : ENTRY_DONE;
-	else
-		result = errno == EAGAIN || errno == ENOBUFS ? ENTRY_BLOCKED : ENTRY_BROKEN;
-	if (result == ENTRY_DONE) {
+		return true;
+	if (add_entry(c, m, file, &more) && !more) {
 		c->messages++;
 		c->bytes += file->body_len;
 	}
 	queue_file_fini(&q);
-	return result;
+	return !more;
 }
 
 /* ---- work in turns ---- */
@@ -203,6 +205,25 @@ go_on(struct control *c)
 	loop_later(turn, c);
 }
 
+/* False: the link is over. What the client does not take yet goes on when it has read. */
+static bool
+work(struct control *c)
+{
+	enum work w = c->work && c->out.n == 0 ? c->work(c) : WORK_MORE;
+
+	if (w == WORK_FAILED)
+		return false;
+	if (w == WORK_DONE)
+		c->work = NULL;
+	if (!outbox_flush(&c->out, c->fd)) {
+		watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
+		return errno == EAGAIN || errno == ENOBUFS;
+	}
+	if (c->work)
+		go_on(c);
+	return true;
+}
+
 static void
 turn(void *ctx)
 {
@@ -211,52 +232,35 @@ turn(void *ctx)
 	c->scheduled = false;
 	if (c->dead)
 		free(c);
-	else if (c->work && !c->work(c))
+	else if (!work(c))
 		end(c);
 }
 
-/* EAGAIN: goes on when the client has read. */
-static bool
-send_end(struct control *c)
+static enum work
+add_end(struct control *c)
 {
 	struct msg_QUEUE_END e = { .messages = c->messages, .bytes = c->bytes };
 
-	if (!msg_send(c->fd, MSG_QUEUE_END, &e)) {
-		watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
-		return errno == EAGAIN || errno == ENOBUFS;
-	}
-	c->work = NULL;
-	return true;
+	return outbox_add(&c->out, MSG_QUEUE_END, &e) ? WORK_DONE : outbox_full(&c->out) ? WORK_MORE : WORK_FAILED;
 }
 
-static bool
+static enum work
 list_some(struct control *c)
 {
-	for (int i = 0; i < STEP; i++) {
+	for (int i = 0; i < STEP && !outbox_full(&c->out); i++) {
 		uint32_t from = c->current ? c->current : c->at;
 		struct message *m = message_each(&from);
 
 		if (!m)
-			return send_end(c);
+			return add_end(c);
 		if (c->current && m->self != c->current)
 			place(c, (struct rcpt_place){ 0 });	/* the one we were at is gone */
 		c->current = m->self;
 		c->at = from;
-		switch (list_one(c, m)) {
-		case ENTRY_DONE:
+		if (list_one(c, m))
 			c->current = 0;
-			break;
-		case ENTRY_MORE:
-			break;
-		case ENTRY_BLOCKED:
-			watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
-			return true;
-		case ENTRY_BROKEN:
-			return false;
-		}
 	}
-	go_on(c);
-	return true;
+	return WORK_MORE;
 }
 
 /* ---- flush ---- */
@@ -300,7 +304,7 @@ count_flushed(struct control *c, struct message *m)
 	m->pushed = true;
 }
 
-static bool
+static enum work
 flush_some(struct control *c)
 {
 	for (int i = 0; i < STEP * (c->site[0] ? 1 : 50); i++) {
@@ -308,13 +312,12 @@ flush_some(struct control *c)
 
 		if (!m) {
 			flow_pump();
-			return send_end(c);
+			return add_end(c);
 		}
 		if (change_state(m) == QUEUE_IN_DEFERRED && (!c->site[0] || goes_to(m, span_str(c->site))))
 			count_flushed(c, m);
 	}
-	go_on(c);
-	return true;
+	return WORK_MORE;
 }
 
 static bool
@@ -328,8 +331,8 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 			count_flushed(c, m);
 			flow_pump();
 		}
-		c->work = send_end;
-		return send_end(c);
+		c->work = add_end;
+		return true;
 	}
 	if (f->site.n >= sizeof(c->site))
 		return false;
@@ -344,7 +347,7 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 		site_each(site_revive);
 	}
 	c->work = flush_some;
-	return flush_some(c);
+	return true;
 }
 
 /* ---- sites ---- */
@@ -367,7 +370,7 @@ tell_site(struct site *s)
 }
 
 static bool
-send_site(struct control *c, struct span *list)
+add_site_line(struct control *c, struct span *list)
 {
 	struct span name, line, reason, word;
 	uint32_t n[5] = { 0 };
@@ -379,35 +382,29 @@ send_site(struct control *c, struct span *list)
 			n[i] = 0;
 	struct msg_QUEUE_SITE m = { .name = name, .ready = n[0], .busy = n[1], .window = n[2], .parked = n[3],
 		.dead = n[4], .reason = reason };
-	return msg_send(c->fd, MSG_QUEUE_SITE, &m);
+	return outbox_add(&c->out, MSG_QUEUE_SITE, &m);
 }
 
-static bool
+static enum work
 sites_some(struct control *c)
 {
 	struct span rest = span_skip(buf_span(&c->list), c->rcpt_at);
 
-	for (int i = 0; i < STEP && rest.n; i++) {
-		if (!send_site(c, &rest)) {
-			watch_set(&c->watch, LOOP_READ | LOOP_WRITE);
-			return errno == EAGAIN || errno == ENOBUFS;
-		}
+	while (rest.n && !outbox_full(&c->out)) {
+		if (!add_site_line(c, &rest))
+			return WORK_FAILED;
 		c->rcpt_at = c->list.len - rest.n;
 	}
-	if (!rest.n)
-		return send_end(c);
-	go_on(c);
-	return true;
+	return rest.n ? WORK_MORE : add_end(c);
 }
 
-static bool
+static void
 begin_sites(struct control *c)
 {
 	told = &c->list;
 	site_each(tell_site);
 	told = NULL;
 	c->work = sites_some;
-	return sites_some(c);
 }
 
 /* ---- changes ---- */
@@ -431,45 +428,50 @@ next_to_change(struct control *c, bool *end)
 	return m;
 }
 
-static bool
+static enum work
 change_some(struct control *c)
 {
 	bool end = false;
 
-	for (int i = 0; i < STEP * 10 && !end; i++) {
+	for (int i = 0; i < STEP * 4 && !end; i++) {
 		struct message *m = next_to_change(c, &end);
 
 		if (m && change_message(m, c->action))
 			c->messages++;
 	}
-	if (!end) {
-		go_on(c);
-		return true;
-	}
-	if (!change_end())	/* no answer: it is not known to last */
-		return false;
-	c->work = send_end;
-	return send_end(c);
+	if (!end)
+		return WORK_MORE;
+	return change_end() ? add_end(c) : WORK_FAILED;	/* no answer: it is not known to last */
 }
 
-static bool
+static void
 begin_change(struct control *c, const struct msg_QUEUE_CHANGE *m)
 {
 	c->action = m->action;
 	c->states = m->states;
 	buf_addspan(&c->list, m->ids);
 	c->work = change_some;
-	return change_some(c);
 }
 
 /* ---- the link ---- */
 
 static bool
-begin_list(struct control *c, const struct msg_QUEUE_LIST *m)
+begin(struct control *c, const struct msg *m)
 {
-	c->with_sites = m->sites != 0;
-	c->work = list_some;
-	return list_some(c);
+	c->at = c->current = c->messages = 0;
+	place(c, (struct rcpt_place){ 0 });
+	c->bytes = 0;
+	buf_reset(&c->list);
+	c->with_sites = m->kind == MSG_QUEUE_LIST && m->QUEUE_LIST.sites != 0;
+	if (m->kind == MSG_QUEUE_FLUSH)
+		return begin_flush(c, &m->QUEUE_FLUSH);
+	if (m->kind == MSG_QUEUE_LIST)
+		c->work = list_some;
+	else if (m->kind == MSG_QUEUE_SITES)
+		begin_sites(c);
+	else if (m->kind == MSG_QUEUE_CHANGE)
+		begin_change(c, &m->QUEUE_CHANGE);
+	return c->work != NULL;
 }
 
 static bool
@@ -482,24 +484,11 @@ take_request(struct control *c)
 		return true;
 	if (r != MSG_OK)
 		return false;
-	if (c->work) {			/* one thing at a time */
+	if (c->work || c->out.n || !begin(c, &m)) {	/* one thing at a time */
 		msg_close_fds(&m);
 		return false;
 	}
-	c->at = c->current = c->messages = 0;
-	place(c, (struct rcpt_place){ 0 });
-	c->bytes = 0;
-	buf_reset(&c->list);
-	if (m.kind == MSG_QUEUE_FLUSH)
-		return begin_flush(c, &m.QUEUE_FLUSH);
-	if (m.kind == MSG_QUEUE_LIST)
-		return begin_list(c, &m.QUEUE_LIST);
-	if (m.kind == MSG_QUEUE_SITES)
-		return begin_sites(c);
-	if (m.kind == MSG_QUEUE_CHANGE)
-		return begin_change(c, &m.QUEUE_CHANGE);
-	msg_close_fds(&m);
-	return false;
+	return work(c);
 }
 
 static void
@@ -509,8 +498,7 @@ on_ready(void *ctx, int events)
 
 	if (events & LOOP_WRITE) {
 		watch_set(&c->watch, LOOP_READ);
-		if (c->work)
-			go_on(c);
+		go_on(c);
 	}
 	if (events & LOOP_READ && !take_request(c))
 		end(c);
@@ -529,8 +517,23 @@ control_accept(int fd, unsigned role)
 	c->fd = fd;
 	c->role = role;
 	buf_init(&c->list, 64u << 20);
+	outbox_init(&c->out);
 	clients += role == R_PUBLIC;
 	service_clients(1);
 	set_nonblocking(fd, true);
-	watch_start(&c->watch, fd, LOOP_READ, on_ready, c);
+	watch_start(&c->watch, fd, begun ? LOOP_READ : 0, on_ready, c);
+	if (!begun) {
+		c->waiting = waiting;
+		waiting = c;
+	}
+}
+
+void
+control_begin(void)
+{
+	begun = true;
+	for (struct control *c; (c = waiting) != NULL; ) {
+		waiting = c->waiting;
+		watch_set(&c->watch, LOOP_READ);
+	}
 }

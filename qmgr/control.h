@@ -10,6 +10,8 @@
 struct message;
 
 void control_accept(int fd, unsigned role);	/* owns fd, non-blocking */
+/* The whole queue is known: from now on links are read. An order that came earlier would pass over messages. */
+void control_begin(void);
 
 /* change.c: true when the message has changed. Durable after change_end. */
 bool change_message(struct message *m, uint32_t action);

@@ -23,7 +23,8 @@
 
 static struct message_list fresh, due;
 static struct timer tick_timer;
-static bool ticking, pumping, again, later, scanning, turn_of_due;
+static bool ticking, pumping, again, later, turn_of_due;
+static void (*all_known)(void);
 static uint64_t born_ms;
 static uint32_t files_max, last_sweep;
 
@@ -180,11 +181,12 @@ static void
 scan_step(void *ctx)
 {
 	(void)ctx;
-	scanning = queue_scan(found_queued);
-	if (scanning)
+	if (queue_scan(found_queued, found_held)) {
 		loop_later(scan_step, NULL);
-	else
+	} else {
 		log_info(NULL, "%u messages in the queue", message_count());
+		all_known();
+	}
 	flow_pump();
 }
 
@@ -395,14 +397,14 @@ flow_pump(void)
 }
 
 void
-flow_start(void)
+flow_start(void (*known)(void))
 {
+	all_known = known;
 	born_ms = clock_mono_ms();
 	wheel_start(seconds_up());
 	timer_init(&tick_timer, on_tick, NULL);
 	queue_start();
 	learned_load();
-	queue_scan_held(found_held);
 	flow_scan_incoming();
 	scan_step(NULL);
 }

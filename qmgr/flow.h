@@ -8,7 +8,8 @@
 #include "message.h"
 
 void flow_open(void);		/* before the jail */
-void flow_start(void);		/* inside: reads the queue directories, step by step */
+/* Inside: reads the queue directories in steps, between which mail flows; then calls known(). */
+void flow_start(void (*known)(void));
 void flow_limits(void);		/* parameters have changed */
 uint32_t flow_open_files_max(void);
 uint32_t flow_room(void);	/* messages that may become active still */

@@ -90,6 +90,12 @@ qmgr_open(void)
 }
 
 static void
+qmgr_start(void)
+{
+	flow_start(control_begin);
+}
+
+static void
 qmgr_reloaded(void)
 {
 	flow_limits();
@@ -113,7 +119,7 @@ static const struct service qmgr = {
 	.sys = JAIL_SOCKET | JAIL_UNIX | JAIL_READ | JAIL_WRITE,	/* UNIX: socket pairs for agents */
 	.stays = true,
 	.open = qmgr_open,
-	.start = flow_start,
+	.start = qmgr_start,
 	.accept = qmgr_accept,
 	.lingers = delivering,
 	.reloaded = qmgr_reloaded,

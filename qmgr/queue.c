@@ -18,10 +18,10 @@
 
 #define PATH_BYTES 48
 #define ABANDONED_AFTER (15 * 60)	/* seconds: no writer is that slow between its last byte and the footer */
-#define SCAN_STEP 1000			/* entries looked at before other events are */
+#define SCAN_STEP 100			/* entries looked at before other events are */
 #define UNTRIED_WITHIN 2		/* a file whose mtime is that close to its arrival was not tried since */
 
-static size_t scan_at;			/* into QUEUE_HASHES */
+static size_t scan_at;			/* 0: hold/; else one more than an index into QUEUE_HASHES */
 
 static uint64_t unsynced;		/* a bit for each directory of queue/ whose entries have changed */
 
@@ -258,26 +258,6 @@ found_queued(int dirfd, const char *id, const struct stat *st, void *ctx)
 	s->found(span_str(id), mtime > arrival_of(id) + UNTRIED_WITHIN ? mtime : 0);
 }
 
-bool
-queue_scan(void (*found)(struct span id, uint64_t tried))
-{
-	static DIR *d;
-	struct scan s = { .found = found };
-	char path[] = "queue/x";
-
-	if (!QUEUE_HASHES[scan_at])
-		return false;
-	path[6] = QUEUE_HASHES[scan_at];
-	if (!d)
-		d = open_dir(path);
-	if (d && scan_some(d, SCAN_STEP, found_queued, &s))
-		return true;
-	if (d)
-		closedir(d);
-	d = NULL;
-	return QUEUE_HASHES[++scan_at] != '\0';
-}
-
 static void
 found_held(int dirfd, const char *id, const struct stat *st, void *ctx)
 {
@@ -288,12 +268,24 @@ found_held(int dirfd, const char *id, const struct stat *st, void *ctx)
 	s->held(span_str(id));
 }
 
-void
-queue_scan_held(void (*found)(struct span id))
+bool
+queue_scan(void (*found)(struct span id, uint64_t tried), void (*held)(struct span id))
 {
-	struct scan s = { .held = found };
+	static DIR *d;
+	struct scan s = { .found = found, .held = held };
+	char path[] = "queue/x";
 
-	scan_dir("hold", found_held, &s);
+	if (scan_at > strlen(QUEUE_HASHES))
+		return false;
+	path[6] = scan_at ? QUEUE_HASHES[scan_at - 1] : 'x';
+	if (!d)
+		d = open_dir(scan_at ? path : "hold");
+	if (d && scan_some(d, SCAN_STEP, scan_at ? found_queued : found_held, &s))
+		return true;
+	if (d)
+		closedir(d);
+	d = NULL;
+	return scan_at++ < strlen(QUEUE_HASHES);
 }
 
 /* The last bytes say whether a writer had finished: a whole footer that does not fit its records is damage. */

@@ -23,11 +23,10 @@ void queue_corrupt(const struct message *m, const char *why);	/* to corrupt/, wi
 void queue_touch(const struct message *m);	/* mtime = now: the time of the last attempt */
 
 /*
- * All files of queue/, some at a time: true while there are more.
+ * All files of hold/ and queue/, some at a time: true while there are more. Messages may come and go meanwhile.
  * found: id and the time of the last attempt (0: none so far).
  */
-bool queue_scan(void (*found)(struct span id, uint64_t tried));
-void queue_scan_held(void (*found)(struct span id));
+bool queue_scan(void (*found)(struct span id, uint64_t tried), void (*held)(struct span id));
 
 /* All whole files of incoming/ are taken over; abandoned ones are removed. */
 void queue_scan_incoming(void (*taken)(struct span id, bool hold));

@@ -9,6 +9,8 @@
 #include "base/die.h"
 #include "base/banned.h"
 
+#define CALLBACKS_A_TURN 16	/* run before descriptors are looked at again */
+
 static struct event_base *base;
 
 static void
@@ -30,6 +32,8 @@ loop_init(void)
 	if (cfg) {
 		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 		event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+		/* what calls loop_later again and again would otherwise never let a descriptor have its turn */
+		event_config_set_max_dispatch_interval(cfg, NULL, CALLBACKS_A_TURN, 0);
 		base = event_base_new_with_config(cfg);
 		event_config_free(cfg);
 	}

@@ -14,7 +14,7 @@
 #include "base/banned.h"
 
 #define RECORD_HEAD 5			/* u8 type, u32 length */
-#define FIRST_READ 4096			/* one pread is enough for most trailers */
+#define FIRST_READ 8192			/* one pread is enough for most messages, and for most trailers */
 #define MAGIC "MRPT\1\0\0\0"
 #define END_MARK "END\n"
 
@@ -378,27 +378,49 @@ fail(struct queue_file *q, enum queue_read result, struct buf *err, const char *
 	return result;
 }
 
+/* The last bytes of the file; all of a small one by a single call, which is the end of it when it gives less than there is room for. */
+static enum queue_read
+read_tail(int fd, char tail[FIRST_READ], size_t *n, uint64_t *size, const char **what)
+{
+	ssize_t got = pread(fd, tail, FIRST_READ, 0);
+	struct stat st;
+
+	*what = "cannot read the queue file";
+	if (got >= 0 && got < FIRST_READ) {
+		*size = *n = (size_t)got;
+	} else {
+		if (fstat(fd, &st) != 0)
+			return QUEUE_READ_ERROR;
+		*what = "not a regular file";
+		if (!S_ISREG(st.st_mode))
+			return QUEUE_READ_NOT_A_MESSAGE;
+		*what = "cannot read the queue file";
+		*size = (uint64_t)st.st_size;
+		*n = *size < FIRST_READ ? (size_t)*size : FIRST_READ;
+		if (!pread_all(fd, tail, *n, st.st_size - (off_t)*n))
+			return QUEUE_READ_ERROR;
+	}
+	*what = "too short: it was never finished";
+	return *size < QUEUE_FOOTER_LEN ? QUEUE_READ_NOT_A_MESSAGE : QUEUE_READ_OK;
+}
+
 enum queue_read
 queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err)
 {
+	enum queue_read result;
 	char tail[FIRST_READ];
+	const char *what;
 	struct footer f;
-	struct stat st;
+	uint64_t size;
 	bool ok = true;
 	size_t n;
 
 	*q = (struct queue_file){ 0 };
 	buf_init(&q->records, QUEUE_RECORDS_MAX);
-	if (fstat(fd, &st) != 0)
-		return fail(q, QUEUE_READ_ERROR, err, "cannot stat the queue file");
-	if (!S_ISREG(st.st_mode))
-		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "not a regular file");
-	if (st.st_size < QUEUE_FOOTER_LEN)
-		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "too short: it was never finished");
-	n = st.st_size < FIRST_READ ? (size_t)st.st_size : FIRST_READ;
-	if (!pread_all(fd, tail, n, st.st_size - (off_t)n))
-		return fail(q, QUEUE_READ_ERROR, err, "cannot read the queue file");
-	if (!parse_footer(tail + n - QUEUE_FOOTER_LEN, (uint64_t)st.st_size, &f))
+	result = read_tail(fd, tail, &n, &size, &what);
+	if (result != QUEUE_READ_OK)
+		return fail(q, result, err, what);
+	if (!parse_footer(tail + n - QUEUE_FOOTER_LEN, size, &f))
 		return fail(q, QUEUE_READ_NOT_A_MESSAGE, err, "no valid footer: it was never finished, or is damaged");
 	q->body_len = f.body_len;
 	q->rcpts = f.rcpts;

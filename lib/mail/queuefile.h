@@ -78,8 +78,8 @@ struct queue_file {
 };
 enum queue_read { QUEUE_READ_OK, QUEUE_READ_NOT_A_MESSAGE, QUEUE_READ_ERROR };
 /*
- * One or two preads. On anything but OK: a sentence in err, q is empty. check: verify the checksums too: of the records,
- * and of a message up to QUEUE_BODY_CHECK_MAX (one more read when it is above 4 KiB); a larger one is not read.
+ * One pread of a small file, else three calls. On anything but OK: a sentence in err, q is empty. check: verify the checksums too: of the records,
+ * and of a message up to QUEUE_BODY_CHECK_MAX (read as well when the file is above 8 KiB); a larger one is not read.
  */
 #define QUEUE_BODY_CHECK_MAX (1u << 20)
 enum queue_read queue_file_read(int fd, struct queue_file *q, bool check, struct buf *err);

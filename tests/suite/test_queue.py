@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The queue: kill -9 under load with a relay, damaged files, restart, the operator's list, time in the future."""
-import os, random, re, signal, smtplib, socket, threading, time
+import json, os, random, re, signal, smtplib, socket, subprocess, threading, time
 from harness import *
 from sink import FAST, Sink, idle, submit
 
@@ -132,6 +132,26 @@ def unfinished_files_of_incoming_are_left_then_removed():
         i.start()
         check(wait(lambda: not os.path.exists(f'{i.root}/spool/incoming/{old}')), 'the old one is still there')
         check(os.path.exists(f'{i.root}/spool/incoming/{young}'), 'the young one is gone')
+
+
+@test
+def orders_that_come_before_the_queue_is_read_are_for_all_of_it():
+    sink, n = Sink(), 3000
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n') as i:
+        i.stop()
+        subprocess.run([BUILD + '/tests/queuefill', str(n), i.root + '/spool'], check=True)
+        i.start()
+        os.kill(i.master(), signal.SIGSTOP)     # its listener takes the order, which is there before the next qmgr
+        try:
+            kill(i, 'qmgr')
+            order = subprocess.Popen([BIN + '/postsuper', '-c', i.conf, '-d', 'ALL', 'deferred'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            check(wait(lambda: ') S ' in open(f'/proc/{order.pid}/stat').read()), 'no order')
+        finally:
+            os.kill(i.master(), signal.SIGCONT)
+        out = order.communicate(timeout=60)[0].decode()
+        check(not i.queue(), f'{len(i.queue())} of {n} are left: {out}')
+        submit(i, 'alice@example.test', ['x@far.test'])
+        check(wait(lambda: sink.mails), 'not delivered')
 
 
 @test

@@ -110,12 +110,49 @@ start_loop(void **state)
 	return 0;
 }
 
+/* Work in steps that goes on for ever starves no descriptor. */
+static int steps_pipe[2], steps;
+
+static void
+on_bytes(void *ctx, int events)
+{
+	(void)ctx;
+	(void)events;
+	loop_stop();
+}
+
+static void
+one_step(void *ctx)
+{
+	if (++steps == 10)
+		assert_int_equal(write(steps_pipe[1], "x", 1), 1);
+	assert_true(steps < 1000);
+	loop_later(one_step, ctx);
+}
+
+static void
+steps_starve_no_descriptor(void **state)
+{
+	struct watch w;
+
+	(void)state;
+	assert_int_equal(pipe(steps_pipe), 0);
+	watch_start(&w, steps_pipe[0], LOOP_READ, on_bytes, NULL);
+	loop_later(one_step, NULL);
+	loop_run();
+	assert_true(steps >= 10);
+	watch_stop(&w);
+	close(steps_pipe[0]);
+	close(steps_pipe[1]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timers_fire_once_in_order),
 		cmocka_unit_test(a_watch_can_sleep),
+		cmocka_unit_test(steps_starve_no_descriptor),
 		cmocka_unit_test(random_numbers_stay_below_and_differ),
 	};
 

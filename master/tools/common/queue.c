@@ -193,7 +193,21 @@ void
 queue_put_clean(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		putchar((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+		putchar_unlocked((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+}
+
+/* A long list has many messages of one second. */
+static const char *
+date_of(time_t t)
+{
+	static char date[64];
+	static time_t last = -1;
+	struct tm tm;
+
+	if (t != last && localtime_r(&t, &tm))
+		strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
+	last = t;
+	return date;
 }
 
 void
@@ -201,17 +215,13 @@ queue_show_text(void *ctx, const struct queue_entry *e)
 {
 	struct span list = e->rcpts, addr, reason, said = SPAN_NONE;
 	unsigned *shown = ctx;
-	time_t arrival = (time_t)e->arrival;
-	char date[64], id[64];
-	struct tm tm;
+	char id[64];
 
 	if ((*shown)++ == 0)
 		printf("%-18s%-9s%-25s%s\n", "-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------");
-	localtime_r(&arrival, &tm);
-	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
 	snprintf(id, sizeof(id), "%.*s%s", SPAN_FMT(e->id), span_is(e->state, "active") ? "*" :
 	    span_is(e->state, "hold") ? "!" : "");
-	printf("%-18s%8llu %-25s", id, (unsigned long long)e->size, date);
+	printf("%-18s%8llu %-25s", id, (unsigned long long)e->size, date_of((time_t)e->arrival));
 	queue_put_clean(e->sender.n ? e->sender : SPAN("MAILER-DAEMON"));
 	putchar('\n');
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
@@ -248,33 +258,51 @@ queue_json_text(struct span s)
 	return j;
 }
 
+/* Nearly all text is written as it is: a tree of values for each of a million messages would cost more than all the rest. */
+static void
+put_json(struct span s)
+{
+	json_t *j;
+
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] > 0x7e || s.p[i] == '"' || s.p[i] == '\\')
+			goto slow;
+	printf("\"%.*s\"", SPAN_FMT(s));
+	return;
+slow:
+	j = queue_json_text(s);
+	json_dumpf(j, stdout, JSON_ENCODE_ANY);
+	json_decref(j);
+}
+
+static void
+put_member(const char *before, struct span value)
+{
+	fputs(before, stdout);
+	put_json(value);
+}
+
 void
 queue_show_json(void *ctx, const struct queue_entry *e)
 {
 	struct span list = e->rcpts, addr, reason, sites = e->sites, site;
-	json_t *o = json_object(), *rcpts = json_array();
-	unsigned *shown = ctx;
+	unsigned *shown = ctx, n = 0;
 
 	++*shown;
-	json_object_set_new(o, "queue_name", queue_json_text(e->state));
-	json_object_set_new(o, "queue_id", queue_json_text(e->id));
-	json_object_set_new(o, "arrival_time", json_integer((json_int_t)e->arrival));
-	json_object_set_new(o, "message_size", json_integer((json_int_t)e->size));
-	json_object_set_new(o, "sender", queue_json_text(e->sender));
+	put_member("{\"queue_name\":", e->state);
+	put_member(",\"queue_id\":", e->id);
+	printf(",\"arrival_time\":%llu,\"message_size\":%llu", (unsigned long long)e->arrival, (unsigned long long)e->size);
+	put_member(",\"sender\":", e->sender);
+	fputs(",\"recipients\":[", stdout);
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
-		json_t *r = json_object();
-
-		json_object_set_new(r, "address", queue_json_text(addr));
+		put_member(n++ ? ",{\"address\":" : "{\"address\":", addr);
 		if (reason.n)
-			json_object_set_new(r, "delay_reason", queue_json_text(reason));
+			put_member(",\"delay_reason\":", reason);
 		if (msg_list_next(&sites, &site))
-			json_object_set_new(r, "nexthop", queue_json_text(site));
-		json_array_append_new(rcpts, r);
+			put_member(",\"nexthop\":", site);
+		putchar('}');
 	}
-	json_object_set_new(o, "recipients", rcpts);
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
+	puts("]}");
 }
 
 void
