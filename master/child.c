@@ -74,8 +74,13 @@ build_arguments(struct arguments *a, const struct service *s, int link, int sock
 		add_descriptor(a, "-a", sock, sock_role);
 	for (size_t i = 0; i < s->listener_count; i++)
 		add_descriptor(a, "-l", s->listeners[i].fd, s->listeners[i].role);
-	if (s->counters_fd >= 0)
+	if (s->counters_fd >= 0) {
+		char most[12];
+
 		add_descriptor(a, "-C", s->counters_fd, 0);
+		snprintf(most, sizeof(most), "%u", s->max);
+		add_pair(a, "-M", most);
+	}
 	if (s->count < s->min || s->kind->how == HOW_SESSION)
 		add_arg(a, "-k");
 }

@@ -23,6 +23,12 @@ limits_open(void)
 		die_errno("counters");
 }
 
+uint32_t
+limits_total(int by)
+{
+	return counters_total(counters, by);
+}
+
 /* As in Postfix, mynetworks are exempt (smtpd_client_event_limit_exceptions). */
 const char *
 limits_enter(struct session *s)

@@ -4,9 +4,12 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 
 #include "base/die.h"
+#include "base/log.h"
 #include "base/netlist.h"
+#include "crowd.h"
 #include "intakelink.h"
 #include "net/conn.h"
 #include "policy.h"
@@ -22,9 +25,15 @@
 #include "base/banned.h"
 
 #define STOP_MS 2000		/* for who is in the middle of a message when all stops; master kills after 3 s */
+#define DESCRIPTORS 100u		/* that are not clients */
+#define IDLE_MS 1000			/* a client that has been silent for less may stay */
+#define SWEEP_MS 1000
+#define SWEEP_MAX 1000			/* sessions ended at a time */
 
 static struct netlist *mynetworks, *xclient_hosts, *xforward_hosts;
-static unsigned sessions;
+static uint32_t sessions, most;		/* of this process */
+static uint64_t capacity;		/* of all processes of the service */
+static struct timer sweep_timer;
 
 bool
 worker_trusts(const struct sockaddr_storage *peer)
@@ -60,6 +69,53 @@ networks(const char *name, const char *text)
 	return l;
 }
 
+/* ---- when there is hardly room for another client ---- */
+
+static bool
+is_stressed(void)
+{
+	return limits_total(0) >= capacity / 10 * 9;
+}
+
+/* Those who wait since before the others came are held to the shorter time as well. */
+static void
+sweep(void *ctx)
+{
+	struct session *s;
+
+	(void)ctx;
+	for (int i = 0; i < SWEEP_MAX && is_stressed() && (s = crowd_idle(par.smtpd_stress_timeout * 1000u, false)); i++)
+		session_evict(s);
+	timer_set(&sweep_timer, SWEEP_MS);
+}
+
+/* All processes are full: the stranger that has been idle longest makes room for a new one. */
+static void
+make_room(void)
+{
+	struct session *s = crowd_idle(IDLE_MS, true);
+
+	if (s)
+		session_evict(s);
+}
+
+/* Each connection is a descriptor, and those are fewer where the system says so. */
+static void
+count_room(void)
+{
+	struct rlimit r;
+
+	most = par.smtpd_worker_connections;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < most + DESCRIPTORS) {
+		most = r.rlim_cur > 2 * DESCRIPTORS ? (uint32_t)r.rlim_cur - DESCRIPTORS : DESCRIPTORS;
+		log_warn(NULL, "smtpd_worker_connections = %u: the limit of open files (%llu) allows for %u",
+		    par.smtpd_worker_connections, (unsigned long long)r.rlim_cur, most);
+	}
+	capacity = most * (uint64_t)service_processes();
+}
+
+/* ---- the service ---- */
+
 /* Before the jail: tables, certificates, links. */
 static void
 smtpd_open(void)
@@ -72,6 +128,7 @@ smtpd_open(void)
 	smtpd.sys |= policy_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect));
 	proxy_open();
 	limits_open();
+	count_room();
 	tls_open();
 }
 
@@ -101,6 +158,8 @@ smtpd_start(void)
 	intakelink_start();
 	authclient_init(R_SMTPD);
 	tls_start();
+	timer_init(&sweep_timer, sweep, NULL);
+	timer_set(&sweep_timer, SWEEP_MS);
 }
 
 static void
@@ -115,7 +174,9 @@ smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 		peer = &local;
 	}
 	service_clients(1);
-	if (++sessions >= par.smtpd_worker_connections)
+	if (limits_total(1) >= capacity && sessions + 1 >= most)
+		make_room();
+	if (++sessions >= most)
 		service_full(true);
 	if (proxy_expected())
 		proxy_accept(fd, peer);
@@ -148,7 +209,7 @@ worker_patience_ms(void)
 {
 	uint32_t s = par.smtpd_timeout;
 
-	if (sessions >= par.smtpd_worker_connections / 10 * 9 && s > par.smtpd_stress_timeout)
+	if (is_stressed() && s > par.smtpd_stress_timeout)
 		s = par.smtpd_stress_timeout;
 	return s * 1000;
 }
@@ -156,7 +217,8 @@ worker_patience_ms(void)
 void
 worker_left(void)
 {
-	if (sessions-- >= par.smtpd_worker_connections)
+	(void)limits_total(-1);
+	if (sessions-- >= most)
 		service_full(false);
 	service_clients(-1);
 }

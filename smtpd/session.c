@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "crowd.h"
 #include "mail/envelope.h"
 #include "net/conn.h"
 #include "policy.h"
@@ -65,6 +66,7 @@ session_init(struct session *s)
 void
 session_fini(struct session *s)
 {
+	crowd_done(s);
 	auth_abandon(s);
 	policy_abandon(s);
 	client_end(s);
@@ -161,6 +163,7 @@ end_session(struct session *s)
 	command_counts(s, &counts);
 	log_info(s->id, "disconnect from %s[%s]%s", client_name(s), s->addr, buf_cstr(&counts));
 	buf_fini(&counts);
+	crowd_done(s);
 	limits_leave(s);
 	conn_finish(s->conn);
 	s->conn = NULL;
@@ -175,6 +178,7 @@ static void
 deadline(struct session *s)
 {
 	conn_timeout(s->conn, worker_patience_ms(), false);
+	crowd_wait(s);
 }
 
 static void
@@ -297,6 +301,18 @@ reply(struct session *s, const struct reply *r)
 }
 
 void
+session_evict(struct session *s)
+{
+	struct reply r = reply_close(421, "4.3.2", "%s Error: too many connections, and this one is idle", par.myhostname);
+
+	session_enter(s);
+	log_info(s->id, "idle after %s while there is no room: %s[%s] is sent away", s->last_verb, client_name(s), s->addr);
+	write_reply(s, &r);
+	end_session(s);
+	session_leave(s);
+}
+
+void
 session_answer(struct session *s, const struct reply *r)
 {
 	session_enter(s);
@@ -395,6 +411,7 @@ take_line(struct session *s)
 	}
 	if (!lf)
 		return false;
+	crowd_done(s);
 	memcpy(line, in.p, n);
 	conn_consume(s->conn, n + 1);
 	if (n > 0 && line[n - 1] == '\r')

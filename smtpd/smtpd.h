@@ -55,6 +55,9 @@ struct session {
 	time_t since;
 	struct conn *conn;		/* NULL: gone, or a unit test */
 	enum phase phase;
+	struct session *crowd_prev, *crowd_next;	/* crowd.c: of those that wait for their client */
+	uint64_t waits_since;
+	bool waits;
 	unsigned busy;			/* callbacks on the stack; freed at 0 when dead */
 
 	/* the client */
@@ -135,6 +138,7 @@ struct session *session_first(void);
 /* The system stops: 421 for who is not waiting for an answer; the others after it. now: for everybody. */
 void session_shutdown(bool now);
 void session_kick(struct session *s);	/* the same for one, by the operator */
+void session_evict(struct session *s);		/* there is no room for one that waits like this */
 void session_answer(struct session *s, const struct reply *r);		/* of a pending reply */
 void session_init(struct session *s);
 void session_fini(struct session *s);
@@ -208,6 +212,7 @@ void tls_begin(struct session *s);
 bool tls_secured(struct session *s);		/* after the handshake; false: this client may not stay */
 /* limits.c: counters that all workers of the service share */
 void limits_open(void);
+uint32_t limits_total(int by);	/* sessions of all workers, after the change */
 const char *limits_enter(struct session *s);	/* NULL, or why this client may not come in */
 void limits_leave(struct session *s);
 bool limits_mail(const struct session *s);	/* may this login or client send another message, */

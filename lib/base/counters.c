@@ -39,11 +39,12 @@ struct slot {
 	_Atomic uint32_t used;			/* second of the last use */
 };
 
-#define BUCKETS ((COUNTERS_SIZE - 128) / (WAYS * sizeof(struct slot)))
+#define BUCKETS ((COUNTERS_SIZE - 256) / (WAYS * sizeof(struct slot)))
 
 struct table {
 	_Atomic uint64_t secret[2];	/* 0: not made yet */
 	_Atomic int32_t worker[WORKERS - 1];	/* process ids */
+	_Atomic uint32_t total[WORKERS];	/* connections, by worker */
 	struct slot slots[BUCKETS][WAYS];
 };
 
@@ -67,6 +68,7 @@ make_secret(_Atomic uint64_t *at)
 static void
 clear_worker(struct table *t, unsigned worker)
 {
+	atomic_store(&t->total[worker], 0);
 	for (size_t b = 0; b < BUCKETS; b++)
 		for (size_t i = 0; i < WAYS; i++)
 			atomic_store_explicit(&t->slots[b][i].open[worker], 0, memory_order_relaxed);
@@ -232,22 +234,40 @@ slot_of(struct counters *c, struct span key, bool make)
 	return best;
 }
 
-uint32_t
-counters_add(struct counters *c, struct span key, enum counter kind, int32_t by)
+static uint32_t
+change(_Atomic uint32_t *at, int32_t by)
 {
-	struct slot *s = slot_of(c, key, by > 0);
-	_Atomic uint32_t *at;
-	uint32_t old, want;
+	uint32_t old = atomic_load(at), want;
 
-	if (!s)
-		return 0;
-	at = kind == COUNT_CONNECTIONS ? &s->open[c->worker] : &s->value[kind];
-	old = atomic_load(at);
 	do {
 		int64_t v = (int64_t)old + by;
 
 		want = v < 0 ? 0 : v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
 	} while (!atomic_compare_exchange_weak(at, &old, want));
+	return want;
+}
+
+uint32_t
+counters_total(struct counters *c, int32_t by)
+{
+	uint32_t sum = 0;
+
+	if (by)
+		(void)change(&c->t->total[c->worker], by);
+	for (int w = 0; w < WORKERS; w++)
+		sum += atomic_load_explicit(&c->t->total[w], memory_order_relaxed);
+	return sum;
+}
+
+uint32_t
+counters_add(struct counters *c, struct span key, enum counter kind, int32_t by)
+{
+	struct slot *s = slot_of(c, key, by > 0);
+	uint32_t want;
+
+	if (!s)
+		return 0;
+	want = change(kind == COUNT_CONNECTIONS ? &s->open[c->worker] : &s->value[kind], by);
 	return kind == COUNT_CONNECTIONS ? connections(s) : want;
 }
 

@@ -25,6 +25,8 @@ void counters_unmap(struct counters *c);	/* takes out what this worker has count
 
 /* key: the client's network (IPv4 /32, IPv6 /64 bytes). Returns the value after the change. */
 uint32_t counters_add(struct counters *c, struct span key, enum counter kind, int32_t by);
+/* All connections, of clients with and without a count of their own; by is added for this worker. The value after it. */
+uint32_t counters_total(struct counters *c, int32_t by);
 /* Rates: events in the current and the last window of `window_s` seconds, weighted. */
 uint32_t counters_rate(struct counters *c, struct span key, enum counter kind, uint32_t window_s, bool count_one);
 

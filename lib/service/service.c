@@ -30,7 +30,7 @@
 #define LAST_LOOK_MS 20
 #define ACCEPT_PAUSE_MS 1000	/* after EMFILE and the like: no busy loop */
 
-struct service_state service = { .counters_fd = -1 };
+struct service_state service = { .counters_fd = -1, .processes = 1 };
 
 static struct listener {
 	int fd;
@@ -83,6 +83,12 @@ service_counters_fd(void)
 	return service.counters_fd;
 }
 
+uint32_t
+service_processes(void)
+{
+	return service.processes;
+}
+
 /* ---- arguments and parameters ---- */
 
 static void
@@ -105,7 +111,7 @@ take_arguments(int argc, char **argv)
 
 	service.confdir = service.name = "";
 	service.login = service.mailbox = "";
-	while ((c = getopt(argc, argv, "n:c:o:l:a:C:kH:m:u:")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:o:l:a:C:M:kH:m:u:")) != -1) {
 		if (c == 'n')
 			service.name = optarg;
 		else if (c == 'c')
@@ -118,6 +124,8 @@ take_arguments(int argc, char **argv)
 			take_descriptor(optarg, &accepted);
 		else if (c == 'C' && span_u32(span_str(optarg), 0, 100000, &n))
 			service.counters_fd = (int)n;
+		else if (c == 'M' && span_u32(span_str(optarg), 1, 100000, &n))
+			service.processes = n;
 		else if (c == 'k')
 			service.keep = true;
 		else if (c == 'H')

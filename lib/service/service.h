@@ -6,7 +6,7 @@
  *
  * Descriptors at exec: 0 link to master, 1 main.cf as master read it (a sealed
  * memfd), 2 log; further ones are named on the command line by master:
- *   NAME -n SERVICE -c CONFDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD]
+ *   NAME -n SERVICE -c CONFDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD] [-M PROCESSES]
  *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN]
  * -l: a listener and the role (a number) of those who come in on it; -a: an
  * accepted link (the process was SPAWNed for it); -k: kept warm, max_idle does
@@ -86,6 +86,7 @@ bool service_retiring(void);
 bool service_stopping(void);			/* all of the system ends: clients are told, not served to their end */
 void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
+uint32_t service_processes(void);		/* that share the counters with us at most; 1 when there are none */
 const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
 const char *service_quota(void);		/* of the session that was forked: mail/quota.h; "" when none */

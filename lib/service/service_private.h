@@ -16,6 +16,7 @@ struct service_state {
 	uint32_t clients, told_clients;
 	bool told_accepting;
 	int counters_fd;
+	uint32_t processes;		/* -M */
 };
 extern struct service_state service;
 

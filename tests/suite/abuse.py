@@ -13,9 +13,11 @@ FAILURES = re.compile(r'.*(?:was ended by signal|ended with status|keeps failing
 I = None
 
 
-def start(main='', **kw):
+def start(main='', launch=True, **kw):
     global I
-    I = Instance(main=MAIN + main, **kw).start()
+    I = Instance(main=MAIN + main, **kw)
+    if launch:
+        I.start()
     return I
 
 

@@ -4,7 +4,11 @@ import random, re, signal, struct, subprocess, time
 import abuse
 from abuse import *
 
-I = abuse.start('queue_minfree = 1\n')
+I = abuse.start('queue_minfree = 1\n', launch=False)
+NARROW = I.base + 26            # a service with room for few: twice ten
+with open(I.conf + '/master.cf', 'a') as f:
+    f.write(f'{NARROW} inet n - y - 2-2 smtpd\n  -o smtpd_worker_connections=10\n  -o smtpd_stress_timeout=1s\n')
+I.start()
 US = DOMAIN.encode()
 
 
@@ -48,6 +52,50 @@ def row_201_slow_senders_of_large_messages():
     print(f'# {len(held)} slow senders: a small message takes {max(took):.2f} s, one of 300 KB {big:.1f} s')
     for c in held:
         c.s.close()
+
+
+def hold(n, src='127.0.9.7'):
+    """n clients that say nothing"""
+    out = []
+    for _ in range(n):
+        s = socket.socket()
+        s.settimeout(20)
+        s.bind((src, 0))
+        s.connect(('127.0.0.1', NARROW))
+        out.append(s)
+    return out
+
+
+def is_open(s):
+    """false: it has been sent away"""
+    s.setblocking(False)
+    try:
+        while d := s.recv(4096):
+            if b'421 4.3.2' in d:
+                return False
+        return False
+    except BlockingIOError:
+        return True
+
+
+@row
+def row_062_idle_when_there_is_no_room():
+    held = hold(17)
+    for s in held:
+        check(s.recv(4) == b'220 ', 'greeted')
+    time.sleep(2.5)
+    check(all(is_open(s) for s in held), 'there is room in the other process, but somebody is sent away')
+    held += hold(3)
+    check(wait(lambda: sum(map(is_open, held)) < 18, 10), 'nobody goes')
+    check(any(is_open(s) for s in held), 'all go')
+    held += hold(40, '127.0.9.8')
+    begin = time.monotonic()
+    s = hold(1, '127.0.9.9')[0]
+    s.settimeout(20)
+    check(s.recv(4) == b'220 ', 'an honest client is greeted')
+    check(time.monotonic() - begin < 8, f'after {time.monotonic() - begin:.1f} s')
+    for s in held + [s]:
+        s.close()
 
 
 # ---- the sockets that every local user may open

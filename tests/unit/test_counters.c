@@ -22,6 +22,10 @@ gauge(void **state)
 	assert_int_equal(counters_add(c, SPAN("\x7f\0\0\1"), COUNT_CONNECTIONS, -1), 1);
 	assert_int_equal(counters_add(c, SPAN("\x7f\0\0\1"), COUNT_CONNECTIONS, -5), 0);
 	assert_int_equal(counters_add(c, SPAN("unknown"), COUNT_CONNECTIONS, -1), 0);
+	assert_int_equal(counters_total(c, 1), 1);
+	assert_int_equal(counters_total(c, 2), 3);
+	assert_int_equal(counters_total(c, -1), 2);
+	assert_int_equal(counters_total(c, 0), 2);
 	counters_unmap(c);
 }
 
