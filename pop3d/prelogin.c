@@ -124,6 +124,23 @@ on_pass(struct front *f, struct span args)
 	buf_fini(&user);
 }
 
+/* Clients from before CAPA ask so what they may use. */
+static void
+list_mechanisms(struct front *f)
+{
+	struct buf all;
+	struct span rest, mech;
+
+	buf_init(&all, CAPABILITY_MAX);
+	authclient_list(par.smtpd_sasl_mechanism_filter, "", front_secure(f) ? AUTH_BOUND : 0, &all);
+	rest = buf_span(&all);
+	front_write(f, "+OK Mechanisms follow\r\n");
+	while (span_word(&rest, " ", &mech))
+		front_write(f, "%.*s\r\n", SPAN_FMT(mech));
+	front_write(f, ".\r\n");
+	buf_fini(&all);
+}
+
 static void
 on_auth(struct front *f, struct span args)
 {
@@ -132,7 +149,7 @@ on_auth(struct front *f, struct span args)
 	if (!login_allowed(f))
 		return;
 	if (!span_word(&args, " ", &mech)) {
-		bad(f, "AUTH takes a mechanism");
+		list_mechanisms(f);
 		return;
 	}
 	span_word(&args, " ", &initial);

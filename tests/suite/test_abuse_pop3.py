@@ -110,7 +110,7 @@ def row_125_two_sessions():
 
 @row(lambda: I)
 def row_126_words_before_login():
-    for text in (b'USER ' + b'x' * (1 << 20), b'USER \xff\xfe', b'USER', b'USER  ', b'PASS x', b'APOP', b'APOP a b', b'USER a\0b', b'AUTH', b'AUTH X', b'AUTH PLAIN =', b'AUTH PLAIN ' + b'A' * 9000,
+    for text in (b'USER ' + b'x' * (1 << 20), b'USER \xff\xfe', b'USER', b'USER  ', b'PASS x', b'APOP', b'APOP a b', b'USER a\0b', b'AUTH X', b'AUTH PLAIN =', b'AUTH PLAIN ' + b'A' * 9000,
              b'AUTH PLAIN AAAA BBBB', b'\0', b' ', b'', b'USER %s%n', b'CAPA x', b'RETR 1', b'STAT', b'\x16\x03\x01\x02\x00\x01' + b'\xfc' * 200, b'GET / HTTP/1.1', b'\r\r\r'):
         p = Pop(I, None)
         got = p.cmd(text)
