@@ -43,14 +43,17 @@ fetch_flags(struct fetch *f, const struct fetch_item *it UNUSED)
 static enum store_result
 fetch_uid(struct fetch *f, const struct fetch_item *it UNUSED)
 {
-	buf_addf(&f->out, "UID %u", session_message(f->s, f->msg.index)->uid);
+	buf_adds(&f->out, "UID ");
+	buf_addu(&f->out, session_message(f->s, f->msg.index)->uid);
 	return STORE_OK;
 }
 
 static enum store_result
 fetch_modseq(struct fetch *f, const struct fetch_item *it UNUSED)
 {
-	buf_addf(&f->out, "MODSEQ (%llu)", (unsigned long long)session_message(f->s, f->msg.index)->modseq);
+	buf_adds(&f->out, "MODSEQ (");
+	buf_addu(&f->out, session_message(f->s, f->msg.index)->modseq);
+	buf_addc(&f->out, ')');
 	return STORE_OK;
 }
 
@@ -67,7 +70,8 @@ fetch_date(struct fetch *f, const struct fetch_item *it UNUSED)
 static enum store_result
 fetch_size(struct fetch *f, const struct fetch_item *it UNUSED)
 {
-	buf_addf(&f->out, "RFC822.SIZE %llu", (unsigned long long)mailfolder_size(f->s->folder, f->msg.index));
+	buf_adds(&f->out, "RFC822.SIZE ");
+	buf_addu(&f->out, mailfolder_size(f->s->folder, f->msg.index));
 	return STORE_OK;
 }
 

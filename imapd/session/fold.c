@@ -21,6 +21,32 @@ fold_letter(struct buf *out, uint32_t cp)
 		utf8_add(out, marks[n]);
 }
 
+#define BYTES(c) (0x0101010101010101ull * (c))	/* in each of eight */
+
+/* Small letters of the ASCII at the front of s, eight at a time: nearly all that is searched. How many bytes it was. */
+static size_t
+fold_ascii(struct buf *out, struct span s)
+{
+	char *to = buf_room(out, s.n);
+	size_t n = 0;
+	uint64_t x;
+
+	if (!to)
+		return s.n;		/* past the bound, as everything behind it */
+	for (; n + 8 <= s.n; n += 8) {
+		memcpy(&x, s.p + n, 8);
+		if (x & BYTES(0x80))
+			break;
+		/* the high bit of each byte that is >= 'A' and not > 'Z' becomes the bit that makes it small */
+		x |= ((x + BYTES(0x80 - 'A')) & ~(x + BYTES(0x7f - 'Z')) & BYTES(0x80)) >> 2;
+		memcpy(to + n, &x, 8);
+	}
+	for (; n < s.n && (unsigned char)s.p[n] < 0x80; n++)
+		to[n] = ascii_lower(s.p[n]);
+	buf_grew(out, n);
+	return n;
+}
+
 void
 fold_text(struct buf *out, struct span utf8)
 {
@@ -29,7 +55,7 @@ fold_text(struct buf *out, struct span utf8)
 
 	while (at < utf8.n) {
 		if ((unsigned char)utf8.p[at] < 0x80)
-			buf_addc(out, ascii_lower(utf8.p[at++]));
+			at += fold_ascii(out, span_skip(utf8, at));
 		else if (utf8_next(utf8, &at, &cp))
 			fold_letter(out, cp);
 		else
@@ -55,17 +81,12 @@ fold_charset(struct buf *out, struct span text, const struct charset *cs)
 	buf_fini(&utf8);
 }
 
-static int
-base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
+/* Its value + 1; 0: not of the alphabet. */
+static const uint8_t base64_values[256] = {
+	['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, ['+'] = 63, ['/'] = 64,
+};
 
 void
 decode_base64(struct buf *out, struct span in)
@@ -80,7 +101,7 @@ decode_base64_more(struct buf *out, struct span in, struct base64_state *state)
 	unsigned have = state->have;
 
 	for (size_t i = 0; i < in.n; i++) {
-		int v = base64_value(in.p[i]);
+		int v = base64_values[(unsigned char)in.p[i]] - 1;
 
 		if (in.p[i] == '=')
 			have = 0;

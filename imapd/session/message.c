@@ -117,13 +117,15 @@ enum store_result
 message_envelope(struct message *m, struct span *out)
 {
 	enum store_result r;
-	struct span head;
+	struct span head, kept;
 
 	if (from_cache(m, CACHE_ENVELOPE, out))
 		return STORE_OK;
 	r = kept_head(m, &head);
 	if (r != STORE_OK)
 		return r;
+	if (m->depth != MESSAGE_CLOSED)
+		message_computed(m, CACHE_HEADER, imap_header_keep, &kept);	/* the next question is for one of them */
 	begin_string(m);
 	envelope_print(&m->string, head);
 	if (m->string.over) {
@@ -263,6 +265,16 @@ part_section(struct message *m, const struct section *sec, const struct mime *mi
 	else
 		*out = pick_fields(m, sec, run_of(mime, &p->header));
 	return true;
+}
+
+bool
+message_field_kept(struct message *m, struct span name, struct span *head)
+{
+	if (!imap_header_kept(name))
+		return false;
+	if (m->depth == MESSAGE_CLOSED)
+		return from_cache(m, CACHE_HEADER, head);
+	return message_computed(m, CACHE_HEADER, imap_header_keep, head) == STORE_OK;
 }
 
 bool

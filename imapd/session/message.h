@@ -46,6 +46,8 @@ enum store_result message_preview(struct message *m, struct span *out);
 enum store_result message_computed(struct message *m, enum imap_string kind,
     void (*make)(struct buf *out, struct span header), struct span *out);
 
+/* Is this field of the message's own header among those that are kept? *head has them: they are kept from now on, when it is open. */
+bool message_field_kept(struct message *m, struct span name, struct span *head);
 /* Are these fields of the message's own header at hand without opening it? *head has them, among others. */
 bool message_fields_kept(struct message *m, const struct section *sec, struct span *head);
 /* The bytes of a section, LF line ends. *found false: there is no such part. Fields are gathered in m->string. */

@@ -81,13 +81,16 @@ void
 print_fetch(const struct session *s, struct buf *out, size_t index, bool uid)
 {
 	uint32_t id = mailfolder_messages(s->folder)[index].uid;
+	bool only = s->enabled & ENABLED_UIDONLY;
 
-	if (s->enabled & ENABLED_UIDONLY)
-		buf_addf(out, "* %u UIDFETCH (", id);
-	else if (uid)
-		buf_addf(out, "* %zu FETCH (UID %u ", index + 1, id);
-	else
-		buf_addf(out, "* %zu FETCH (", index + 1);
+	buf_adds(out, "* ");
+	buf_addu(out, only ? id : index + 1);
+	buf_adds(out, only ? " UIDFETCH (" : " FETCH (");
+	if (only || !uid)
+		return;
+	buf_adds(out, "UID ");
+	buf_addu(out, id);
+	buf_addc(out, ' ');
 }
 
 void
@@ -97,7 +100,7 @@ print_flags(struct session *s, struct buf *out, const struct mail_message *m)
 	for (size_t i = 0; i < NELEMS(names); i++)
 		if (m->flags & names[i].flag && !(names[i].flag == MFLAG_RECENT && s->enabled & ENABLED_REV2))
 			add_word(out, names[i].name);
-	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++) {
+	for (unsigned n = 0; m->keywords && n < MAILSTORE_KEYWORDS; n++) {
 		const char *word = m->keywords & 1u << n ? mailfolder_keyword_name(s->folder, n) : NULL;
 
 		if (word && is_plain_atom(span_str(word)))

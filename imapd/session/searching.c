@@ -176,12 +176,12 @@ find_in_addresses(struct searching *q, struct span value, const struct search_no
 }
 
 static enum search_value
-ask_header(struct searching *q, const struct search_node *node)
+ask_header(struct searching *q, struct span header, const struct search_node *node)
 {
 	struct header_cursor c;
 	struct header h;
 
-	header_begin(&c, message_head(&q->msg));
+	header_begin(&c, header);
 	while (header_next(&c, &h)) {
 		if (!span_eq_nocase(h.name, node->name))
 			continue;
@@ -251,13 +251,16 @@ static enum search_value
 ask(void *ctx, struct search_node *node)
 {
 	struct searching *q = ctx;
+	struct span kept;
 
 	if (node->op < SK_SENTBEFORE)
 		return ask_index(q, node);
+	if (node->op == SK_HEADER && q->kept && message_field_kept(&q->msg, node->name, &kept))
+		return ask_header(q, kept, node);
 	if (q->depth < (node->op >= SK_BODY ? MESSAGE_WHOLE : MESSAGE_HEAD))
 		return SEARCH_OPEN;
 	if (node->op == SK_HEADER)
-		return ask_header(q, node);
+		return ask_header(q, message_head(&q->msg), node);
 	if (!session_go_on(q->s, q->msg.index, q->count))	/* one text may take long */
 		return SEARCH_NO;
 	return node->op >= SK_BODY ? ask_body(q, node) : ask_sent(q, node);
@@ -267,16 +270,20 @@ ask(void *ctx, struct search_node *node)
 bool
 searching_matches(struct searching *q, size_t index)
 {
+	static const struct { enum message_depth depth; bool for_headers; } passes[] = {
+		{ MESSAGE_CLOSED, false }, { MESSAGE_CLOSED, true }, { MESSAGE_HEAD, true }, { MESSAGE_WHOLE, false },
+	};
 	enum search_value v = SEARCH_OPEN;
 
 	message_choose(&q->msg, index);
 	q->sent_known = false;
-	for (int depth = MESSAGE_CLOSED; depth <= MESSAGE_WHOLE && v == SEARCH_OPEN; depth++) {
-		if (depth == MESSAGE_HEAD && !q->prog.needs_header)
+	for (size_t i = 0; i < NELEMS(passes) && v == SEARCH_OPEN; i++) {
+		if (!q->prog.needs_header && passes[i].for_headers)
 			continue;
-		if (message_open(&q->msg, (enum message_depth)depth) != STORE_OK)
+		if (message_open(&q->msg, passes[i].depth) != STORE_OK)
 			return false;
-		q->depth = (enum message_depth)depth;
+		q->depth = passes[i].depth;
+		q->kept = passes[i].for_headers;
 		v = search_eval(&q->prog, ask, q);
 	}
 	return v == SEARCH_YES;

@@ -11,6 +11,7 @@ struct searching {
 	struct message msg;
 	struct buf text;		/* folded */
 	enum message_depth depth;	/* what may be looked at in this pass */
+	bool kept;			/* and the fields that the index keeps */
 	int64_t now;			/* for OLDER and YOUNGER */
 	time_t sent;			/* day of the Date header */
 	bool sent_known, sent_valid;

@@ -27,7 +27,7 @@ void buf_shrink(struct buf *b);			/* gives the memory back when empty */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_addspan(struct buf *b, struct span s);
 void buf_adds(struct buf *b, const char *s);
-void buf_addc(struct buf *b, char c);
+void buf_addu(struct buf *b, uint64_t v);	/* decimal, and much cheaper than buf_addf: for answers of many lines */
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
 void buf_add_u16(struct buf *b, uint16_t v);	/* little endian, for our own files and frames */
@@ -40,6 +40,18 @@ void buf_grew(struct buf *b, size_t n);
 
 void buf_consume(struct buf *b, size_t n);	/* drop n bytes from the front */
 void buf_truncate(struct buf *b, size_t len);
+
+/* Inline, because texts are decoded a byte at a time; room that is there is within max. */
+static inline void
+buf_addc(struct buf *b, char c)
+{
+	if (b->len + 1 < b->cap && !b->over) {
+		b->p[b->len++] = c;
+		b->p[b->len] = '\0';
+		return;
+	}
+	buf_add(b, &c, 1);
+}
 
 static inline struct span
 buf_span(const struct buf *b)

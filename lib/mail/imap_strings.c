@@ -41,18 +41,16 @@ begin(struct buf *string)
 	buf_addc(string, IMAP_STRING_VERSION);
 }
 
-static void
-keep_header(struct span message, struct buf *string, struct buf *out)
+void
+imap_header_keep(struct buf *out, struct span header)
 {
 	struct header_cursor c;
 	struct header h;
 
-	begin(string);
-	header_begin(&c, message);
-	while (!string->over && header_next(&c, &h))
+	header_begin(&c, header);
+	while (!out->over && header_next(&c, &h))
 		if (imap_header_kept(h.name))
-			buf_addspan(string, h.raw);
-	add_string(out, CACHE_HEADER, string, HEADER_KEPT_MAX);
+			buf_addspan(out, h.raw);
 }
 
 void
@@ -66,7 +64,9 @@ imap_strings(struct span message, struct buf *out)
 	buf_reset(out);
 	buf_init(&string, HEADER_KEPT_MAX + 1);
 	arena_init(&arena, MIME_ARENA_MAX);
-	keep_header(message, &string, out);
+	begin(&string);
+	imap_header_keep(&string, message);
+	add_string(out, CACHE_HEADER, &string, HEADER_KEPT_MAX);
 	if (mime_parse(&mime, &arena, message))
 		for (size_t i = 0; i < NELEMS(kinds); i++) {
 			begin(&string);

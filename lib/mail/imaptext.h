@@ -40,6 +40,8 @@ bool imap_strings_next(struct span *rest, uint8_t *kind, struct span *string);
 /* The one of that kind; false: it is not there. */
 bool imap_strings_find(struct span strings, uint8_t kind, struct span *string);
 
+/* The text of CACHE_HEADER, without its version. */
+void imap_header_keep(struct buf *out, struct span header);
 /* Is that field among those of CACHE_HEADER? All that clients ask for when they list messages. */
 bool imap_header_kept(struct span name);
 

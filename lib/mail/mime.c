@@ -344,26 +344,24 @@ take_boundary(struct walk *w, struct span line, const struct mark *behind)
 	return true;
 }
 
-/* Over lines of a body that cannot be boundaries: a byte a step, however short they are. */
+/* Over lines of a body that cannot be boundaries: most of every message. */
 static void
 skip_lines(struct walk *w)
 {
-	const char *p = w->msg.p, *found = NULL;
-	size_t at = w->line.at, n = w->msg.n;
-	char last = '\n';
+	const char *p = w->msg.p, *at = p + w->line.at, *end = p + w->msg.n, *stop = end, *found = NULL, *lf;
+	size_t lines = 0, bare = 0;
 
-	for (; at < n; last = p[at++]) {
-		if (p[at] != '\n')
-			continue;
-		found = p + at;
-		w->line.lines++;
-		w->line.bare += last != '\r';
-		if (w->depth && at + 1 < n && p[at + 1] == '-') {
-			at++;
-			break;
-		}
+	while (stop == end && at < end && (lf = *at == '\n' ? at : memchr(at, '\n', (size_t)(end - at)))) {
+		lines++;
+		bare += lf == at || lf[-1] != '\r';
+		found = lf;
+		at = lf + 1;
+		if (w->depth && at < end && *at == '-')
+			stop = at;
 	}
-	w->line.at = at;
+	w->line.lines += lines;
+	w->line.bare += bare;
+	w->line.at = (size_t)(stop - p);
 	if (found)
 		w->before = (struct mark){ (size_t)(found - p), w->line.lines - 1, w->line.bare };
 	if (found && found > p && found[-1] == '\r')
@@ -416,7 +414,7 @@ mime_parse(struct mime *m, struct arena *a, struct span msg)
 	struct walk w = { .msg = msg };
 
 	*m = (struct mime){ .msg = msg };
-	w.frames = x_alloc((MIME_DEPTH_MAX + 1) * sizeof(*w.frames));
+	w.frames = x_realloc(NULL, (MIME_DEPTH_MAX + 1) * sizeof(*w.frames));
 	add_part(&w, MIME_NONE, &w.line);
 	walk_lines(&w);
 	walk_end(&w);

@@ -1,6 +1,7 @@
 /* Growable bytes with a maximum, and the arena. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -75,6 +76,30 @@ numbers(void **state)
 }
 
 static void
+decimal(void **state)
+{
+	static const uint64_t values[] = { 0, 7, 10, 99, 100, UINT32_MAX, UINT64_MAX };
+	char want[32];
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 20);
+	for (size_t i = 0; i < NELEMS(values); i++) {
+		buf_reset(&b);
+		buf_addu(&b, values[i]);
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)values[i]);
+		assert_string_equal(buf_cstr(&b), want);
+	}
+	assert_false(b.over);
+	buf_addc(&b, 'x');		/* all 20 bytes are there */
+	assert_true(b.over);
+	buf_truncate(&b, 3);
+	buf_addc(&b, 'x');		/* and after that nothing is added, room or not */
+	assert_string_equal(buf_cstr(&b), "184");
+	buf_fini(&b);
+}
+
+static void
 arena(void **state)
 {
 	struct arena a;
@@ -104,7 +129,7 @@ arena(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(grows), cmocka_unit_test(maximum), cmocka_unit_test(numbers),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(grows), cmocka_unit_test(maximum), cmocka_unit_test(numbers), cmocka_unit_test(decimal),
 		cmocka_unit_test(arena) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

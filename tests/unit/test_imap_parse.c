@@ -403,6 +403,30 @@ search_values(void **state UNUSED)
 	}
 }
 
+/* Every byte of ASCII at every place of the eight that are folded at once. */
+static void
+folding_ascii(void **state UNUSED)
+{
+	char in[32], want[32];
+	struct buf out;
+
+	buf_init(&out, 64);
+	for (unsigned c = 0; c < 128; c++)
+		for (size_t at = 0; at < 20; at++) {
+			size_t n = 20;
+
+			memset(in, 'Q', n);
+			memset(want, 'q', n);
+			in[at] = (char)c;
+			want[at] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+			buf_reset(&out);
+			fold_text(&out, span_of(in, n));
+			assert_int_equal(out.len, n);
+			assert_memory_equal(out.p, want, n);
+		}
+	buf_fini(&out);
+}
+
 static void
 folding(void **state UNUSED)
 {
@@ -492,6 +516,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(search_programs, setup, teardown),
 		cmocka_unit_test_setup_teardown(search_depth, setup, teardown),
 		cmocka_unit_test_setup_teardown(search_values, setup, teardown),
+		cmocka_unit_test(folding_ascii),
 		cmocka_unit_test(folding),
 		cmocka_unit_test(windows),
 	};

@@ -165,6 +165,7 @@ forget_strings(struct store_index *ix)
 		free(p);
 	}
 	ix->npending = ix->pending_bytes = 0;
+	memset(ix->pending_ids, 0, sizeof(ix->pending_ids));
 }
 
 /* The files go, the mapping stays until the process ends: nothing of a damaged environment is touched again. */
@@ -191,7 +192,7 @@ index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), 
 {
 	int rc;
 
-	if (sigsetjmp(guard_back, 1)) {
+	if (sigsetjmp(guard_back, 0)) {	/* SA_NODEFER: no mask to put back, and no system call */
 		guard_armed = 0;
 		drop(ms);
 		return false;

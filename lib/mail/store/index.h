@@ -30,6 +30,17 @@ struct pending {			/* a computed string that is not yet written */
 	struct span value;		/* owned */
 };
 
+struct strings_memo {			/* of the message that was asked for last */
+	struct mail_id id;
+	bool valid;
+	size_t n;
+	struct memo_string {
+		uint8_t kind;
+		struct span text;	/* p NULL: in scratch, as it was read */
+		size_t at, n;
+	} of[12];
+};
+
 struct store_index {
 	MDB_env *env;
 	MDB_dbi db;
@@ -37,7 +48,9 @@ struct store_index {
 	bool reading;
 	struct pending *pending;
 	size_t npending, pending_bytes;
+	uint64_t pending_ids[64];	/* a bit for each that may be among them */
 	struct buf scratch;
+	struct strings_memo memo;
 };
 
 /* Opens when it must. False: there is none, work without. */

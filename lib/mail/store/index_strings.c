@@ -26,59 +26,124 @@ string_key(const struct mail_id *id, uint8_t kind)
 	return key;
 }
 
-struct lookup {
-	struct index_key key;
-	struct span content;
-	bool found;
-};
+/* The bit of an identity, which is a hash already. */
+static uint64_t *
+pending_bit(struct store_index *ix, const struct mail_id *id, uint64_t *bit)
+{
+	*bit = (uint64_t)1 << (id->b[0] & 63);
+	return &ix->pending_ids[id->b[1] & 63];
+}
 
+static bool
+may_be_pending(struct store_index *ix, const struct mail_id *id)
+{
+	uint64_t bit;
+
+	return *pending_bit(ix, id, &bit) & bit;
+}
+
+/* ---- reading: all strings of one message at once, since who asks for one asks for the others next ---- */
+
+static void
+note_string(struct strings_memo *memo, struct memo_string string)
+{
+	for (size_t i = 0; i < memo->n; i++)
+		if (memo->of[i].kind == string.kind)
+			return;
+	if (memo->n < NELEMS(memo->of))
+		memo->of[memo->n++] = string;
+}
+
+/* Copies: the caller reads them outside the guard. Their checksums are looked at when they are asked for. */
 static int
 look_up(struct mailstore *ms, void *ctx)
 {
-	struct lookup *l = ctx;
-	MDB_txn *txn = index_reader(ms->index);
-	MDB_val k = index_mdb_key(&l->key), v;
+	struct store_index *ix = ms->index;
+	const struct index_key *first = ctx;
+	MDB_txn *txn = index_reader(ix);
+	MDB_val k = index_mdb_key(first), v;
+	MDB_cursor *cur;
 	int rc;
 
 	if (!txn)
 		return MDB_PANIC;
-	rc = mdb_get(txn, ms->index->db, &k, &v);
-	if (rc == MDB_NOTFOUND)
-		return 0;
-	if (rc || !index_content(&l->key, v, &l->content))
-		return rc ? rc : MDB_CORRUPTED;
-	buf_reset(&ms->index->scratch);	/* a copy: the caller reads it outside the guard */
-	buf_addspan(&ms->index->scratch, l->content);
-	l->found = !ms->index->scratch.over;
-	return 0;
+	rc = mdb_cursor_open(txn, ix->db, &cur);
+	if (rc)
+		return rc;
+	for (rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE); rc == 0; rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT)) {
+		struct memo_string string = { .at = ix->scratch.len, .n = v.mv_size };
+
+		if (k.mv_size != first->n || memcmp(k.mv_data, first->b, first->n - 1) != 0)
+			break;
+		buf_add(&ix->scratch, v.mv_data, v.mv_size);
+		if (ix->scratch.over)
+			break;
+		string.kind = ((const uint8_t *)k.mv_data)[first->n - 1];
+		note_string(&ix->memo, string);
+	}
+	mdb_cursor_close(cur);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* What waits to be written, then what the index has. False: there is no index any more. */
+static bool
+remember(struct mailstore *ms, const struct mail_id *id)
+{
+	struct store_index *ix = ms->index;
+	struct index_key first = string_key(id, 0);
+
+	if (ix->memo.valid && memcmp(&ix->memo.id, id, sizeof(*id)) == 0)
+		return true;
+	ix->memo = (struct strings_memo){ .id = *id };
+	buf_reset(&ix->scratch);
+	for (size_t i = may_be_pending(ix, id) ? ix->npending : 0; i-- > 0;) {
+		const struct pending *p = &ix->pending[i];
+
+		if (memcmp(p->key.b, first.b, first.n - 1) == 0)
+			note_string(&ix->memo, (struct memo_string){ .kind = p->key.b[first.n - 1], .text = p->value });
+	}
+	if (!index_guard(ms, look_up, &first))
+		return false;
+	ix->memo.valid = true;
+	return true;
+}
+
+static int
+damaged(struct mailstore *ms, void *ctx)
+{
+	(void)ms, (void)ctx;
+	return MDB_CORRUPTED;
+}
+
+static bool
+recall(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span *value)
+{
+	struct store_index *ix = ms->index;
+	struct index_key key = string_key(id, kind);
+
+	for (size_t i = 0; ix && i < ix->memo.n; i++) {
+		struct memo_string *m = &ix->memo.of[i];
+
+		if (m->kind != kind)
+			continue;
+		if (!m->text.p && !index_content(&key, (MDB_val){ m->n, ix->scratch.p + m->at }, &m->text))
+			return index_guard(ms, damaged, NULL);
+		*value = m->text;
+		return true;
+	}
+	return false;
 }
 
 bool
 mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span *value)
 {
-	struct lookup l = { .key = string_key(id, kind) };
 	struct span strings;
 
 	if (arrivals_find(ms, id, &strings) && imap_strings_find(strings, kind, value))
 		return true;
-	if (!ms->wants_index || !index_open(ms))
+	if (!ms->wants_index || !index_open(ms) || !remember(ms, id))
 		return false;
-	for (size_t i = ms->index->npending; i-- > 0;) {
-		const struct pending *p = &ms->index->pending[i];
-
-		if (memcmp(p->key.b, l.key.b, l.key.n) == 0) {
-			*value = p->value;
-			return true;
-		}
-	}
-	if (!index_guard(ms, look_up, &l))
-		return false;
-	if (l.found) {
-		*value = buf_span(&ms->index->scratch);
-		return true;
-	}
-	l.key = string_key(id, KIND_ARRIVED);
-	return index_guard(ms, look_up, &l) && l.found && imap_strings_find(buf_span(&ms->index->scratch), kind, value);
+	return recall(ms, id, kind, value) || (recall(ms, id, KIND_ARRIVED, &strings) && imap_strings_find(strings, kind, value));
 }
 
 static int
@@ -120,6 +185,7 @@ put_records(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
+	ix->memo.valid = false;
 	index_reader_done(ix);
 	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
 	if (rc)
@@ -152,6 +218,7 @@ index_flush_strings(struct mailstore *ms)
 {
 	struct store_index *ix = ms->index;
 
+	ix->memo.valid = false;
 	if (!ix->npending || !index_guard(ms, write_strings, NULL))
 		return;
 	for (size_t i = 0; i < ix->npending; i++) {
@@ -160,11 +227,13 @@ index_flush_strings(struct mailstore *ms)
 		free(p);
 	}
 	ix->npending = ix->pending_bytes = 0;
+	memset(ix->pending_ids, 0, sizeof(ix->pending_ids));
 }
 
 void
 mailstore_cache_put(struct mailstore *ms, const struct mail_id *id, uint8_t kind, struct span value)
 {
+	uint64_t *bits, bit;
 	struct store_index *ix;
 
 	if (!ms->wants_index || value.n > STRING_MAX || !index_open(ms))
@@ -176,6 +245,11 @@ mailstore_cache_put(struct mailstore *ms, const struct mail_id *id, uint8_t kind
 		return;
 	if (!ix->pending)
 		ix->pending = x_alloc(PENDING_MAX * sizeof(*ix->pending));
-	ix->pending[ix->npending++] = (struct pending){ string_key(id, kind), span_of(x_spandup(value), value.n) };
+	value.p = x_spandup(value);
+	ix->pending[ix->npending++] = (struct pending){ string_key(id, kind), value };
 	ix->pending_bytes += value.n;
+	bits = pending_bit(ix, id, &bit);
+	*bits |= bit;
+	if (ix->memo.valid && memcmp(&ix->memo.id, id, sizeof(*id)) == 0)
+		note_string(&ix->memo, (struct memo_string){ .kind = kind, .text = value });
 }
