@@ -18,7 +18,7 @@ enum {
 	JAIL_INET    = 1 << 2,		/* socket(AF_INET*), bind, connect, sendto, recvfrom */
 	JAIL_READ    = 1 << 3,		/* open for reading, stat, getdents below the root */
 	JAIL_WRITE   = 1 << 4,		/* open for writing, rename, link, unlink, mkdir, fsync, utimens */
-	JAIL_FORK    = 1 << 5,		/* clone, wait (the session zygote only) */
+	JAIL_FORK    = 1 << 5,		/* clone, wait (the session zygote only); no signals, not even to oneself: children inherit that pid */
 	JAIL_LANDLOCK = 1 << 6,		/* may tighten itself further */
 	JAIL_INOTIFY = 1 << 7,
 	JAIL_FLOCK   = 1 << 8,		/* fcntl locks, flock */
@@ -42,6 +42,12 @@ void jail_enter(const struct jail *j, struct buf *missing);
  * present root. False with errno.
  */
 bool jail_only_dir(const char *dir) CHECKED;
+
+/*
+ * For the same child: from here on a fork ends it, so that a captured session cannot fill the host with processes
+ * (all of virtual mail share one uid, whose limit would be everybody's). False with errno.
+ */
+bool jail_no_fork(void) CHECKED;
 
 /* True once jail_enter has been passed (for assertions and map openers). */
 bool jail_entered(void);

@@ -128,11 +128,15 @@ add_fstat(scmp_filter_ctx f, unsigned sys)
 	    SCMP_A3(SCMP_CMP_NE, AT_EMPTY_PATH));
 }
 
-/* Signals to ourselves only: abort(), raise(). */
+/* Signals to ourselves only: abort(), raise(). Who forks has none: to its children, ourselves is their parent. */
 static int
-add_signals(scmp_filter_ctx f, pid_t self)
+add_signals(scmp_filter_ctx f, unsigned sys, pid_t self)
 {
-	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
+	int r;
+
+	if (sys & JAIL_FORK)
+		return 0;
+	r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
 
 	return r ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
 }
@@ -182,7 +186,7 @@ export_filter(unsigned sys, pid_t self, int fd)
 #endif
 	r = r ? r : add_socket(f, sys);
 	r = r ? r : add_fstat(f, sys);
-	r = r ? r : add_signals(f, self);
+	r = r ? r : add_signals(f, sys, self);
 	r = r ? r : add_refused(f, sys);
 	r = r ? r : seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);	/* a binary tree of compares */
 	return -(r ? r : seccomp_export_bpf(f, fd));
@@ -237,4 +241,24 @@ jail_seccomp(unsigned sys)
 	ok = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) == 0;
 	buf_fini(&program);
 	return ok;
+}
+
+bool
+jail_no_fork(void)
+{
+	static const uint32_t calls[] = { SYS_clone, SYS_clone3,
+#ifdef SYS_fork
+		SYS_fork, SYS_vfork,
+#endif
+	};
+	struct sock_filter code[NELEMS(calls) + 3];
+	struct sock_fprog f = { .len = NELEMS(code), .filter = code };
+
+	code[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);	/* the number; the first filter has seen to the ABI */
+	for (size_t i = 0; i < NELEMS(calls); i++)
+		code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i],
+		    (unsigned char)(NELEMS(calls) - i), 0);
+	code[NELEMS(calls) + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	code[NELEMS(calls) + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) == 0;
 }

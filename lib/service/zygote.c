@@ -36,7 +36,14 @@ shut_in(const char *mailbox)
 {
 	if (chdir(mailbox) < 0 && (errno != ENOENT || !make_dirs(AT_FDCWD, mailbox, 0700) || chdir(mailbox) < 0))
 		return false;
-	return jail_only_dir(".");
+	return jail_only_dir(".") && jail_no_fork();
+}
+
+/* A user of the system: what else lies in the home directory (keys, programs that run at a login) is no business of his mail. */
+static bool
+shut_home(const char *maildir)
+{
+	return make_dirs(AT_FDCWD, maildir, 0700) && jail_only_dir(maildir) && jail_no_fork();
 }
 
 static void
@@ -99,6 +106,9 @@ zygote_serve(int fd, unsigned role)
 	maildir = x_strdup(service_has_home() && !*mailbox ? par.home_mailbox : "Maildir");
 	for (size_t n = strlen(maildir); n > 1 && maildir[n - 1] == '/'; n--)
 		maildir[n - 1] = '\0';
-	zygote->session(fd, span_str(service_login()), maildir);
+	if (!*mailbox && !shut_home(maildir))
+		log_error(NULL, "cannot enter %s: %s", maildir, strerror(errno));
+	else
+		zygote->session(fd, span_str(service_login()), maildir);
 	free(maildir);
 }

@@ -92,6 +92,26 @@ fork_a_child(void)
 	return pid < 0 ? errno : 0;
 }
 
+/* What a captured session would do to its zygote, which has another pid but the same uid. */
+static int
+signal_the_zygote(void)
+{
+	pid_t zygote = getpid(), pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(kill(zygote, 0) < 0 ? EPERM : 0);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return 0;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? EPERM : WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+static int
+fork_when_it_may_not(void)
+{
+	return jail_no_fork() ? fork_a_child() : 0;
+}
+
 enum { DONE = 1, REFUSED = 2, KILLED = 4 };
 
 static const struct {
@@ -118,6 +138,8 @@ static const struct {
 	{ "setuid", JAIL_READ, false, become_root_again, REFUSED | KILLED },
 	{ "fork", JAIL_SOCKET | JAIL_READ, false, fork_a_child, REFUSED | KILLED },
 	{ "fork allowed", JAIL_FORK, false, fork_a_child, DONE },
+	{ "fork no more", JAIL_FORK, false, fork_when_it_may_not, KILLED },
+	{ "a session and its zygote", JAIL_FORK, false, signal_the_zygote, REFUSED },
 };
 
 static int
