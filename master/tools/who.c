@@ -20,7 +20,8 @@
 
 #define PATIENCE_S 3		/* a daemon that is silent for longer hangs */
 #define DAEMONS_MAX 256
-#define SESSIONS_MAX 1000000
+#define SESSIONS_MAX 200000	/* that a daemon may tell of */
+#define WORD_MAX 320
 
 struct row {
 	char *id, *service, *user, *client, *tls;
@@ -37,7 +38,7 @@ struct rows {
 static char *
 clean(struct span s)
 {
-	char *text = x_spandup(s);
+	char *text = x_spandup(span_sub(s, 0, s.n < WORD_MAX ? s.n : WORD_MAX));
 
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
@@ -48,8 +49,6 @@ clean(struct span s)
 static void
 add_row(struct rows *all, const struct msg_SESSION *m)
 {
-	if (all->n == SESSIONS_MAX)
-		return;
 	if ((all->n & (all->n - 1)) == 0)
 		all->r = x_realloc(all->r, (all->n ? 2 * all->n : 1) * sizeof(*all->r));
 	all->r[all->n++] = (struct row){ .id = clean(m->id), .service = clean(m->service), .user = clean(m->user),
@@ -83,15 +82,16 @@ patience(int fd)
 static void
 hear_daemon(struct rows *all, int fd, const char *process)
 {
+	size_t most = all->n + SESSIONS_MAX;
 	enum msg_result r;
 	struct msg m;
 
 	patience(fd);
-	while ((r = msg_recv(fd, R_SMTPD | R_IMAPD | R_POP3D, R_OPERATOR, &m)) == MSG_OK)
+	while ((r = msg_recv(fd, R_SMTPD | R_IMAPD | R_POP3D, R_OPERATOR, &m)) == MSG_OK && all->n < most)
 		add_row(all, &m.SESSION);
 	if (r == MSG_END)
 		return;
-	tool_complain("%s %s", process, r == MSG_AGAIN ? "does not answer: its sessions are missing here" : "talks nonsense");
+	tool_complain("%s %s", process, r == MSG_AGAIN ? "does not answer: its sessions are missing here" : "talks nonsense, or without end");
 	all->silent = true;
 }
 
