@@ -6,7 +6,7 @@ from postfix import Postfix
 
 
 @contextlib.contextmanager
-def beside_postfix(main='', prepare=lambda p: None):
+def beside_postfix(main='', prepare=lambda p, i: None):
     """an instance of ours and a Postfix that has postfix.test, each with the way to the other"""
     if os.getuid():
         raise Skip('needs root')
@@ -15,7 +15,7 @@ def beside_postfix(main='', prepare=lambda p: None):
     i = Instance()
     try:
         with Postfix(i.port('smtp'), DOMAIN, i.conf + '/tls') as p:
-            prepare(p)
+            prepare(p, i)
             i.configure(f'transport_maps = inline:{{ {{ postfix.test = smtp:[127.0.0.1]:{p.port} }} }}\n' + main)
             i.start()
             yield i, p
@@ -83,7 +83,7 @@ def wishes_for_reports_go_both_ways():
 
 @test
 def addresses_in_utf8_go_both_ways():
-    def utf8(p):
+    def utf8(p, i):
         subprocess.run(['postconf', '-c', p.d + '/etc', 'smtputf8_enable=yes', 'smtputf8_autodetect_classes=all',
                         'virtual_mailbox_maps=inline:{ {änn@postfix.test=ann/} {ann@postfix.test=ann/} }'], check=True)
     with beside_postfix(f'virtual_alias_maps = inline:{{ {{ bøb@{DOMAIN} = bob@{DOMAIN} }} }}\n', utf8) as (i, p):
@@ -97,6 +97,30 @@ def addresses_in_utf8_go_both_ways():
         text = open(i.wait_mails('bob', 1)[0]).read()
         check('Return-Path: <änn@postfix.test>' in text and 'Subject: zurück' in text and 'with UTF8SMTPS' in text, text)
         check(wait(lambda: not i.queue(), 10), f'left in the queue: {i.queue()}')
+
+
+@test
+def postfix_delivers_by_lmtp():
+    def lmtp(p, i):
+        with open(p.d + '/etc/master.cf', 'a') as f:
+            f.write('lmtp unix - - n - - lmtp\n')
+        subprocess.run(['postconf', '-c', p.d + '/etc', f'transport_maps=inline:{{ {{ {DOMAIN} = lmtp:inet:127.0.0.1:{i.base + 24} }} }}',
+                        'lmtp_tls_security_level=may', 'lmtp_destination_recipient_limit=10'], check=True)
+        subprocess.run(['postfix', '-c', p.d + '/etc', 'reload'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(i.conf + '/master.cf', 'a') as f:
+            f.write(f'127.0.0.1:{i.base + 24} inet n - y - 1-2 smtpd\n  -o smtpd_lmtp=yes\n')
+        i.run('quota', 'set', f'bob@{DOMAIN}', '5K')
+    with beside_postfix('virtual_overquota_bounce = yes\n', lmtp) as (i, p):
+        with smtplib.SMTP('127.0.0.1', p.port) as s:
+            s.sendmail('ann@postfix.test', [f'{n}@{DOMAIN}' for n in ('alice', 'bob', 'nobody')], 'Subject: lmtp\r\n\r\n..dot\r\n' + 'x' * 70 * 1 + ('\r\n' + 'y' * 70) * 200)
+        text = open(i.wait_mails('alice', 1)[0]).read()     # one of three has it, each has its own reply
+        check('with LMTPS id' in text or 'with LMTP id' in text, text)
+        check('\n..dot\n' in text and text.endswith('\n' + 'y' * 70 + '\n'), 'the text')
+        check(wait(lambda: reports(p.mails()), 20), 'no report came to postfix')
+        report = ''.join(reports(p.mails()))
+        check(f'rfc822; bob@{DOMAIN}' in report and '5.2.2' in report and f'rfc822; nobody@{DOMAIN}' in report and '5.1.1' in report and
+              f'rfc822; alice@{DOMAIN}' not in report, report)
+        check(len(i.mails('alice')) == 1 and not i.mails('bob'), 'once for alice, not at all for bob')
 
 
 main()
