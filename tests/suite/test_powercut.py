@@ -4,10 +4,10 @@
 The suite runs on a file system of its own in a loop device. strace stops one daemon at the K-th call of a kind while a
 message is on its way, by the queue or straight into the mailbox; everything is frozen; the file system is shut down without (or with) a last flush of its journal;
 all processes are killed; then the image is mounted again and the suite started: what was acknowledged must be delivered,
-whole and once, and what was not may be there whole or not at all.
+whole and once, and what was not may be there whole or not at all. Where the mailbox has a limit, its count is exact after each of them.
 
 MERPATI_CUTS=all plays every point with both kinds of shutdown and with kill -9; the default takes them in turn."""
-import fcntl, os, re, shutil, signal, smtplib, struct, subprocess, tempfile, threading, time
+import fcntl, imaplib, os, re, shutil, signal, smtplib, struct, subprocess, tempfile, threading, time, uuid
 from harness import *
 
 SHUTDOWN, NOLOGFLUSH, LOGFLUSH = 0x8004587d, 2, 1
@@ -68,6 +68,17 @@ def send(i, mark, acked):
         pass
 
 
+def boot(i, again=True):
+    """start; after a cut the system has another boot id, by which counts and UIDs know that the disk may have forgotten what they were"""
+    path = i.dir + '/boot_id'
+    if again:
+        with open(path, 'w') as f:
+            f.write(f'{uuid.uuid4()}\n')
+    r = subprocess.run(['unshare', '-m', 'sh', '-c', f'mount --bind {path} /proc/sys/kernel/random/boot_id && exec "$@"', 'sh', f'{BIN}/merpati', '-c', i.conf, 'start'],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, timeout=120)
+    check(r.returncode == 0, r.stdout)
+
+
 def pids_of(i, daemon):
     return [p for p, n in i.processes().items() if n == daemon]
 
@@ -121,7 +132,21 @@ def whole(i):
     return found
 
 
-def play(disk, i, daemon, call, k, how, acked):
+def counted(i, found):
+    """The mailbox has a limit: the count is that of the files. And what local noted of new mail tells of each what it is, or nothing."""
+    c = imaplib.IMAP4('127.0.0.1', i.port('imap'))
+    c.login('bob@' + DOMAIN, 'pw-bob')
+    used = dict(re.findall(r'(STORAGE|MESSAGE) (\d+)', str(c.getquotaroot('INBOX')[1])))
+    check(int(used['MESSAGE']) == sum(found.values()), f'{used} counted, {sum(found.values())} messages are there')
+    size = sum(os.path.getsize(p) for p in i.mails('bob'))
+    check(abs(int(used['STORAGE']) * 1024 - size) < 2048, f'{used} counted, {size} bytes are there')
+    c.select('INBOX')
+    subjects = re.findall(r'ENVELOPE \(\S+ "([^"]+)"', str(c.fetch('1:*', '(ENVELOPE)')[1]))
+    check(sorted(subjects) == sorted(found), f'envelopes: {sorted(set(found) ^ set(subjects))}')
+    c.logout()
+
+
+def play(disk, i, daemon, call, k, how, acked, limit):
     """stop `daemon` at its k-th `call` during one message, cut, come back, look"""
     mark = f'{daemon}-{call}-{k}-{how}'
     st = subprocess.Popen(['strace', '-f', '-qq', '-o', i.dir + '/trace', '-e', f'trace={call}', '-e', f'inject={call}:signal=SIGSTOP:when={k}']
@@ -147,18 +172,20 @@ def play(disk, i, daemon, call, k, how, acked):
     if how != 'kill':
         disk.umount()
         disk.mount()
-    i.start()
+    boot(i, how != 'kill')
     wait(lambda: before <= set(whole(i)) and not [p for p in i.queue() if '/queue/' in p], 10)
     found = whole(i)
     check(before <= set(found), f'LOST after 250: {sorted(before - set(found))} (cut at {daemon} {call}:{k}, {how})')
     twice = [m for m, n in found.items() if n > 1]
     check(not twice, f'delivered twice: {twice} (cut at {daemon} {call}:{k}, {how})')
+    if limit:
+        counted(i, found)
     left = [p for p in i.queue() if '/incoming/' not in p or open(p, 'rb').read().endswith(b'END\n')]
     check(not left, f'left in the queue: {left}')        # what an intake had begun is removed later, it is no message
 
 
-def enumerate_cuts(kind, direct):
-    """direct: intake writes into the mailbox; else through the queue"""
+def enumerate_cuts(kind, direct, limit=False):
+    """direct: intake writes into the mailbox; else through the queue. limit: it has one, so each delivery is counted"""
     if os.getuid():
         raise Skip('needs root')
     if not shutil.which('mkfs.' + kind) or not shutil.which('strace'):
@@ -170,7 +197,9 @@ def enumerate_cuts(kind, direct):
     try:
         i = Instance(directory=disk.mnt, users=('bob',), main=f'message_size_limit = 1M\ndirect_delivery = {"yes" if direct else "no"}\n')
         i.dir = disk.tmp                # traces lie outside of the file system that is cut
-        i.start()
+        if limit:
+            i.run('quota', 'set', 'bob@' + DOMAIN, '1G', '--messages', '100000')
+        boot(i)
         send(i, 'warm', acked)          # the mailbox exists, the agents run
         i.wait_mails('bob', 1)
         sh('sync', '-f', disk.mnt)      # the configuration is not what is tested
@@ -185,9 +214,9 @@ def enumerate_cuts(kind, direct):
                 # agents are started on demand: have them running before strace attaches
                 send(i, f'before-{n}', acked)
                 wait(lambda: f'before-{n}' in whole(i), 5)
-                play(disk, i, *p, how, acked)
+                play(disk, i, *p, how, acked, limit)
                 n += 1
-        print(f'# {kind}{", direct" if direct else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
+        print(f'# {kind}{", direct" if direct else ""}{", with a limit" if limit else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
     finally:
         if i:
             i.own = False
@@ -200,11 +229,11 @@ def power_cut_at_every_call_on_ext4(): enumerate_cuts('ext4', False)
 
 
 @test
-def power_cut_at_every_call_on_xfs(): enumerate_cuts('xfs', False)
+def power_cut_at_every_call_on_xfs_with_a_limit(): enumerate_cuts('xfs', False, limit=True)
 
 
 @test
-def power_cut_at_every_call_of_a_direct_delivery_on_ext4(): enumerate_cuts('ext4', True)
+def power_cut_at_every_call_of_a_direct_delivery_on_ext4_with_a_limit(): enumerate_cuts('ext4', True, limit=True)
 
 
 @test
