@@ -291,21 +291,12 @@ on_starttls(struct session *s, uint32_t arg, const struct reply *r)
 void
 dialog_secure(struct session *s)
 {
-	struct buf why;
-	bool ok;
+	struct outcome o;
 
-	buf_init(&why, 300);
-	ok = protect_proved(s, &why);
-	if (!ok) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.7.5", "Server certificate of %s not verified: %s", s->mta,
-		    buf_cstr(&why));
-
+	if (protect_proved(s, &o))
+		session_command(s, &row_ehlo, 0);
+	else
 		session_trouble(s, &o);
-	}
-	buf_fini(&why);
-	if (!ok)
-		return;
-	session_command(s, &row_ehlo, 0);
 }
 
 /* ---- envelope ---- */

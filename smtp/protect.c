@@ -12,7 +12,8 @@
 #include "service/params.h"
 #include "base/banned.h"
 
-#define REQUIRETLS_DSN "5.7.30"
+#define NEEDS_REQUIRETLS "5.7.30"	/* RFC 8689 4.2.1: which of the two it is */
+#define NEEDS_TLS "5.7.10"
 
 static uint32_t
 flags_of(const struct session *s)
@@ -44,7 +45,7 @@ protect_policy(struct session *s, struct outcome *o)
 	else
 		no = policy_settle(&s->policy, t->dane ? t->dane->state : DANE_NONE, t->secure, t->host, flags);
 	if (no)
-		*o = outcome_make(required(s) ? OUTCOME_FAILED : OUTCOME_DEFERRED, required(s) ? REQUIRETLS_DSN : "4.7.5",
+		*o = outcome_make(required(s) ? OUTCOME_FAILED : OUTCOME_DEFERRED, required(s) ? NEEDS_TLS : "4.7.5",
 		    "host %s: %s", s->mta, no);
 	buf_fini(&why);
 	s->required = required(s);
@@ -66,15 +67,22 @@ protect_tls(struct session *s)
 }
 
 bool
-protect_proved(struct session *s, struct buf *why)
+protect_proved(struct session *s, struct outcome *o)
 {
 	bool dane = s->policy.level == POLICY_DANE, must = s->policy.level >= POLICY_FINGERPRINT;
 	struct tls_demand d = { .fingerprints = s->policy.level == POLICY_FINGERPRINT, .dane = dane,
 		.match = span_str(s->policy.match) };
-	bool ok = !must || conn_tls_proves(s->conn, &d, why);
+	struct buf why;
+	bool ok;
 
+	buf_init(&why, 300);
+	ok = !must || conn_tls_proves(s->conn, &d, &why);
 	snprintf(s->proved, sizeof(s->proved), "%s", must && ok ? dane ? "verified by DANE" : "verified" :
 	    conn_tls_anonymous(s->conn) ? "anonymous" : conn_tls_trusted(s->conn) ? "trusted" : "untrusted");
+	if (!ok)	/* the sender wants his message back rather than late (RFC 8689 4.2.1) */
+		*o = outcome_make(required(s) ? OUTCOME_FAILED : OUTCOME_DEFERRED, required(s) ? NEEDS_TLS : "4.7.5",
+		    "Server certificate of %s not verified: %s", s->mta, buf_cstr(&why));
+	buf_fini(&why);
 	return ok;
 }
 
@@ -84,7 +92,7 @@ protect_enough(const struct session *s, struct outcome *o)
 	const char *lacks = !s->secured ? "STARTTLS" : !(s->ext & EXT_REQUIRETLS) ? "REQUIRETLS" : NULL;
 
 	if (required(s) && lacks) {
-		*o = outcome_make(OUTCOME_FAILED, REQUIRETLS_DSN,
+		*o = outcome_make(OUTCOME_FAILED, s->secured ? NEEDS_REQUIRETLS : NEEDS_TLS,
 		    "REQUIRETLS is wanted by the sender, but host %s does not offer %s", s->mta, lacks);
 		return false;
 	}

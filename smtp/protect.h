@@ -8,7 +8,7 @@
 bool protect_policy(struct session *s, struct outcome *o) CHECKED;
 void protect_tls(struct session *s);		/* STARTTLS was answered by 220 */
 /* TLS is on: does the server prove what the policy wants? False: why. */
-bool protect_proved(struct session *s, struct buf *why) CHECKED;
+bool protect_proved(struct session *s, struct outcome *o) CHECKED;
 /* EHLO was answered: may the mail be told to this server? False: *o says why not. */
 bool protect_enough(const struct session *s, struct outcome *o) CHECKED;
 void protect_words(const struct session *s, char *out, size_t size);	/* for the log; "" when plain */

@@ -186,6 +186,18 @@ class Instance:
         return s
 
 
+def expire_certificate(i):
+    """the instance, which does not run, has a certificate of 2020 then"""
+    d, tls = tempfile.mkdtemp(dir=i.dir), i.conf + '/tls'
+    open(d + '/index', 'w').close()
+    open(d + '/conf', 'w').write(f'[ca]\ndefault_ca=d\n[d]\ndatabase={d}/index\nnew_certs_dir={d}\nserial={d}/serial\nrand_serial=yes\n'
+                                 'default_md=sha256\npolicy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\n')
+    subprocess.run(['openssl', 'req', '-new', '-key', tls + '/key.pem', '-subj', '/CN=mail.example.test', '-out', d + '/csr'], check=True)
+    subprocess.run(['openssl', 'ca', '-batch', '-config', d + '/conf', '-selfsign', '-keyfile', tls + '/key.pem', '-in', d + '/csr',
+                    '-startdate', '200101000000Z', '-enddate', '200201000000Z', '-notext', '-out', tls + '/cert.pem'],
+                   check=True, stderr=subprocess.DEVNULL)
+
+
 TESTS = []
 
 

@@ -137,16 +137,7 @@ def a_directory_that_daemons_cannot_pass_is_named():
 def an_expired_certificate_warns_and_serves():
     i = Instance()
     try:
-        tls = i.conf + '/tls'
-        subprocess.run(['openssl', 'req', '-new', '-key', tls + '/key.pem', '-subj', '/CN=mail.example.test', '-out', i.dir + '/csr'], check=True)
-        open(i.dir + '/ext', 'w').write('')
-        os.makedirs(i.dir + '/ca')
-        open(i.dir + '/ca/index', 'w').close()
-        open(i.dir + '/ca/conf', 'w').write('[ca]\ndefault_ca=d\n[d]\ndatabase=%s/ca/index\nnew_certs_dir=%s/ca\nserial=%s/ca/serial\n'
-                                            'rand_serial=yes\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' % (i.dir, i.dir, i.dir))
-        subprocess.run(['openssl', 'ca', '-batch', '-config', i.dir + '/ca/conf', '-selfsign', '-keyfile', tls + '/key.pem', '-in', i.dir + '/csr',
-                        '-startdate', '200101000000Z', '-enddate', '200201000000Z', '-notext', '-out', tls + '/cert.pem'],
-                       check=True, stderr=subprocess.DEVNULL)
+        expire_certificate(i)
         r = i.run('start')
         check('warning' in r.stdout and 'expired' in r.stdout, r.stdout)
         m = imaplib.IMAP4('127.0.0.1', i.port('imap'))

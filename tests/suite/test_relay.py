@@ -214,7 +214,8 @@ def tls_line(a, what):
 
 
 @test
-def a_certificate_that_must_prove_something():
+def a_certificate_that_must_prove_something_161():
+    """self-signed, of another name, then expired, under each level"""
     with Instance(domain='two.test') as b:
         hop, ca = f'[127.0.0.1]:{b.port("smtp")}', b.conf + '/tls/cert.pem'
         der = ssl.PEM_cert_to_DER_cert(open(ca).read())
@@ -236,6 +237,13 @@ def a_certificate_that_must_prove_something():
             with Instance(main=f'relayhost = {hop}\nminimal_backoff_time = 1h\n{settings}') as a:
                 submit(a, 'alice@example.test', ['bob@two.test'])
                 check(tls_line(a, want), f'{settings!r}: not {want}')
+        b.stop()
+        expire_certificate(b)
+        b.start()
+        for level, want in ('may', 'untrusted, dsn=2.0.0, status=sent'), ('verify', 'dsn=4.7.5, status=deferred .*expired'):
+            with Instance(main=f'relayhost = {hop}\nminimal_backoff_time = 1h\nsmtp_tls_security_level = {level}\nsmtp_tls_CAfile = {ca}\n') as a:
+                submit(a, 'alice@example.test', ['bob@two.test'])
+                check(tls_line(a, want), f'expired, {level}: not {want}')
 
 
 @test
