@@ -5,6 +5,7 @@
 
 #include "agent.h"
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "deliver.h"
@@ -49,15 +50,13 @@ window_of(uint32_t limit)
 }
 
 static struct feedback_rule
-feedback_rule(const char *name, const char *value)
+rule_of(const char *value)
 {
 	struct feedback_rule rule;
 
-	if (schedule_feedback_parse(span_str(value), &rule))
-		return rule;
-	log_error(NULL, "%s: \"%s\" is neither a number from 0 to 1 nor that with /concurrency or /sqrt_concurrency; taken as 1",
-	    name, value);
-	return (struct feedback_rule){ 1, FEEDBACK_FLAT };
+	if (!feedback_parse(span_str(value), &rule))
+		die("bad feedback rule %s", value);	/* no configuration with it was taken */
+	return rule;
 }
 
 void
@@ -70,10 +69,8 @@ flow_limits(void)
 			[KIND_LMTP] = window_of(par.lmtp_destination_concurrency_limit),
 			[POOL_LOCAL] = par.local_destination_concurrency_limit, [POOL_BOUNCE] = UINT32_MAX },
 		.rate_delay = { [POOL_SMTP] = par.smtp_destination_rate_delay, [KIND_LMTP] = par.lmtp_destination_rate_delay },
-		.good = feedback_rule("default_destination_concurrency_positive_feedback",
-		    par.default_destination_concurrency_positive_feedback),
-		.bad = feedback_rule("default_destination_concurrency_negative_feedback",
-		    par.default_destination_concurrency_negative_feedback),
+		.good = rule_of(par.default_destination_concurrency_positive_feedback),
+		.bad = rule_of(par.default_destination_concurrency_negative_feedback),
 		.dead_at = par.default_destination_concurrency_failed_cohort_limit,
 		.dead_min = par.minimal_backoff_time, .dead_max = par.maximal_backoff_time,
 	};

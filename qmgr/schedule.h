@@ -15,6 +15,7 @@
 #define QMGR_SCHEDULE_H
 
 #include "message.h"
+#include "service/feedback.h"
 
 enum pool { POOL_VIRTUAL, POOL_LOCAL, POOL_SMTP, POOL_BOUNCE, POOLS };
 enum { KIND_LMTP = POOLS, KINDS };	/* limits are those of a pool, but lmtp has its own */
@@ -56,12 +57,6 @@ struct ready {
 	uint32_t source;
 };
 
-/* How much one result moves a window: a number, or that divided by the window or by its root. */
-struct feedback_rule {
-	double amount;
-	enum { FEEDBACK_FLAT, FEEDBACK_BY_WINDOW, FEEDBACK_BY_ROOT } by;
-};
-
 struct schedule_limits {
 	double first_window;		/* of an smtp site */
 	uint32_t window[KINDS];		/* most deliveries of one site at a time */
@@ -73,8 +68,6 @@ struct schedule_limits {
 extern struct schedule_limits schedule_limits;
 
 enum feedback { FEEDBACK_NONE, FEEDBACK_GOOD, FEEDBACK_TROUBLE };
-
-bool schedule_feedback_parse(struct span text, struct feedback_rule *out) CHECKED;	/* "1", "1/concurrency", "0.5/sqrt_concurrency" */
 
 struct site *site_get(enum pool pool, struct span name);	/* made when new */
 struct site *site_find(enum pool pool, struct span name);

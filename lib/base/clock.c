@@ -14,12 +14,19 @@ clock_mono_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+#ifdef MERPATI_MISBEHAVE
+int clock_step;				/* seconds by which the wall clock was set wrong (service/misbehave.c) */
+#else
+enum { clock_step = 0 };
+#endif
+
 uint64_t
 clock_wall_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += clock_step;
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
@@ -29,7 +36,7 @@ clock_wall(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);	/* time(2)'s coarse clock lags behind this one */
-	return ts.tv_sec;
+	return ts.tv_sec + clock_step;
 }
 
 const char *

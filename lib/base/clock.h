@@ -6,6 +6,9 @@
 
 #include "base/buf.h"
 
+#ifdef MERPATI_MISBEHAVE
+extern int clock_step;
+#endif
 uint64_t clock_mono_ms(void);
 uint64_t clock_wall_us(void);
 time_t clock_wall(void);

@@ -5,6 +5,7 @@
 #include "base/netlist.h"
 #include "base/tlsrange.h"
 #include "service/conf_private.h"
+#include "service/feedback.h"
 #include "service/foreign.h"
 #include "service/restrict.h"
 #include "base/banned.h"
@@ -144,6 +145,17 @@ store_tls(struct store *s)
 }
 
 static bool
+store_feedback(struct store *s)
+{
+	struct feedback_rule rule;
+
+	if (feedback_parse(s->value, &rule))
+		return store_text(s);
+	buf_addf(s->why, "\"%.*s\" is neither a number from 0 to 1 nor that with /concurrency or /sqrt_concurrency behind it", SPAN_FMT(s->value));
+	return false;
+}
+
+static bool
 store_nets(struct store *s)
 {
 	struct netlist *l = netlist_new(s->value, s->why);
@@ -206,7 +218,7 @@ store_number(struct store *s)
 
 static bool (*const store_as[])(struct store *) = {
 	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules,
-	[PT_TLS] = store_tls, [PT_FILE] = store_text,
+	[PT_TLS] = store_tls, [PT_FEEDBACK] = store_feedback, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
 	[PT_DOMAINS] = store_domains, [PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/banned.h"
 
@@ -47,6 +48,26 @@ try_kill(void)
 	return kill(getppid() > 1 ? getppid() : 1, SIGCONT);
 }
 
+/* ---- a clock that jumps: ten years ahead, and back, at each SIGUSR2 ---- */
+
+#define TEN_YEARS (10 * 365 * 86400)
+
+static void
+jump(int sig)
+{
+	(void)sig;
+	clock_step = clock_step ? 0 : TEN_YEARS;
+}
+
+static void
+let_clock_jump(void)
+{
+	struct sigaction sa = { .sa_handler = jump, .sa_flags = SA_RESTART };
+
+	sigaction(SIGUSR2, &sa, NULL);
+	log_warn(NULL, "misbehaving on request: the clock jumps");
+}
+
 static const struct {
 	const char *name;
 	int (*f)(void);
@@ -60,6 +81,8 @@ misbehave(const char *daemon)
 
 	if (!want || strncmp(want, daemon, n) != 0 || want[n] != ':')
 		return;
+	if (strcmp(want + n + 1, "clock") == 0)
+		let_clock_jump();
 	for (size_t i = 0; i < NELEMS(actions); i++) {
 		if (strcmp(want + n + 1, actions[i].name) != 0)
 			continue;

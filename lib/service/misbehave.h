@@ -2,6 +2,7 @@
  * misbehave.h: in builds with MERPATI_MISBEHAVE, a daemon named by the
  * environment variable MERPATI_MISBEHAVE=DAEMON:ACTION tries that action once
  * inside its jail and logs what came of it. ACTION: open, connect, exec, kill.
+ * The action "clock" lets its wall clock jump ten years ahead, and back, at each SIGUSR2.
  * In all other builds this is nothing.
  */
 #ifndef SERVICE_MISBEHAVE_H

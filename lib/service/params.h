@@ -35,6 +35,7 @@ enum {
  *   MAPS           const char *   list of type:table
  *   RULES          const char *   list of restrictions (restrict.h)
  *   TLS            const char *   versions of TLS (base/tlsrange.h)
+ *   FEEDBACK       const char *   by how much a result moves a concurrency (service/feedback.h)
  *   FILE           const char *   must exist when not empty
  *   ENUM           const char *   one of the words in `min` (blank separated)
  *   BOOL           bool           yes, no
@@ -50,6 +51,7 @@ struct params {
 #define P_MAPS(name) const char *name;
 #define P_RULES(name) const char *name;
 #define P_TLS(name) const char *name;
+#define P_FEEDBACK(name) const char *name;
 #define P_FILE(name) const char *name;
 #define P_ENUM(name) const char *name;
 #define P_BOOL(name) bool name;
@@ -69,6 +71,7 @@ struct params {
 #undef P_MAPS
 #undef P_RULES
 #undef P_TLS
+#undef P_FEEDBACK
 #undef P_FILE
 #undef P_ENUM
 #undef P_BOOL
@@ -79,7 +82,8 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_TLS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS };
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_TLS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS,
+	PT_FEEDBACK };
 
 struct param_row {
 	const char *name;

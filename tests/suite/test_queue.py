@@ -122,6 +122,33 @@ def a_restart_goes_on_and_a_file_from_the_future_waits_not_for_ever():
 
 
 @test
+def a_clock_that_jumps_returns_no_mail_and_stops_none():
+    if b'the clock jumps' not in open(BUILD + '/libexec/merpati/qmgr', 'rb').read():
+        raise Skip('this build has no clock that jumps (sanitizer build only)')
+    sink = Sink(lambda v, a: b'450 later\r\n' if v == 'RCPT' else None)
+    i = Instance(env={'MERPATI_MISBEHAVE': 'qmgr:clock'}, main=f'relayhost = [127.0.0.1]:{sink.port}\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n')
+    with i:
+        qmgr = next(p for p, n in i.processes().items() if n == 'qmgr')
+
+        def tried(what):
+            n = i.log().count('status=deferred')
+            check(wait(lambda: i.log().count('status=deferred') >= n + 3), f'nothing is tried {what}')
+            check('status=expired' not in i.log() and 'delayed' not in i.log(), f'returned {what}: {i.log()[-300:]}')
+        submit(i, 'alice@example.test', ['x@far.test'], n=2)
+        tried('before')
+        os.kill(qmgr, signal.SIGUSR2)
+        tried('ten years later')
+        check(time.strftime('%Y') in i.log() and i.tool('postqueue', '-p').returncode == 0, 'no list')
+        submit(i, 'alice@example.test', ['y@far.test'])
+        tried('with new mail')
+        os.kill(qmgr, signal.SIGUSR2)
+        tried('ten years earlier')
+        sink.reply = lambda v, a: None
+        idle(i)
+        check(len(sink.mails) == 3 and not i.mails('alice'), f'{len(sink.mails)} sent, {len(i.mails("alice"))} reports')
+
+
+@test
 def unfinished_files_of_incoming_are_left_then_removed():
     with Instance() as i:
         i.stop()

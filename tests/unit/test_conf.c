@@ -75,6 +75,7 @@ mistakes(void **state)
 	} rows[] = {
 		{ "smtpd_timeout = 5x\n", "main.cf:1: smtpd_timeout:" },
 		{ "\n\nsmtpd_timeout = 2h\n", "main.cf:3: smtpd_timeout: \"2h\" is not between" },
+		{ "default_destination_concurrency_positive_feedback = 2/concurency\n", "main.cf:1: default_destination_concurrency_positive_feedback: \"2/concurency\" is neither a number from 0 to 1" },
 		{ "log_format = xml\n", "is not one of: text json" },
 		{ "mail_name = $mial_name\n", "did you mean $mail_name?" },
 		{ "mail_name = $mydomain\nmydomain = $mail_name\n", "circle" },

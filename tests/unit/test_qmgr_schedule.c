@@ -391,7 +391,7 @@ test_feedback_rules(void **state)
 	for (size_t i = 0; i < NELEMS(cases); i++) {
 		struct feedback_rule f = { -1, 0 };
 
-		assert_int_equal(schedule_feedback_parse(span_str(cases[i].text), &f), cases[i].ok);
+		assert_int_equal(feedback_parse(span_str(cases[i].text), &f), cases[i].ok);
 		if (cases[i].ok)
 			assert_true(f.amount == cases[i].amount && f.by == cases[i].by);
 	}
