@@ -148,12 +148,18 @@ content_header(struct intake *in, struct span header, struct buf *out)
 
 /* ---- lines ---- */
 
+static bool
+is_shown(const struct content *c)
+{
+	return checks_has(CHECK_BODY) && c->shown < par.body_checks_size_limit;
+}
+
 static void
 show_line(struct intake *in, struct span line)
 {
 	struct content *c = &in->content;
 
-	if (!checks_has(CHECK_BODY) || c->shown >= par.body_checks_size_limit) {
+	if (!is_shown(c)) {
 		buf_addspan(&in->out, line);
 		return;
 	}
@@ -258,12 +264,43 @@ take_line(struct intake *in, struct span line)
 		intake_flush(in);
 }
 
+/*
+ * Of a body that nobody looks at, and that is at the start of a line: whole lines that are no boundary, as one piece. A message of
+ * nothing but line ends costs no more than any other by this. Returns how much was taken.
+ */
+static size_t
+pass(struct intake *in, struct span text)
+{
+	struct content *c = &in->content;
+	const char *end;
+
+	if (c->where != CONTENT_BODY || c->middle || c->line.len > 0 || text.p[0] == '-' || is_shown(c))
+		return 0;
+	text = span_sub(text, 0, CONTENT_LINE_MAX);
+	end = memmem(text.p, text.n, "\n--", 3);
+	if (!end)
+		end = memrchr(text.p, '\n', text.n);
+	if (!end)
+		return 0;
+	text.n = (size_t)(end - text.p) + 1;
+	buf_addspan(&in->out, text);
+	if (in->out.len >= INTAKE_FLUSH)
+		intake_flush(in);
+	return text.n;
+}
+
 void
 content_feed(struct intake *in, struct span text)
 {
 	struct content *c = &in->content;
 
 	while (text.n > 0 && !in->failure.code) {
+		size_t passed = pass(in, text);
+
+		if (passed > 0) {
+			text = span_skip(text, passed);
+			continue;
+		}
 		const char *lf = memchr(text.p, '\n', text.n);
 		size_t n = lf ? (size_t)(lf - text.p) + 1 : text.n, room = CONTENT_LINE_MAX - c->line.len;
 		struct span line = span_sub(text, 0, n < room ? n : room);

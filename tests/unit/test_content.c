@@ -131,6 +131,34 @@ limits(void **state)
 	buf_fini(&body);
 }
 
+/* What nobody looks at comes out as it went in, and the parts behind it are found as before. */
+static void
+unseen(void **state)
+{
+	struct buf first;
+
+	(void)state;
+	buf_init(&first, 1 << 16);
+	body_wanted = false;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		for (size_t piece = 1; piece < 80; piece++) {
+			walk(span_str(rows[i].header), span_str(rows[i].body), piece);
+			if (piece == 1) {
+				buf_reset(&first);
+				buf_addspan(&first, buf_span(&told));
+			}
+			assert_string_equal(buf_cstr(&told), buf_cstr(&first));
+			buf_reset(&told);
+			buf_addf(&told, "%s\n%s", rows[i].header, rows[i].body);
+			assert_string_equal(buf_cstr(&in.out), buf_cstr(&told));
+		}
+	}
+	walk(SPAN("Content-Type: multipart/a; boundary=x\n"), SPAN("a\n\n-\n-- \n--y\n\n--x\nA: b\n\n\n\n--x--\n"), 1000);
+	assert_string_equal(buf_cstr(&told), "MContent-Type: multipart/a; boundary=x\nMA: b\n");
+	body_wanted = true;
+	buf_fini(&first);
+}
+
 static int
 set_up(void **state)
 {
@@ -145,7 +173,8 @@ set_up(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(shown), cmocka_unit_test(limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(shown), cmocka_unit_test(limits),
+		cmocka_unit_test(unseen) };
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }
