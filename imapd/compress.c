@@ -112,10 +112,15 @@ wake(struct codec *c)
 static bool
 compress_decode(struct codec *c, struct span in, size_t *used, struct buf *out)
 {
-	char *to = buf_room(out, CODEC_PIECE);
-	z_stream *z = wake(c);
+	z_stream *z;
+	char *to;
 	int r;
 
+	*used = 0;
+	if (in.n == 0 && !c->inside)	/* zlib would begin a block, and so be in the middle of one */
+		return true;
+	to = buf_room(out, CODEC_PIECE);
+	z = wake(c);
 	if (!to)
 		die("no room for what a client sends");
 	z->next_in = (z_const Bytef *)(uintptr_t)in.p;

@@ -1,6 +1,7 @@
 /* COMPRESS=DEFLATE between a client and its session. links: imapd/compress.c */
 #include "tests/unit/unit.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -170,10 +171,36 @@ hostile(void **state UNUSED)
 	buf_fini(&zeros);
 }
 
+/* Between two commands a client costs what it has sent, not a decompressor. */
+static void
+idle_clients(void **state UNUSED)
+{
+	struct mallinfo2 before;
+	struct codec *many[200];
+	struct buf wire, out;
+	z_stream z;
+
+	buf_init(&wire, 65536);
+	buf_init(&out, 1 << 20);
+	init(&z, true, 6);
+	client_sends(&z, SPAN("a IDLE\r\n"), &wire);
+	assert_true(take((many[0] = compress_codec.begin()), buf_span(&wire), &out));
+	before = mallinfo2();
+	for (size_t i = 1; i < NELEMS(many); i++)
+		assert_true(take((many[i] = compress_codec.begin()), buf_span(&wire), &out));
+	assert_true(mallinfo2().uordblks - before.uordblks < NELEMS(many) * 500);
+	for (size_t i = 0; i < NELEMS(many); i++)
+		compress_codec.end(many[i]);
+	deflateEnd(&z);
+	buf_fini(&wire);
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
-	static const struct CMUnitTest tests[] = { cmocka_unit_test(from_client), cmocka_unit_test(to_client), cmocka_unit_test(hostile) };
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(from_client), cmocka_unit_test(to_client), cmocka_unit_test(hostile),
+		cmocka_unit_test(idle_clients) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
