@@ -206,6 +206,22 @@ enum store_result mailfolder_refresh(struct mailfolder *f, bool expunge, struct 
  */
 int mailfolder_watch(struct mailfolder *f);
 
+/*
+ * A selected folder without a process: what its client knows of it, as bytes for mailfolder_reopen(), so that the next
+ * refresh tells what has changed since, no more and no less. Small folders are told message by message, larger ones by
+ * modseq and a sum of the UIDs, for which the folder must be tracked. False: it does not fit into out->max, or
+ * something waits to be told.
+ */
+#define MAILFOLDER_VIEW_MAX 3072
+bool mailfolder_view(const struct mailfolder *f, struct buf *out) CHECKED;
+/*
+ * The view is not trusted. NULL: the folder has gone, has another UIDVALIDITY, or nobody can tell any more what was
+ * removed; *r tells.
+ */
+struct mailfolder *mailfolder_reopen(struct mailstore *ms, struct span name, unsigned how, struct span view, enum store_result *r);
+/* Where changes of the folder can be seen: directories, open for reading, for the caller to close. False: not now. */
+bool mailfolder_places(struct mailfolder *f, int dirs[2]) CHECKED;
+
 /* ---- keywords: names of the folder's 26 letters ---- */
 const char *mailfolder_keyword_name(const struct mailfolder *f, unsigned n);	/* NULL: letter not in use */
 int mailfolder_keyword(struct mailfolder *f, struct span name, bool create);	/* -1: unknown, or (create) no letter is free */
