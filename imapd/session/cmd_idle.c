@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "base/clock.h"
+#include "sleep.h"
 #include "base/banned.h"
 
 #define LOOK_MS 2000			/* where there is no inotify */
@@ -20,22 +21,38 @@ read_done(struct session *s, bool *done)
 	return ok;
 }
 
+/* How long to wait for the next event */
+static int
+patience(const struct session *s, int fd, uint64_t now, uint64_t told)
+{
+	uint64_t ms = s->folder && fd < 0 ? LOOK_MS : ALIVE_MS;
+
+	if (s->nap && now < told + s->nap && told + s->nap - now < ms)
+		ms = told + s->nap - now;
+	if (s->io.timeout_ms && s->silent + s->io.timeout_ms - now < ms)
+		ms = s->silent + s->io.timeout_ms - now;
+	return (int)ms;
+}
+
 /* Until there is input, or the client was silent for too long. */
 static void
-watch(struct session *s, int fd)
+watch(struct session *s, struct command *c, int fd)
 {
-	uint64_t start = clock_mono_ms(), told = start, now = start;
-	int ms = s->folder && fd < 0 ? LOOK_MS : ALIVE_MS;
+	uint64_t told = clock_mono_ms(), now = told;
 
-	while (!stream_wait(&s->io, fd, ms)) {
+	for (;;) {
+		if (s->io.timeout_ms && now - s->silent >= s->io.timeout_ms) {
+			s->io.end = STREAM_TIMEOUT;
+			return;
+		}
+		if (stream_wait(&s->io, fd, patience(s, fd, now, told)))
+			return;
 		session_sync(s, true);
 		if (s->state == IN_LOGOUT)
 			return;
 		now = clock_mono_ms();
-		if (s->io.timeout_ms && now - start >= s->io.timeout_ms) {
-			s->io.end = STREAM_TIMEOUT;
+		if (s->io.out_len == 0 && s->nap && now - told >= s->nap && sleep_idle(s, c->tag))
 			return;
-		}
 		if (s->io.out_len == 0 && now - told >= ALIVE_MS)
 			stream_puts(&s->io, "* OK Still here\r\n");
 		if (s->io.out_len)
@@ -44,21 +61,17 @@ watch(struct session *s, int fd)
 }
 
 struct reply
-cmd_idle(struct session *s, struct command *c)
+idle_go_on(struct session *s, struct command *c)
 {
+	int fd = s->folder ? mailfolder_watch(s->folder) : -1;	/* before the look: nothing falls between */
 	bool done;
-	int fd;
 
-	if (!parse_end(&c->args))
-		return reply_bad(c);
-	fd = s->folder ? mailfolder_watch(s->folder) : -1;	/* before the look: nothing falls between */
 	session_sync(s, true);
-	stream_puts(&s->io, "+ idling\r\n");
 	if (!stream_has_input(&s->io)) {
 		stream_flush(&s->io);
 		mailstore_release(s->ms);
 	}
-	watch(s, fd);
+	watch(s, c, fd);
 	if (s->state == IN_LOGOUT || !read_done(s, &done))
 		return (struct reply){ REPLY_NONE, NULL, NULL };
 	if (!done) {
@@ -66,4 +79,14 @@ cmd_idle(struct session *s, struct command *c)
 		return reply_bad(c);
 	}
 	return reply_ok("Idle completed");
+}
+
+struct reply
+cmd_idle(struct session *s, struct command *c)
+{
+	if (!parse_end(&c->args))
+		return reply_bad(c);
+	stream_puts(&s->io, "+ idling\r\n");
+	s->silent = clock_mono_ms();
+	return idle_go_on(s, c);
 }

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "service/hibernate.h"
 #include "service/service.h"
 #include "service/zygote.h"
 #include "base/banned.h"
@@ -22,17 +23,31 @@ serve_login(int fd, struct span login, const char *maildir)
 
 	how.id = id;
 	how.special_folders = par.imap_create_special_folders;
+	how.nap_ms = par.imap_hibernate_timeout * 1000;
+	how.hibernator = hibernate_offered();
+	how.state = hibernate_state();
+	how.said = hibernate_said();
 	(void)quota_parse(span_str(service_quota()), &how.quota);
 	session_run(fd, &how);
 	x_free(&id);
 }
 
 static void
+session_open(void)
+{
+	mailstore_init();
+	zygote_open();
+}
+
+static void
 start(void)
 {
-	static const struct zygote z = { .session = serve_login };
+	static const struct zygote never = { .session = serve_login };
+	static const struct zygote sleeping = {
+		.session = serve_login, .lost = "* BYE [UNAVAILABLE] The session cannot go on; please log in again\r\n",
+	};
 
-	zygote_start(&z);
+	zygote_start(par.imap_hibernate_timeout ? &sleeping : &never);
 }
 
 static const struct service imap_session = {
@@ -43,7 +58,7 @@ static const struct service imap_session = {
 	.root = ROOT_MAIL,
 	.write_below = true,
 	.sys = JAIL_SOCKET | JAIL_READ | JAIL_WRITE | JAIL_FORK | JAIL_LANDLOCK | JAIL_INOTIFY | JAIL_FLOCK,
-	.open = mailstore_init,
+	.open = session_open,
 	.start = start,
 	.serve = zygote_serve,
 };
@@ -51,5 +66,8 @@ static const struct service imap_session = {
 int
 main(int argc, char **argv)
 {
-	return service_main(&imap_session, argc, argv);
+	int status = service_main(&imap_session, argc, argv);
+
+	zygote_finish();
+	return status;
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "input.h"
 #include "modseq.h"
+#include "sleep.h"
 #include "../capability.h"
 #include "base/banned.h"
 
@@ -311,12 +312,32 @@ farewell(const struct session *s)
 	}
 }
 
+/* The IDLE in which the session fell asleep, to its end. */
+static void
+end_idle(struct session *s)
+{
+	struct command c = { .tag = span_str(s->idle_tag) };
+	struct reply r;
+
+	parse_begin(&c.args, SPAN_NONE, &s->arena);
+	s->tag = c.tag;
+	r = idle_go_on(s, &c);
+	s->nap = s->how->nap_ms;
+	if (r.kind != REPLY_NONE)
+		session_sync(s, true);
+	answer(s, c.tag, r);
+}
+
 static void
 serve(struct session *s)
 {
 	struct span rest;
 
-	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX) {
+	if (s->idle_tag)
+		end_idle(s);
+	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX && s->io.end == STREAM_OPEN) {
+		if (sleep_between(s))
+			return;
 		switch (input_command(s)) {
 		case INPUT_END:
 			return;
@@ -335,41 +356,73 @@ serve(struct session *s)
 
 static const char *const end_words[] = { "logout", "closed by the client", "timeout", "I/O error", "command too long" };
 
+static void
+log_end(const struct session *s)
+{
+	struct logline l;
+
+	logline_begin(&l, LOG_INFO_, NULL);
+	logline_addr(&l, "login", span_str(s->id));
+	logline_num(&l, "commands", s->commands);
+	logline_num(&l, "fetched", s->fetched);
+	logline_num(&l, "in", s->io.total_in);
+	logline_num(&l, "out", s->io.total_out);
+	logline_num(&l, "time", (clock_mono_ms() - s->began) / 1000);
+	if (s->slept)
+		logline_num(&l, "slept", s->slept);
+	logline_str(&l, "end", span_str(s->ms ? end_words[s->io.end] : "mailbox cannot be opened"));
+	logline_end(&l);
+}
+
+/* The mailbox as it is at a login, or as it was left. False: there is nothing to serve. */
+static bool
+begin(struct session *s)
+{
+	const struct session_how *how = s->how;
+	enum store_result r;
+
+	s->ms = mailstore_new(how->path, true, &r);
+	if (!s->ms) {
+		stream_puts(&s->io, "* BYE [UNAVAILABLE] The mailbox cannot be opened\r\n");
+		return false;
+	}
+	mailstore_limit(s->ms, &how->quota);
+	if (how->state.n)
+		return sleep_resume(s);
+	if (how->special_folders && mailstore_create_defaults(s->ms) != STORE_OK)
+		log_warn(how->id, "the folders of a new user cannot be made: %s", mailstore_cause(s->ms));
+	return true;
+}
+
 void
 session_run(int fd, const struct session_how *how)
 {
 	struct session s = {
-		.id = how->id, .line_max = how->line_max, .message_max = how->message_max, .state = IN_AUTH,
+		.id = how->id, .line_max = how->line_max, .message_max = how->message_max, .state = IN_AUTH, .how = how,
+		.nap = how->hibernator ? how->nap_ms : 0, .began = clock_mono_ms(),
 	};
-	enum store_result r;
-	uint64_t began = clock_mono_ms();
-	enum stream_end end;
 	const char *bye;
 
 	stream_init(&s.io, fd, how->timeout_ms);
 	arena_init(&s.arena, IMAP_ARENA_MAX);
 	buf_init(&s.line, how->line_max + IMAP_COMMAND_MAX);
-	s.ms = mailstore_new(how->path, true, &r);
-	if (s.ms)
-		mailstore_limit(s.ms, &how->quota);
-	if (s.ms && how->special_folders && mailstore_create_defaults(s.ms) != STORE_OK)
-		log_warn(how->id, "the folders of a new user cannot be made: %s", mailstore_cause(s.ms));
-	if (s.ms)
+	if (begin(&s))
 		serve(&s);
-	else
-		stream_puts(&s.io, "* BYE [UNAVAILABLE] The mailbox cannot be opened\r\n");
-	end = s.io.end;
-	bye = farewell(&s);
+	bye = s.asleep ? NULL : farewell(&s);
 	if (bye) {
+		enum stream_end end = s.io.end;
+
 		s.io.end = STREAM_OPEN;
 		stream_puts(&s.io, bye);
+		stream_flush(&s.io);
+		s.io.end = end;
 	}
 	stream_flush(&s.io);
 	session_close_folder(&s);
-	log_info(NULL, "login=<%s>, commands=%u, fetched=%u, in=%llu, out=%llu, time=%llu, end=%s", how->id, s.commands, s.fetched,
-	    (unsigned long long)s.io.total_in, (unsigned long long)s.io.total_out,
-	    (unsigned long long)(clock_mono_ms() - began) / 1000, s.ms ? end_words[end] : "mailbox cannot be opened");
+	if (!s.asleep)
+		log_end(&s);
 	mailstore_free(s.ms);
+	free(s.idle_tag);
 	buf_fini(&s.line);
 	arena_fini(&s.arena);
 	stream_fini(&s.io);

@@ -54,6 +54,16 @@ struct session {
 	uint64_t told;			/* monotonic ms: when the command began, or told of its progress */
 	uint64_t looked;		/* when it was seen that the client is still there */
 
+	/*
+	 * Sleep (sleep.h). What a command leaves behind for later ones must be in the state, or keep the session awake.
+	 */
+	const struct session_how *how;
+	char *idle_tag;			/* of the IDLE under way when the session was woken; else NULL */
+	uint64_t began, silent;		/* monotonic ms: the login; since when the client says nothing */
+	uint64_t nap;			/* ms of quiet before the next try; 0: never */
+	uint32_t slept;			/* times, for the log */
+	bool asleep;			/* this process is to end without a word */
+
 	/* the message literal of APPEND, not yet read: it is streamed */
 	bool literal, literal_sync;
 	uint64_t literal_size;
@@ -100,6 +110,10 @@ struct session_how {
 	uint64_t message_max;
 	struct mail_quota quota;	/* all zeros: no limit */
 	bool special_folders;		/* for who has no folders yet */
+	uint32_t nap_ms;		/* as long idle a session sleeps; 0: never */
+	const struct hibernator *hibernator;	/* NULL: it cannot */
+	struct span state;		/* of a session that was woken; SPAN_NONE: this is a login */
+	uint64_t said;			/* bytes that the client got while it slept */
 };
 void session_run(int fd, const struct session_how *how);
 
@@ -171,5 +185,6 @@ struct reply cmd_getquota(struct session *s, struct command *c);
 struct reply cmd_getquotaroot(struct session *s, struct command *c);
 struct reply cmd_setquota(struct session *s, struct command *c);
 struct reply cmd_idle(struct session *s, struct command *c);
+struct reply idle_go_on(struct session *s, struct command *c);	/* c: the tag alone */
 
 #endif

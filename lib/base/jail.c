@@ -130,6 +130,14 @@ jail_only_dir(const char *dir)
 	return landlock_restrict(dir, FS_WRITE, false, none) || landlock_abi() < 1;
 }
 
+bool
+jail_no_files(void)
+{
+	static const uint16_t none[4];
+
+	return landlock_restrict(NULL, 0, false, none) || landlock_abi() < 1;
+}
+
 /* A user namespace of our own gives an ordinary user the right to chroot. */
 static bool
 own_user_namespace(void)

@@ -49,6 +49,9 @@ bool jail_only_dir(const char *dir) CHECKED;
  */
 bool jail_no_fork(void) CHECKED;
 
+/* The same with no directory at all: what is open stays so. */
+bool jail_no_files(void) CHECKED;
+
 /* True once jail_enter has been passed (for assertions and map openers). */
 bool jail_entered(void);
 

@@ -55,7 +55,8 @@ static const struct {
 		SCMP_SYS(waitid), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(seccomp), -1 } },
 	{ JAIL_LANDLOCK, { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
 		SCMP_SYS(landlock_restrict_self), SCMP_SYS(prctl), -1 } },
-	{ JAIL_INOTIFY, { SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch), -1 } },
+	{ JAIL_INOTIFY, { SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+		SCMP_SYS(epoll_create1), -1 } },	/* the keeper of sessions begins inside the jail */
 	{ JAIL_FLOCK, { SCMP_SYS(flock), -1 } },
 };
 

@@ -23,6 +23,7 @@ enum role {
 	R_PUBLIC = 1 << 14,	/* any local user's sendmail(1), postqueue(1) */
 	R_OPERATOR = 1 << 15,	/* root's merpati(1) */
 	R_INET = 1 << 16,	/* strangers */
+	R_KEEPER = 1 << 17,	/* of sessions that are idle */
 	R_ANY = 0x3fff,
 };
 

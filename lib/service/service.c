@@ -424,11 +424,23 @@ serve_events(void)
 
 /* ---- SERVICE_BLOCKING ---- */
 
+static struct {
+	int fd;
+	void (*ready)(void);
+} also = { .fd = -1 };
+
+void
+service_also(int fd, void (*ready)(void))
+{
+	also.fd = fd;
+	also.ready = ready;
+}
+
 /* Wait for one of the descriptors (or master); index, or -1 after max_idle or when it is time to end. */
 static int
 wait_for(const int *fds, size_t n)
 {
-	struct pollfd p[LISTENERS_MAX + 1];
+	struct pollfd p[LISTENERS_MAX + 2];
 	uint64_t begin = clock_mono_ms();
 
 	for (;;) {
@@ -440,7 +452,8 @@ wait_for(const int *fds, size_t n)
 		p[0] = (struct pollfd){ .fd = MASTER_FD, .events = POLLIN };
 		for (size_t i = 0; i < n; i++)
 			p[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-		r = poll(p, (nfds_t)n + 1, service.keep ? -1 : (int)(idle - waited));
+		p[n + 1] = (struct pollfd){ .fd = also.fd, .events = POLLIN };
+		r = poll(p, (nfds_t)n + 2, service.keep ? -1 : (int)(idle - waited));
 		if (r < 0 && errno != EINTR)
 			die_errno("poll");
 		if (r <= 0)
@@ -450,6 +463,8 @@ wait_for(const int *fds, size_t n)
 				return (int)i;
 		if (p[0].revents)
 			master_link_take();
+		if (p[n + 1].revents && also.fd == p[n + 1].fd)
+			also.ready();
 	}
 }
 

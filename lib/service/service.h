@@ -78,6 +78,8 @@ bool service_spawn_wait(const char *service, struct span user, struct span mailb
 void service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text));
 void service_on_who(void (*f)(struct span what, bool kick, int to));	/* service/who.h; f owns `to` */
 void service_on_fork(void (*f)(struct span mailbox, struct span login, int sock));	/* zygotes */
+void service_also(int fd, void (*ready)(void));	/* BLOCKING: while waiting, look at this too; -1: no more */
+void service_take_quota(struct span quota);	/* what service_quota() gives from now on */
 
 void service_clients(int change);		/* +1, -1: kept as the STATUS that master sees */
 void service_full(bool full);			/* EVENT: stop and resume accepting (connection limit) */

@@ -140,13 +140,17 @@ service_quota(void)
 	return fork_quota;
 }
 
+void
+service_take_quota(struct span quota)
+{
+	memcpy(fork_quota, quota.p, quota.n < sizeof(fork_quota) ? quota.n : 0);
+	fork_quota[quota.n < sizeof(fork_quota) ? quota.n : 0] = '\0';
+}
+
 static void
 on_fork(struct msg *m)
 {
-	struct span quota = m->FORK.quota;
-
-	memcpy(fork_quota, quota.p, quota.n < sizeof(fork_quota) ? quota.n : 0);
-	fork_quota[quota.n < sizeof(fork_quota) ? quota.n : 0] = '\0';
+	service_take_quota(m->FORK.quota);
 	if (forked)
 		forked(m->FORK.mailbox, m->FORK.login, m->FORK.sock);
 	else

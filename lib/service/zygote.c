@@ -5,16 +5,38 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/chan.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "service/hibernate.h"
+#include "service/keeper.h"
 
 #include "base/banned.h"
 
 #define MASTER_LINK 0
+#define OTHER_FILES 256		/* descriptors that the keeper needs beside one for each session */
 
 static const struct zygote *zygote;
+
+/* The keeper of sessions that sleep: where they come in, and our own link to it. */
+static struct {
+	bool wanted;
+	uint32_t limit;
+	int ask, link;
+} keeper = { .ask = -1, .link = -1 };
+
+/* One that is to be made. */
+struct login {
+	struct identity who;
+	uint64_t seal;
+	struct span state;		/* SPAN_NONE: it has just logged in */
+	uint64_t said;
+	int sock;
+};
 
 /* Below the present root, without a way up. */
 static bool
@@ -47,24 +69,108 @@ shut_home(const char *maildir)
 }
 
 static void
-be_session(struct span mailbox, struct span login, int sock)
+be_session(const struct login *l)
 {
-	char *dir = x_spandup(mailbox);
+	char *dir = x_spandup(l->who.mailbox);
 
 	close(MASTER_LINK);
+	close_fd(&keeper.link);
+	hibernate_become(keeper.ask, &l->who, l->seal, l->state, l->said);
 	log_new_process();
 	if (!shut_in(dir)) {
-		log_error(NULL, "login=<%.*s>: cannot enter %s: %s", SPAN_FMT(login), dir, strerror(errno));
+		log_error(NULL, "login=<%.*s>: cannot enter %s: %s", SPAN_FMT(l->who.login), dir, strerror(errno));
 		_exit(1);
 	}
-	zygote->session(sock, login, "Maildir");
+	zygote->session(l->sock, l->who.login, "Maildir");
 	_exit(0);		/* nothing is left to flush: exit handlers would only copy the zygote's pages */
+}
+
+/* False: there is no process; the socket stays the caller's. */
+static bool
+fork_session(const struct login *l)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		be_session(l);
+	if (pid < 0)
+		log_error(NULL, "login=<%.*s>: cannot fork: %s", SPAN_FMT(l->who.login), strerror(errno));
+	return pid > 0;
+}
+
+/* ---- sessions that sleep ---- */
+
+/* The keeper has ended: those who slept are lost, those awake stay so. The next login gets a new one. */
+static void
+keeper_lost(void)
+{
+	service_also(-1, NULL);
+	close_fd(&keeper.link);
+	close_fd(&keeper.ask);
+}
+
+static void
+wake(struct msg_WAKE *w)
+{
+	struct login l = { .who = { w->mailbox, w->login, w->quota }, .seal = w->seal, .state = w->state, .said = w->said,
+		.sock = w->sock };
+
+	if (!hibernate_sealed(w->sock, &l.who, w->seal) || !mailbox_ok(w->mailbox)) {
+		log_error(NULL, "login=<%.*s>: not woken: the seal is not for this connection", SPAN_FMT(w->login));
+		return;
+	}
+	service_take_quota(w->quota);
+	if (!fork_session(&l) && send(w->sock, zygote->lost, strlen(zygote->lost), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug(NULL, "bye: %s", strerror(errno));
+}
+
+static void
+hear_keeper(void)
+{
+	struct msg m;
+	enum msg_result r = msg_recv(keeper.link, R_KEEPER, R_ZYGOTE, &m);
+
+	if (r == MSG_OK) {
+		if (m.kind == MSG_WAKE)
+			wake(&m.WAKE);
+		msg_close_fds(&m);
+	} else if (r != MSG_AGAIN) {
+		keeper_lost();
+	}
+}
+
+static bool
+start_keeper(void)
+{
+	int in[2], link[2];
+	pid_t pid = -1;
+
+	if (!chan_pair(in))
+		return false;
+	if (chan_pair(link)) {
+		pid = fork();
+		if (pid == 0) {
+			close(MASTER_LINK);
+			close(in[1]);
+			close(link[1]);
+			keeper_run(in[0], link[0], keeper.limit, zygote->lost);
+		}
+		close(link[0]);
+		keeper.link = link[1];
+	}
+	close(in[0]);
+	keeper.ask = in[1];
+	if (pid > 0)
+		service_also(keeper.link, hear_keeper);
+	else
+		keeper_lost();
+	return pid > 0;
 }
 
 static void
 take_fork(struct span mailbox, struct span login, int sock)
 {
-	pid_t pid;
+	struct login l = { .who = { mailbox, login, SPAN_NONE }, .state = SPAN_NONE, .sock = sock };
 
 	if (sock < 0)
 		return;
@@ -73,12 +179,27 @@ take_fork(struct span mailbox, struct span login, int sock)
 		close(sock);
 		return;
 	}
-	pid = fork();
-	if (pid == 0)
-		be_session(mailbox, login, sock);
-	if (pid < 0)
-		log_error(NULL, "login=<%.*s>: cannot fork: %s", SPAN_FMT(login), strerror(errno));
+	if (keeper.wanted && (keeper.ask >= 0 || start_keeper())) {
+		l.who.quota = span_str(service_quota());
+		l.seal = hibernate_seal(sock, &l.who);
+	}
+	fork_session(&l);
 	close(sock);
+}
+
+void
+zygote_open(void)
+{
+	struct rlimit r;
+
+	hibernate_open();
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur <= 2 * OTHER_FILES)
+		return;
+	keeper.limit = (r.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)r.rlim_cur) - OTHER_FILES;
+	keeper.wanted = true;
 }
 
 void
@@ -87,8 +208,20 @@ zygote_start(const struct zygote *z)
 	struct sigaction sa = { .sa_handler = SIG_IGN, .sa_flags = SA_NOCLDWAIT };
 
 	zygote = z;
+	keeper.wanted = keeper.wanted && z->lost;
 	sigaction(SIGCHLD, &sa, NULL);	/* children are nobody's concern: the kernel reaps them */
 	service_on_fork(take_fork);
+}
+
+void
+zygote_finish(void)
+{
+	if (keeper.link < 0)
+		return;
+	close_fd(&keeper.ask);
+	shutdown(keeper.link, SHUT_WR);		/* "end with the last of them" */
+	while (keeper.link >= 0)
+		hear_keeper();
 }
 
 void

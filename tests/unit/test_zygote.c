@@ -32,6 +32,22 @@ service_on_fork(void (*f)(struct span mailbox, struct span login, int sock))
 	fork_session = f;
 }
 
+void
+service_also(int fd UNUSED, void (*ready)(void) UNUSED)
+{
+}
+
+void
+service_take_quota(struct span quota UNUSED)
+{
+}
+
+const char *
+service_quota(void)
+{
+	return "";
+}
+
 const char *
 service_mailbox(void)
 {

@@ -1,0 +1,213 @@
+/* A session that sleeps, without a keeper: its state comes here, and goes into the next process. links: imapd/session/ */
+#include "tests/unit/imapbed.h"
+
+#include "service/hibernate.h"
+#include "base/banned.h"
+
+static int handed[2];			/* where the process that falls asleep writes its state */
+
+static bool prepare(const int *dirs UNUSED, size_t n UNUSED) { return true; }
+static void cancel(void) { }
+
+static bool
+commit(int sock UNUSED, struct span state, uint64_t until, bool words)
+{
+	char head[2] = { (char)(until != 0), (char)words };
+
+	return write_all(handed[1], head, 2) && write_all(handed[1], state.p, state.n);
+}
+
+static const struct hibernator hibernator = { prepare, commit, cancel };
+
+struct sleeping {
+	struct client c;
+	int sock;			/* the session's end */
+	char state[2 + HIBERNATE_STATE_MAX];
+	size_t n;
+};
+
+static void
+process(struct sleeping *s, uint32_t nap_ms, struct span state)
+{
+	struct session_how how = {
+		.id = "test", .path = "Maildir", .timeout_ms = 10000, .line_max = 8192, .message_max = 100000,
+		.nap_ms = nap_ms, .hibernator = &hibernator, .state = state, .said = 5,
+	};
+
+	s->c.pid = fork();
+	if (s->c.pid == 0) {
+		close(s->c.fd);
+		log_setup("imap-session", LOG_TEXT, LOG_ERROR_ + 1);
+		session_run(s->sock, &how);
+		_exit(0);
+	}
+}
+
+static void
+first(struct sleeping *s, uint32_t nap_ms)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	s->c.fd = fd[0];
+	s->sock = fd[1];
+	buf_init(&s->c.in, 4 << 20);
+	process(s, nap_ms, SPAN_NONE);
+}
+
+/* Its process has ended; the state is here. */
+static void
+slept(struct sleeping *s)
+{
+	struct pollfd p = { .fd = handed[0], .events = POLLIN };
+	ssize_t n;
+	int status;
+
+	assert_int_equal(waitpid(s->c.pid, &status, 0), s->c.pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	n = read(handed[0], s->state, sizeof(s->state));
+	assert_true(n > 2);
+	s->n = (size_t)n;
+}
+
+static struct span
+state_of(const struct sleeping *s)
+{
+	return span_of(s->state + 2, s->n - 2);
+}
+
+static void
+away(struct sleeping *s)
+{
+	int status;
+
+	close(s->sock);
+	close(s->c.fd);
+	assert_int_equal(waitpid(s->c.pid, &status, 0), s->c.pid);
+	assert_int_equal(status, 0);
+	buf_fini(&s->c.in);
+}
+
+/* All of it in one piece, so that the session finds no quiet between two commands, and what came until `last`. */
+static const char *
+hear(struct sleeping *s, const char *script, const char *last)
+{
+	buf_reset(&s->c.in);
+	assert_true(write_all(s->c.fd, script, strlen(script)));
+	assert_true(read_until(&s->c, last));
+	return buf_cstr(&s->c.in);
+}
+
+#define APPEND "a APPEND INBOX {42+}\r\n" MESSAGE "\r\n"
+
+static void
+goes_on(void **state UNUSED)
+{
+	struct sleeping s;
+	const char *all;
+
+	first(&s, 50);
+	all = hear(&s, APPEND APPEND APPEND "b ENABLE CONDSTORE\r\nc EXAMINE INBOX\r\nd SEARCH RETURN (SAVE) 2:3\r\n", "d OK");
+	assert_non_null(strstr(all, "* 3 RECENT"));
+	slept(&s);
+	assert_int_equal(s.state[0] | s.state[1], 0);		/* between commands: no end, no words */
+	process(&s, 50, state_of(&s));
+	all = hear(&s, "e FETCH $ (UID)\r\nf STORE 1 +FLAGS (\\Seen)\r\ng FETCH 1 FLAGS\r\ntag IDLE\r\n", "+ idling");
+	assert_non_null(strstr(all, "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\ne OK"));
+	assert_non_null(strstr(all, "f NO"));			/* read-only still */
+	assert_non_null(strstr(strstr(all, "f NO"), "\\Recent"));
+	slept(&s);
+	assert_int_equal(s.state[0] & s.state[1], 1);
+	process(&s, 0, state_of(&s));
+	say(&s.c, "DONE\r\n", "tag OK Idle completed", NULL, NULL);
+	say(&s.c, "h LOGOUT\r\n", "h OK", "* BYE", NULL);
+	away(&s);
+}
+
+/* "SELECT INBOX, then keep every other message up to the n-th" */
+static void
+keep_many(struct buf *script, int n)
+{
+	buf_init(script, 8192);
+	buf_adds(script, "b SELECT INBOX\r\nc SEARCH RETURN (SAVE) 1");
+	for (int i = 3; i <= n; i += 2)
+		buf_addf(script, ",%d", i);
+	buf_adds(script, "\r\n");
+}
+
+/* What does not fit keeps the session awake: it answers as ever. */
+static void
+bounds(void **state UNUSED)
+{
+	struct pollfd p = { .fd = handed[0], .events = POLLIN };
+	struct sleeping s;
+	struct buf script;
+
+	first(&s, 0);
+	for (int i = 0; i < 300; i++)
+		say(&s.c, APPEND, "a OK", NULL, NULL);
+	away(&s);
+	first(&s, 30);
+	keep_many(&script, 261);				/* 131 ranges */
+	hear(&s, buf_cstr(&script), "c OK");
+	assert_int_equal(poll(&p, 1, 200), 0);
+	say(&s.c, "d FETCH $ UID\r\n", "d OK", "* 261 FETCH", NULL);
+	away(&s);
+	buf_fini(&script);
+	first(&s, 50);
+	keep_many(&script, 255);				/* 128 */
+	hear(&s, buf_cstr(&script), "c OK");
+	slept(&s);
+	assert_true(s.n <= HIBERNATE_STATE_MAX);
+	process(&s, 0, state_of(&s));
+	say(&s.c, "g FETCH $ UID\r\n", "g OK", "* 255 FETCH", "* 256 FETCH");
+	away(&s);
+	buf_fini(&script);
+}
+
+/* Each bit of a state turned, and each prefix: a session that goes on, or a BYE; nothing else. */
+static void
+damaged(void **state UNUSED)
+{
+	struct sleeping s;
+	struct span whole;
+	char copy[HIBERNATE_STATE_MAX];
+
+	first(&s, 50);
+	hear(&s, APPEND "b SELECT INBOX\r\ntag IDLE\r\n", "+ idling");
+	slept(&s);
+	whole = state_of(&s);
+	for (size_t i = 0; i < whole.n; i++) {
+		struct sleeping t = { .sock = -1 };
+		int fd[2], status;
+
+		memcpy(copy, whole.p, whole.n);
+		copy[i] = (char)(copy[i] ^ 1 << (i % 8));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+		t.c.fd = fd[0];
+		t.sock = fd[1];
+		process(&t, 0, i % 3 ? span_of(copy, whole.n) : span_of(copy, i + 1));
+		shutdown(fd[0], SHUT_WR);
+		assert_int_equal(waitpid(t.c.pid, &status, 0), t.c.pid);
+		assert_int_equal(status, 0);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	process(&s, 0, span_of(whole.p, whole.n - 1));
+	assert_true(read_until(&s.c, "* BYE [UNAVAILABLE]"));
+	away(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(goes_on, set_up, tear_down), cmocka_unit_test_setup_teardown(bounds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(damaged, set_up, tear_down),
+	};
+
+	if (pipe2(handed, O_CLOEXEC) < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
