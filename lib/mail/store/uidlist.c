@@ -51,13 +51,14 @@ take_line(struct uidlist *l, struct span line)
 }
 
 /* The slots hold twice the lines that so many bytes can be: room for all, and some free. */
-static void
-take_lines(struct uidlist *l, struct span text, uint32_t uidvalidity)
+void
+uidlist_parse(struct uidlist *l, struct span text, uint32_t uidvalidity)
 {
 	size_t size = 64, lines = 0;
 	struct span rest = text, line;
 	uint32_t validity;
 
+	*l = (struct uidlist){ .slot = NULL };
 	if (!span_cut(&rest, '\n', &line) || !rest.p || !span_starts(line, HEAD) ||
 	    !span_u32(span_skip(line, strlen(HEAD)), 1, UINT32_MAX, &validity) || validity != uidvalidity)
 		return;
@@ -90,7 +91,7 @@ uidlist_load(struct uidlist *l, const char *dir, uint32_t uidvalidity)
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= (off_t)LIST_MAX) {
 		text = x_realloc(NULL, (size_t)st.st_size);
 		if (pread_all(fd, text, (size_t)st.st_size, 0))
-			take_lines(l, span_of(text, (size_t)st.st_size), uidvalidity);
+			uidlist_parse(l, span_of(text, (size_t)st.st_size), uidvalidity);
 		free(text);
 	}
 	close(fd);

@@ -23,6 +23,7 @@ struct uidlist {
 
 /* What the list of dir says, for this UIDVALIDITY; nothing when there is none. */
 void uidlist_load(struct uidlist *l, const char *dir, uint32_t uidvalidity);
+void uidlist_parse(struct uidlist *l, struct span text, uint32_t uidvalidity);	/* the same of a file's text; pure */
 void uidlist_fini(struct uidlist *l);
 uint32_t uidlist_find(const struct uidlist *l, const struct mail_id *id);	/* 0: not there */
 
