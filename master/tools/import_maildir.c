@@ -13,6 +13,7 @@
 #include "mail/store/filename.h"
 #include "mail/store/popid.h"
 #include "mail/store/uidfile.h"
+#include "mail/store/uidlist.h"
 #include "mail/store/foreignlist.h"
 #include "utf7.h"
 #include "base/banned.h"
@@ -38,7 +39,8 @@ struct folder {
 	struct foreignlist list;
 	struct buf list_text, pop_text;
 	char *keywords[MAILSTORE_KEYWORDS];
-	bool ours;			/* UIDs are in the names */
+	bool ours;			/* UIDs are in the names, or in own_list */
+	struct uidlist own_list;
 };
 
 /* ---- small files ---- */
@@ -99,6 +101,7 @@ read_uids(struct folder *f)
 		f->ours = true;
 		f->list.uidvalidity = u.uidvalidity;
 		f->list.uidnext = u.next;
+		uidlist_load(&f->own_list, ".", u.uidvalidity);
 		return;
 	}
 	for (size_t i = 0; i < NELEMS(lists); i++) {
@@ -119,6 +122,14 @@ read_uids(struct folder *f)
 
 /* ---- messages ---- */
 
+static uint32_t
+own_uid(const struct folder *f, const struct filename *name)
+{
+	struct mail_id id = filename_id(name->base);
+
+	return name->uid ? name->uid : uidlist_find(&f->own_list, &id);
+}
+
 static void
 add_message(struct folder *f, const char *name, bool fresh)
 {
@@ -138,7 +149,7 @@ add_message(struct folder *f, const char *name, bool fresh)
 		return;
 	}
 	m->entry = foreignlist_find(&f->list, colon < 0 ? key : span_sub(key, 0, (size_t)colon));
-	m->uid = f->ours ? m->parsed.uid : m->entry ? m->entry->uid : 0;
+	m->uid = f->ours ? own_uid(f, &m->parsed) : m->entry ? m->entry->uid : 0;
 	f->n++;
 }
 
@@ -306,6 +317,7 @@ read_folder(const struct import_source *s, int dir, struct span name)
 	for (size_t i = 0; i < NELEMS(f.keywords); i++)
 		free(f.keywords[i]);
 	foreignlist_fini(&f.list);
+	uidlist_fini(&f.own_list);
 	buf_fini(&f.list_text);
 	buf_fini(&f.pop_text);
 	buf_fini(&number[0]);

@@ -258,9 +258,24 @@ Subject: two
     check(r.returncode and 'not an mbox' in r.stdout, r.stdout)
 
 
+def ours_moves_on(i, frm, to):
+    """a Maildir of Merpati: UIDs in names, and in the list of those that came in great number"""
+    s = login(i.port('imap'), f'{frm}@{DOMAIN}', 'pw-' + frm)
+    s.select('INBOX')                   # the session has made the mailbox
+    for n in range(250):
+        put(f'{i.maildir(frm)}/cur/16000{n:05}.M1.h:2,', f'Subject: {n}\n\n{n}\n')
+    subprocess.run(['chown', '-R', '--reference', i.maildir(frm), i.maildir(frm) + '/cur'], check=True)
+    s.append('INBOX', '\\Flagged', None, b'Subject: own\r\n\r\n')
+    before = view(s)[0]['INBOX']
+    out = i.run('import', f'{to}@{DOMAIN}', i.maildir(frm)).stdout
+    after = view(login(i.port('imap'), f'{to}@{DOMAIN}', 'pw-' + to))[0]['INBOX']
+    check(len(before[1]) > 250 and before == after, f'{out}\n# {set(before[1]) ^ set(after[1])}')
+
+
 @test
 def courier_and_mbox():
-    with Instance(users=('ann', 'bob')) as i:
+    with Instance(users=('ann', 'bob', 'carol', 'dave')) as i:
+        ours_moves_on(i, 'carol', 'dave')
         courier_and_what_is_hostile(i, f'ann@{DOMAIN}')
         mbox_comes_twice_only_when_it_differs(i, f'bob@{DOMAIN}')
 
