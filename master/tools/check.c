@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "common/compile.h"
 #include "common/tool.h"
+#include "nexthop.h"
 #include "places.h"
 #include "template.h"
 #include "tools.h"
@@ -217,6 +218,25 @@ check_homes(struct check *c)
 			check_error(c, "forward_path", "forward_path: \"%.*s\" does not lie below $home", SPAN_FMT(item));
 }
 
+/* A next hop that smtp cannot read would be told with the first message, by a deferral. */
+static void
+check_next_hops(struct check *c)
+{
+	const struct { const char *name, *value; } rows[] = {
+		{ "relayhost", par.relayhost }, { "smtp_fallback_relay", par.smtp_fallback_relay },
+	};
+
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct span rest = span_str(rows[i].value), item;
+		struct nexthop hop;
+
+		while (span_word(&rest, ", \t", &item))
+			if (!span_starts(item, "lmtp:") && !span_starts(item, "smtp:") && !nexthop_parse(item, &hop))
+				check_error(c, rows[i].name, "%s: \"%.*s\" is not host, [host] or [host]:port with a port from 1 to 65535",
+				    rows[i].name, SPAN_FMT(item));
+	}
+}
+
 static void
 check_host(struct check *c)
 {
@@ -247,6 +267,7 @@ check_all(struct check *c)
 	c->errors += conf_check_files(c->conf, &c->out);
 	check_services(c);
 	check_host(c);
+	check_next_hops(c);
 	check_domain_names(c);
 	check_dane(c);
 	check_template(c);

@@ -40,6 +40,19 @@ print_usage(FILE *to)
 	fputs("\nCONFDIR is $MERPATI_CONF or " MERPATI_CONFDIR " when it is not given. Exit codes are those of sysexits.h.\n", to);
 }
 
+static bool
+wants_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+/* One command alone: what it takes, and where all of it is told. */
+static void
+print_command(const struct command *c)
+{
+	printf("usage: merpati %s%s %s\n%s; merpati(1) tells more\n", c->without_conf ? "" : "[-c CONFDIR] ", c->name, c->args, c->text);
+}
+
 static const struct command *
 find_command(const char *name)
 {
@@ -77,7 +90,7 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	argc = take_json(argc, argv);
 	for (; at < argc && argv[at][0] == '-'; at++) {
-		if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+		if (wants_help(argv[at])) {
 			print_usage(stdout);
 			return tool_flush(0);
 		}
@@ -96,5 +109,9 @@ main(int argc, char **argv)
 	c = find_command(argv[at]);
 	if (!c)
 		tool_fail(EX_USAGE, "%s: no such command; merpati --help lists them", argv[at]);
+	if (at + 2 == argc && wants_help(argv[at + 1])) {
+		print_command(c);
+		return tool_flush(0);
+	}
 	return tool_flush(c->run(c->without_conf ? NULL : tool_confdir(given), argc - at, argv + at));
 }

@@ -5,6 +5,8 @@ from harness import *
 
 MAIN = [        # (line of main.cf, words that the complaint must have)
     ('smtpd_timout = 5m', ['smtpd_timout', 'smtpd_timeout']),
+    ('relayhost = [mx.far.test]:99999', ['relayhost', '1 to 65535']),
+    ('smtp_fallback_relay = [mx.far.test', ['smtp_fallback_relay', '[host]']),
     ('smtpd_helo_required = maybe', ['smtpd_helo_required', 'yes', 'no']),
     ('smtpd_recipient_limit = many', ['smtpd_recipient_limit', 'number']),
     ('smtpd_hard_error_limit = 0', ['smtpd_hard_error_limit', 'between']),

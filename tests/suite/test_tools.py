@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The operators' commands and sendmail(1), against the running suite."""
-import json
+import json, re
 from harness import *
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 67, 69, 73, 75, 78
@@ -75,6 +75,17 @@ def refused_command_lines():
         sendmail(i, '-t', text=f'To: {BOB}\nCc: -oQ/tmp\n\nx\n', code=EX_DATAERR)
         time.sleep(0.3)
         check(not i.mails('bob') and len(i.queue()) <= 1, 'something was sent all the same')
+
+
+@test
+def every_command_tells_what_it_takes():
+    top = subprocess.run([f'{BIN}/merpati', '--help'], stdout=subprocess.PIPE, text=True)
+    names = re.findall(r'^  ([a-z-]+) ', top.stdout, re.M)
+    check(top.returncode == 0 and len(names) >= 18, top.stdout)
+    for name in names:
+        r = subprocess.run([f'{BIN}/merpati', name, '--help'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           env=dict(os.environ, MERPATI_CONF='/nonexistent'))
+        check(r.returncode == 0 and r.stdout.startswith('usage: merpati ') and f' {name} ' in r.stdout, f'{name}: {r.stdout}')
 
 
 @test
