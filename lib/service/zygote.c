@@ -139,8 +139,9 @@ hear_keeper(void)
 	}
 }
 
+/* login: the byte pair of the session for which it is started; it must not stay open in the keeper. */
 static bool
-start_keeper(void)
+start_keeper(int login)
 {
 	int in[2], link[2];
 	pid_t pid = -1;
@@ -151,6 +152,7 @@ start_keeper(void)
 		pid = fork();
 		if (pid == 0) {
 			close(MASTER_LINK);
+			close(login);
 			close(in[1]);
 			close(link[1]);
 			keeper_run(in[0], link[0], keeper.limit, zygote->lost);
@@ -179,7 +181,7 @@ take_fork(struct span mailbox, struct span login, int sock)
 		close(sock);
 		return;
 	}
-	if (keeper.wanted && (keeper.ask >= 0 || start_keeper())) {
+	if (keeper.wanted && (keeper.ask >= 0 || start_keeper(sock))) {
 		l.who.quota = span_str(service_quota());
 		l.seal = hibernate_seal(sock, &l.who);
 	}
