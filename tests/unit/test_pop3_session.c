@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,19 @@
 #include "tests/unit/unit.h"
 
 static char dir[64];
+static bool disk_fails;		/* every fsync */
+static int syncs;		/* in the session's process: told by its exit status */
+
+int
+fsync(int fd)
+{
+	syncs++;
+	if (disk_fails) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 static int
 setup(void **state)
@@ -34,12 +48,12 @@ setup(void **state)
 	return 0;
 }
 
-/* What the session answers when the client sends `input` and closes. */
-static void
+/* What the session answers when the client sends `input` and closes. Gives how often it synced. */
+static int
 dialogue(const char *input, struct buf *out)
 {
 	char block[4096];
-	int fd[2];
+	int fd[2], status;
 	ssize_t n;
 	pid_t pid;
 
@@ -47,8 +61,9 @@ dialogue(const char *input, struct buf *out)
 	pid = fork();
 	if (pid == 0) {
 		close(fd[1]);
+		syncs = 0;
 		pop3_session(fd[0], SPAN("u@d.test"), "Maildir", 5000);
-		_exit(0);
+		_exit(syncs);
 	}
 	close(fd[0]);
 	/* a session that refuses may have ended before it could read a word */
@@ -57,7 +72,9 @@ dialogue(const char *input, struct buf *out)
 	while ((n = read(fd[1], block, sizeof(block))) > 0)
 		buf_add(out, block, (size_t)n);
 	close(fd[1]);
-	waitpid(pid, NULL, 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
 }
 
 static void
@@ -132,6 +149,28 @@ test_uidl_and_delete(void **state)
 	buf_fini(&b);
 }
 
+/* +OK to QUIT means that nothing comes back, whatever happens to the power. */
+static void
+test_removals_are_durable(void **state)
+{
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	put_file("Maildir/new/4000.Q4R1.h,S=3,W=4", "ab\n");
+	put_file("Maildir/new/5000.Q5R1.h,S=3,W=4", "ab\n");
+	assert_int_equal(dialogue("UIDL\r\nQUIT\r\n", &out), 0);
+	buf_reset(&out);
+	disk_fails = true;
+	assert_int_equal(dialogue("DELE 3\r\nQUIT\r\n", &out), 1);
+	assert_string_equal(buf_cstr(&out), HELLO "+OK marked for deletion\r\n-ERR [SYS/TEMP] some deleted messages were not removed\r\n");
+	disk_fails = false;
+	buf_reset(&out);
+	assert_int_equal(dialogue("DELE 3\r\nQUIT\r\n", &out), 1);
+	assert_string_equal(buf_cstr(&out), HELLO "+OK marked for deletion\r\n+OK bye\r\n");
+	buf_fini(&out);
+}
+
 static void
 test_in_use(void **state)
 {
@@ -160,6 +199,7 @@ main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_uidl_and_delete),
 		cmocka_unit_test(test_in_use),
+		cmocka_unit_test(test_removals_are_durable),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,7 +1,9 @@
 /* change.c: flags and expunge: renames and unlinks in cur/, under the folder's lock. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "mail/store/driver.h"
 
 #include "base/banned.h"
@@ -133,6 +135,7 @@ struct removal {
 	uint64_t modseq;
 	bool counted;			/* there is a limit */
 	struct quota_use gone;
+	bool from[2];			/* by enum place: something was removed there */
 };
 
 static bool
@@ -146,6 +149,7 @@ remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 	if (!driver_path(path, f->dir, driver_places[m->place], m->name) || unlink(path) < 0)
 		return false;
 	m->flags |= MFLAG_GONE;
+	x->from[m->place] = true;
 	x->gone.bytes += bytes;
 	x->gone.messages++;
 	if (f->how & MAILFOLDER_PLAIN)
@@ -153,6 +157,21 @@ remove_one(struct mailfolder *f, struct mail_message *m, void *ctx)
 	if (filename_parse(span_str(m->name), &name))
 		f->uids.digest -= folder_digest_of(m->uid, name.flags, name.keywords);
 	m->modseq = number_of(f, &x->modseq);
+	return true;
+}
+
+/*
+ * POP3 alone: who has heard +OK has the only copy now, and forgets that the message was here. IMAP has EXPUNGE said
+ * again to whom it matters.
+ */
+static bool
+sync_removals(const struct mailfolder *f, const struct removal *x)
+{
+	char path[DRIVER_PATH_MAX];
+
+	for (size_t i = 0; i < NELEMS(x->from); i++)
+		if (x->from[i] && (!driver_path(path, f->dir, driver_places[i], "") || !fsync_dir(AT_FDCWD, path)))
+			return false;
 	return true;
 }
 
@@ -180,6 +199,8 @@ mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n)
 			r = driver_fail(f->ms, "unlink in", f->dir);
 	}
 	quotafile_close(&q, -(int64_t)x.gone.bytes, -(int64_t)x.gone.messages);
+	if (plain && r == STORE_OK && !sync_removals(f, &x))
+		r = driver_fail(f->ms, "fsync", f->dir);
 	settled = settle(f, before, x.modseq, index, n);
 	uidfile_unlock(&f->uids);
 	f->indexed = false;

@@ -252,7 +252,10 @@ enum mailflag_op { MAILFLAG_SET, MAILFLAG_ADD, MAILFLAG_REMOVE };
 enum store_result mailfolder_set_flags(struct mailfolder *f, const uint32_t *index, size_t n, enum mailflag_op op,
     uint8_t flags, uint32_t keywords, uint64_t unchangedsince, uint32_t *failed, size_t *nfailed);
 
-/* Remove from the disk; they become MFLAG_GONE, and the next refresh with `expunge` reports them. */
+/*
+ * Remove from the disk; they become MFLAG_GONE, and the next refresh with `expunge` reports them. With MAILFOLDER_PLAIN the
+ * removals are durable on STORE_OK; else a power cut may bring them back.
+ */
 enum store_result mailfolder_expunge(struct mailfolder *f, const uint32_t *index, size_t n);
 
 /*
