@@ -87,8 +87,8 @@ load(struct active *a)
 	if (got == QUEUE_READ_OK) {
 		result = read_recipients(a);
 	} else if (got == QUEUE_READ_NOT_A_MESSAGE) {
-		queue_corrupt(a->m, buf_cstr(&why));
-		result = ACTIVE_CORRUPT;
+		if (queue_corrupt(a->m, buf_cstr(&why)))
+			result = ACTIVE_CORRUPT;
 	} else {
 		log_error(a->id, "cannot read the queue file: %s", buf_cstr(&why));
 	}

@@ -345,6 +345,7 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 			site_revive(s);
 	} else {
 		site_each(site_revive);
+		flow_hurry_incoming();
 	}
 	c->work = flush_some;
 	return true;

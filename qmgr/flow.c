@@ -20,6 +20,7 @@
 
 #define STEP 32			/* messages activated before other events are looked at */
 #define SWEEP_EVERY 60		/* seconds */
+#define LEFT_EVERY 10		/* seconds between looks at what could not be taken out of incoming/ */
 #define UNREADABLE_WAIT 60	/* seconds until a file that could not be read is tried again */
 
 static struct message_list fresh, due;
@@ -27,7 +28,7 @@ static struct timer tick_timer;
 static bool ticking, pumping, again, later, turn_of_due;
 static void (*all_known)(void);
 static uint64_t born_ms;
-static uint32_t files_max, last_sweep;
+static uint32_t files_max, last_sweep, last_left;
 
 static uint32_t
 seconds_up(void)
@@ -172,6 +173,8 @@ flow_arrived(struct span id, bool hold)
 {
 	if (queue_id_valid(id) && !message_find(id) && queue_take(id, hold))
 		taken(id, hold);
+	else if (queue_left_behind())
+		flow_tick();
 }
 
 static void
@@ -190,8 +193,18 @@ scan_step(void *ctx)
 void
 flow_scan_incoming(void)
 {
+	last_left = seconds_up();
 	queue_scan_incoming(taken);
 	flow_pump();
+	if (queue_left_behind())
+		flow_tick();
+}
+
+void
+flow_hurry_incoming(void)
+{
+	if (queue_left_behind())
+		flow_scan_incoming();
 }
 
 void
@@ -243,8 +256,10 @@ on_tick(void *ctx)
 		last_sweep = now;
 	}
 	learned_tick(now);
+	if (queue_left_behind() && now - last_left >= LEFT_EVERY)
+		flow_scan_incoming();
 	flow_pump();
-	if (wheel_count() || agent_count() || active_count() || schedule_parked())
+	if (queue_left_behind() || wheel_count() || agent_count() || active_count() || schedule_parked())
 		flow_tick();
 }
 

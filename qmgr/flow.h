@@ -16,6 +16,7 @@ uint32_t flow_room(void);	/* messages that may become active still */
 
 void flow_arrived(struct span id, bool hold);	/* intake says: incoming/ID is durable */
 void flow_scan_incoming(void);
+void flow_hurry_incoming(void);		/* the same, when something could not be taken over before */
 void flow_due(struct message *m);	/* in no list: its next attempt is now */
 void flow_hurry(struct message *m);	/* waiting, parked or released: try it now */
 void flow_rest(struct message *m);	/* in no list, and held: waits for the operator */

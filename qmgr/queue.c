@@ -23,6 +23,7 @@
 
 static size_t scan_at;			/* 0: hold/; else one more than an index into QUEUE_HASHES */
 
+static bool left_behind;		/* in incoming/, since the last look */
 static uint64_t unsynced;		/* a bit for each directory of queue/ whose entries have changed */
 
 static const char *
@@ -84,10 +85,17 @@ queue_take(struct span id, bool hold)
 	snprintf(from, sizeof(from), "incoming/%.*s", (int)QUEUE_ID_LEN, id.p);
 	if (rename(from, hold ? hold_path(to, id.p) : queue_path(to, id.p)) == 0)
 		return true;
-	if (errno != ENOENT)		/* two told us of it, and one was first */
-		log_error(from + strlen("incoming/"), "cannot take the message over: %s; it waits in incoming/ until the next start",
-		    strerror(errno));
+	if (errno == ENOENT)		/* two told us of it, and one was first */
+		return false;
+	left_behind = true;
+	log_error(from + strlen("incoming/"), "cannot take the message over: %s; it waits in incoming/", strerror(errno));
 	return false;
+}
+
+bool
+queue_left_behind(void)
+{
+	return left_behind;
 }
 
 int
@@ -159,24 +167,26 @@ queue_sync(void)
 	return ok;
 }
 
-static void
+static bool
 set_aside(const char *id, const char *from, const char *why)
 {
 	char to[PATH_BYTES];
 
 	snprintf(to, sizeof(to), "corrupt/%s", id);
-	if (rename(from, to) == 0)
+	if (rename(from, to) == 0) {
 		log_error(id, "damaged queue file moved to corrupt/, not delivered: %s", why);
-	else
-		log_error(id, "damaged queue file (%s) cannot be moved to corrupt/: %s", why, strerror(errno));
+		return true;
+	}
+	log_error(id, "damaged queue file (%s) cannot be moved to corrupt/: %s", why, strerror(errno));
+	return false;
 }
 
-void
+bool
 queue_corrupt(const struct message *m, const char *why)
 {
 	char path[PATH_BYTES], id[QUEUE_ID_LEN + 1];
 
-	set_aside(message_id(m, id), path_of(path, m), why);
+	return set_aside(message_id(m, id), path_of(path, m), why);
 }
 
 /* The file is intake's: its group may write it, and may therefore set its time to now, but to nothing else. */
@@ -230,16 +240,17 @@ scan_some(DIR *d, unsigned most, entry_found *found, void *ctx)
 	return true;
 }
 
-static void
+static bool
 scan_dir(const char *dir, entry_found *found, void *ctx)
 {
 	DIR *d = open_dir(dir);
 
 	if (!d)
-		return;
+		return false;
 	while (scan_some(d, SCAN_STEP, found, ctx))
 		;
 	closedir(d);
+	return true;
 }
 
 struct scan {
@@ -310,8 +321,10 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 	enum queue_read got;
 	bool old = st->st_mtime + ABANDONED_AFTER < clock_wall();
 
-	if (fd < 0)
+	if (fd < 0) {
+		left_behind |= errno != ENOENT;
 		return;
+	}
 	buf_init(&why, 256);
 	got = queue_file_read(fd, &q, true, &why);
 	snprintf(path, sizeof(path), "incoming/%s", id);
@@ -322,10 +335,13 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 			s->taken(span_str(id), hold);
 		queue_file_fini(&q);
 	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old && writer_had_finished(fd)) {
-		set_aside(id, path, buf_cstr(&why));
+		(void)set_aside(id, path, buf_cstr(&why));
 	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old) {
 		log_info(id, "removed: its writer never finished it (%lld bytes)", (long long)st->st_size);
 		(void)unlink(path);
+	} else if (got == QUEUE_READ_ERROR) {
+		log_error(id, "cannot read what waits in incoming/: %s", buf_cstr(&why));
+		left_behind = true;
 	}
 	close(fd);
 	buf_fini(&why);
@@ -336,5 +352,6 @@ queue_scan_incoming(void (*taken)(struct span id, bool hold))
 {
 	struct scan s = { .taken = taken };
 
-	scan_dir("incoming", found_incoming, &s);
+	left_behind = false;
+	left_behind |= !scan_dir("incoming", found_incoming, &s);
 }

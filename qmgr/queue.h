@@ -13,13 +13,14 @@ void queue_start(void);				/* makes what is missing below queue/; dies */
 
 /* Move incoming/ID to queue/<hash>/ID, or to hold/ID. False with errno (ENOENT: not there any more). */
 bool queue_take(struct span id, bool hold) CHECKED;
+bool queue_left_behind(void);	/* something whole may lie in incoming/ that could not be taken: look there again */
 
 int queue_open(const struct message *m, int flags);	/* O_RDONLY or O_RDWR; -1 with errno */
 bool queue_remove(const struct message *m);	/* logs what fails */
 bool queue_hold(const struct message *m) CHECKED;	/* to hold/; m->held is the caller's to set; false with errno */
 bool queue_release(const struct message *m) CHECKED;	/* back */
 bool queue_sync(void) CHECKED;			/* what was held, released and removed since the last call survives a power cut */
-void queue_corrupt(const struct message *m, const char *why);	/* to corrupt/, with a line that asks for attention */
+bool queue_corrupt(const struct message *m, const char *why) CHECKED;	/* to corrupt/, with a line that asks for attention; false: it lies where it was */
 void queue_touch(const struct message *m);	/* mtime = now: the time of the last attempt */
 
 /*
