@@ -17,7 +17,7 @@ def idle(i, secs=20):
 
 class Sink(threading.Thread):
     """a server whose replies are a function (verb, argument) -> bytes; keeps what it got"""
-    trickle, after_dot = 0, None        # seconds between the bytes of the greeting; 'reset'
+    trickle, after_dot, taken = 0, None, None        # seconds between the bytes of the greeting; 'reset'
 
     def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0):
         super().__init__(daemon=True)
@@ -25,7 +25,7 @@ class Sink(threading.Thread):
         self.l.bind(('127.0.0.1', 0))
         self.l.listen(50)
         self.port, self.reply, self.greeting = self.l.getsockname()[1], reply or (lambda v, a: None), greeting
-        self.connections, self.mails, self.commands = 0, [], []
+        self.connections, self.mails, self.commands, self.taken = 0, [], [], []     # taken: (recipients, text)
         self.trickle = trickle
         self.start()
 
@@ -43,7 +43,7 @@ class Sink(threading.Thread):
 
     def serve(self, c):
         try:
-            f = c.makefile('rb')
+            f, rcpts = c.makefile('rb'), []
             for n in range(len(self.greeting) if self.trickle else 0):
                 c.sendall(self.greeting[n:n + 1])
                 time.sleep(self.trickle)
@@ -58,6 +58,10 @@ class Sink(threading.Thread):
                 if out == b'close':
                     return
                 c.sendall(out)
+                if verb.upper() == 'MAIL':
+                    rcpts = []
+                elif verb.upper() == 'RCPT' and out.startswith(b'2'):
+                    rcpts.append(arg)
                 if verb.upper() == 'DATA' and out.startswith(b'354'):
                     body = []
                     while True:
@@ -68,6 +72,8 @@ class Sink(threading.Thread):
                             break
                         body.append(l)
                     self.mails.append(b''.join(body))
+                    if self.taken is not None:
+                        self.taken.append((rcpts, self.mails[-1]))
                     out = self.answer('DOT', '')
                     if out == b'close':
                         return
@@ -82,4 +88,8 @@ class Sink(threading.Thread):
             c.close()
 
     def close(self):
+        try:
+            self.l.shutdown(socket.SHUT_RDWR)       # wakes the thread: its accept must not go on with a descriptor of the same number
+        except OSError:
+            pass
         self.l.close()

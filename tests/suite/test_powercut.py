@@ -28,22 +28,30 @@ class Disk:
     def __init__(self, kind):
         self.tmp = tempfile.mkdtemp(prefix='merpati-cut-', dir='/tmp')
         os.chmod(self.tmp, 0o755)
-        self.img, self.mnt, self.loop = self.tmp + '/img', self.tmp + '/mnt', ''
+        self.kind, self.img, self.mnt, self.loop = kind, self.tmp + '/img', self.tmp + '/mnt', ''
         os.mkdir(self.mnt)
         sh('truncate', '-s', '64M' if kind == 'ext4' else '400M', self.img)
         sh('mkfs.' + kind, '-q', '-F' if kind == 'ext4' else '-f', self.img)
-        self.loop = sh('losetup', '-f', '--show', self.img)
         self.mount()
         os.chmod(self.mnt, 0o755)
 
     def mount(self):
-        sh('mount', self.loop, self.mnt)
+        self.loop = sh('losetup', '-f', '--show', self.img)
+        sh('mount', *(['-o', 'nouuid'] if self.kind == 'xfs' else []), self.loop, self.mnt)
 
     def umount(self):
-        end = time.monotonic() + 10
-        while subprocess.run(['umount', self.mnt], stderr=subprocess.DEVNULL).returncode:
-            check(time.monotonic() < end, 'cannot unmount')
-            time.sleep(0.05)
+        """from now on a copy of what the device holds: a mount namespace that anybody began meanwhile keeps the dead file system and its device alive"""
+        new = self.tmp + ('/img' if self.img.endswith('2') else '/img2')
+        sh('cp', '--sparse=always', self.img, new)
+        self.detach()
+        os.unlink(self.img)
+        self.img = new
+
+    def detach(self):
+        subprocess.run(['umount', '-l', self.mnt], stderr=subprocess.DEVNULL)
+        if self.loop:
+            subprocess.run(['losetup', '-d', self.loop])
+        self.loop = ''
 
     def cut(self, flag):
         fd = os.open(self.mnt, os.O_RDONLY)
@@ -53,9 +61,7 @@ class Disk:
             os.close(fd)
 
     def close(self):
-        subprocess.run(['umount', '-l', self.mnt], stderr=subprocess.DEVNULL)
-        if self.loop:
-            subprocess.run(['losetup', '-d', self.loop])
+        self.detach()
         shutil.rmtree(self.tmp, ignore_errors=True)
 
 
@@ -121,6 +127,16 @@ def freeze(i):
     return pids
 
 
+def unfinished(i):
+    """what waits in the queue; what an intake had begun is removed later, it is no message"""
+    def whole_file(p):
+        try:
+            return open(p, 'rb').read().endswith(b'END\n')
+        except FileNotFoundError:
+            return False
+    return [p for p in i.queue() if '/incoming/' not in p or whole_file(p)]
+
+
 def whole(i):
     """{mark: copies} of the whole messages; a broken one is an error"""
     found = {}
@@ -180,8 +196,8 @@ def play(disk, i, daemon, call, k, how, acked, limit):
     check(not twice, f'delivered twice: {twice} (cut at {daemon} {call}:{k}, {how})')
     if limit:
         counted(i, found)
-    left = [p for p in i.queue() if '/incoming/' not in p or open(p, 'rb').read().endswith(b'END\n')]
-    check(not left, f'left in the queue: {left}')        # what an intake had begun is removed later, it is no message
+    left = unfinished(i)
+    check(not left, f'left in the queue: {left}')
 
 
 def enumerate_cuts(kind, direct, limit=False):

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Every file call of the durable paths fails once: no space, an I/O error, a read-only disk, no descriptor, a write cut short, a
+sync of two seconds (rows 176 to 183, 192 at every N). (release build only)
+
+One message travels while the N-th call of one daemon goes wrong. The reply is 250, or 452 for want of space and 451 for the
+rest; what got 250 arrives whole and once, what did not does not arrive; the next message goes through at once, and nobody restarts anything.
+
+MERPATI_FAULTS=all plays every N of every fault; the default takes them in turn."""
+import errno, pwd, re, shutil, smtplib, subprocess, tempfile
+from faults import *
+from sink import Sink
+
+ALL = os.environ.get('MERPATI_FAULTS') == 'all'
+EVERY = 1 if ALL else 6                 # of the points; each run of the small set begins at another one
+SEED = int(os.environ.get('MERPATI_SEED', time.time()))
+FAULTS = [
+    ('ENOSPC', ERROR, errno.ENOSPC, mask_of('create write fsync rename link mkdir truncate')),
+    ('EIO', ERROR, errno.EIO, mask_of('open create opendir read write fsync rename link unlink mkdir truncate utimes')),
+    ('EROFS', ERROR, errno.EROFS, mask_of('open create rename link unlink mkdir utimes chmod')),
+    ('EMFILE', ERROR, errno.EMFILE, mask_of('open create opendir')),
+    ('short', SHORT, 0, mask_of('write')),
+    ('slow', SLOW, 0, mask_of('fsync')),
+]
+BODY = 'a line of the message\r\n' * 60
+
+
+class World:
+    """an instance, and a server that says what the recipient's name asks for"""
+    def __init__(self, main, user=None):
+        self.user, self.kind = user, {}
+        self.sink = Sink(self.reply)
+        self.accept_all = False
+        self.i = Instance(main=f'relayhost = [127.0.0.1]:{self.sink.port}\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n{main}')
+        self.i.run('quota', 'set', '@' + DOMAIN, '1G')
+        self.i.start()
+
+    def reply(self, verb, arg):
+        if verb != 'RCPT':
+            return None
+        name = re.match(r'TO:<([^@]+)', arg)[1]
+        refused = {'later': b'450 4.7.1 later\r\n', 'bad': b'550 5.1.1 no\r\n'}.get(name.split('-')[0])
+        return None if self.accept_all else refused
+
+    def send(self, mark, to, sender='x@y.example'):
+        """the code"""
+        try:
+            with smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=30) as s:
+                s.sendmail(sender, to, f'Subject: {mark}\r\n\r\n{BODY}end of {mark}\r\n')
+            return 250
+        except smtplib.SMTPDataError as e:
+            return e.smtp_code
+        except smtplib.SMTPRecipientsRefused as e:
+            return list(e.recipients.values())[0][0]
+
+    def texts(self, who):
+        return [open(p, errors='replace').read() for p in self.i.mails(who)]
+
+    def local_copies(self, mark):
+        texts = [t for t in self.texts('bob') if f'Subject: {mark}\n' in t]
+        check(all(t.endswith(f'end of {mark}\n') for t in texts), f'{mark} is not whole')
+        return len(texts)
+
+    def told(self, mark):
+        return sum(f'Subject: {mark}\n' in t and 'Action: failed' in t for t in self.texts('alice'))
+
+    def taken(self, name):
+        return sum(f'TO:<{name}@' in r for rcpts, _ in self.sink.taken for r in rcpts)
+
+    def in_mbox(self, mark):
+        try:
+            text = open(pwd.getpwnam(self.user).pw_dir + '/mbox').read()
+        except FileNotFoundError:
+            return 0
+        check(not text or text.startswith('From '), 'the mbox begins with a part of a message')
+        parts = re.split(r'(?m)^From ', text)[1:]
+        check(all(re.search(r'^end of \S+\n\n', p, re.M) for p in parts), 'a part of a message in the mbox')
+        return sum(f'Subject: {mark}\n' in p for p in parts)
+
+    def empty(self):
+        """retry what waits; True when nothing does"""
+        left = [p for p in self.i.queue() if not p.rsplit('/', 1)[1].startswith('.')]
+        if left:
+            self.i.tool('postqueue', '-f')
+        return not left
+
+
+class Path:
+    """act: one message, its code; copies: how often it is there, none while it waits"""
+    daemons, most = ('intake', 'qmgr', 'local'), 1
+    def ready(self, w, mark): return True       # to be tried again
+    def act(self, w, mark): return w.send(mark, ['bob@' + DOMAIN])
+    def copies(self, w, mark): return w.local_copies(mark)
+    expected, later, but = 1, False, ''        # later: its server takes more at the second attempt; but: calls that are left out
+
+
+class Queue(Path):
+    """into a mailbox with a limit"""
+
+
+class Direct(Queue):
+    daemons = ('intake', 'local')
+
+
+class Mark(Path):
+    """one of two recipients has its copy, the other one is tried again later: a second copy only where its mark was refused"""
+    daemons, expected, most, later = ('qmgr',), 2, 3, True
+    def act(self, w, mark): return w.send(mark, [f'later-{mark}@far.test', f'good-{mark}@far.test'])
+    def ready(self, w, mark): return w.taken(f'good-{mark}') > 0
+
+    def copies(self, w, mark):
+        n = [w.taken(f'{r}-{mark}') for r in ('later', 'good')]
+        return sum(n) if all(n) else 0
+
+
+class Bounce(Path):
+    daemons, most = ('qmgr', 'intake', 'bounce'), 2
+    def act(self, w, mark): return w.send(mark, ['bad@far.test'], 'alice@' + DOMAIN)
+    def copies(self, w, mark): return w.told(mark)
+
+
+class Mbox(Path):
+    """a lock file that cannot be removed holds up this mbox until it is stale, as one of any other program does"""
+    but = 'unlink'
+    daemons = ('local',)
+    def act(self, w, mark): return w.send(mark, [w.user + '@localhost'])
+    def copies(self, w, mark): return w.in_mbox(mark)
+
+
+def settled(p, w, mark):
+    wait(lambda: p.ready(w, mark), 3, 0.01)
+    w.accept_all = p.later
+    ok = wait(lambda: w.empty() and p.copies(w, mark) >= p.expected, 20, 0.03)
+    w.accept_all = False
+    return ok
+
+
+def record(p, w, daemon):
+    """(op, ...) of one message, when everything is warm"""
+    check(p.act(w, 'warm') == 250 and settled(p, w, 'warm'), 'it does not work')
+    shim.arm(daemon, RECORD, (1 << len(OPS)) - 1)
+    check(p.act(w, 'record-' + daemon) == 250 and settled(p, w, 'record-' + daemon), 'it does not work')
+    ops = shim.noted()
+    shim.off()
+    return ops
+
+
+def one(p, w, daemon, fault, at):
+    """one fault; gives the code, or None when it was not met"""
+    name, mode, err, mask = fault
+    mark = f'{daemon}-{name}-{at}-{w.n}'
+    shim.arm(daemon, mode, mask, at, err, 2000)
+    code = p.act(w, mark)
+    if code == 250:
+        wait(lambda: p.ready(w, mark) or shim.o.hit, 3, 0.01)
+        w.accept_all = p.later
+        wait(lambda: shim.o.hit or (w.empty() and p.copies(w, mark) >= p.expected), 3, 0.01)
+        w.accept_all = False
+    hit = shim.o.hit
+    op = mark + (': met' if hit else ': not met')
+    check(code == 250 or code == (452 if name == 'ENOSPC' else 451), f'{op}: the reply is {code}')
+    shim.off()
+    check(p.act(w, mark + '-next') == 250, f'{op}: the next message is refused')
+    if code == 250:
+        check(settled(p, w, mark), f'{op}: LOST or stuck, {p.copies(w, mark)} copies, {len(w.i.queue())} in the queue')
+    check(settled(p, w, mark + '-next'), f'{op}: the next message does not arrive, {len(w.i.queue())} left')
+    n = p.copies(w, mark)
+    check(n <= (p.most if code == 250 else 0), f'{op}: {n} copies, answered {code}')
+    check(p.copies(w, mark + '-next') == p.expected, f'{op}: {p.copies(w, mark + "-next")} copies of the next message')
+    check(not os.listdir(w.i.root + '/spool/corrupt'), f'{op}: a damaged file')
+    w.doubled += n > p.expected
+    return code if hit else None
+
+
+def all_faults(p, w):
+    w.n = w.doubled = 0
+    met, codes, bad = 0, {}, []
+    for daemon in p.daemons:
+        ops = record(p, w, daemon)
+        check(ops, f'{daemon} makes no file call, or the shim was not loaded')
+        faults = [(name, mode, err, mask & ~mask_of(p.but)) for name, mode, err, mask in FAULTS if ALL or name != 'slow']
+        points = [(f, at + 1) for f in faults for at in range(sum(1 for o in ops if f[3] >> OPS.index(o) & 1))]
+        for f, at in points[SEED % EVERY::EVERY]:
+            w.n += 1
+            try:
+                code = one(p, w, daemon, f, at)
+            except Failed as e:
+                among = [o for o in ops if f[3] >> OPS.index(o) & 1]
+                bad.append(f'{e} ({among[at - 1]})')
+                print('# ' + bad[-1], flush=True)
+                shim.off()
+                wait(w.empty, 10, 0.1)
+                continue
+            if code:
+                met += 1
+                codes[code] = codes.get(code, 0) + 1
+    check(not bad, f'{len(bad)} of {w.n} faults were not met well: {bad[:3]}')
+    print(f'# {type(p).__name__}: {w.n} faults, {met} met at {", ".join(p.daemons)}; answered '
+          f'{", ".join(f"{n} x {c}" for c, n in sorted(codes.items()))}; 0 lost, 0 torn, {w.doubled} second copies (seed {SEED})', flush=True)
+
+
+def play(main, paths, user=None):
+    if not shim:
+        raise Skip('the shim was not built')
+    w = World(main, user)
+    try:
+        for p in paths:
+            all_faults(p(), w)
+        log = [l for l in w.i.log().splitlines() if re.search(r'SIGSYS|signal \d|assert|died|ended with', l)]
+        check(not log, f'a process died: {log[:3]}')
+    finally:
+        shim.off()
+        w.sink.close()
+        w.i.close()
+
+
+@test
+def every_call_of_a_direct_delivery_may_fail():
+    play('direct_delivery = yes\n', [Direct])
+
+
+@test
+def every_call_of_the_queue_may_fail():
+    if os.getuid():
+        raise Skip('needs root')
+    name = 'merpati-x%d' % (os.getpid() % 10000)
+    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
+    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
+    try:
+        pw = pwd.getpwnam(name)
+        os.chown(home, pw.pw_uid, pw.pw_gid)
+        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Mark, Bounce, Mbox], name)
+    finally:
+        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+main()
