@@ -4,7 +4,6 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/resource.h>
 
 #include "base/die.h"
 #include "base/log.h"
@@ -25,7 +24,6 @@
 #include "base/banned.h"
 
 #define STOP_MS 2000		/* for who is in the middle of a message when all stops; master kills after 3 s */
-#define DESCRIPTORS 100u		/* that are not clients */
 #define IDLE_MS 1000			/* a client that has been silent for less may stay */
 #define SWEEP_MS 1000
 #define SWEEP_MAX 1000			/* sessions ended at a time */
@@ -99,18 +97,10 @@ make_room(void)
 		session_evict(s);
 }
 
-/* Each connection is a descriptor, and those are fewer where the system says so. */
 static void
 count_room(void)
 {
-	struct rlimit r;
-
-	most = par.smtpd_worker_connections;
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < most + DESCRIPTORS) {
-		most = r.rlim_cur > 2 * DESCRIPTORS ? (uint32_t)r.rlim_cur - DESCRIPTORS : DESCRIPTORS;
-		log_warn(NULL, "smtpd_worker_connections = %u: the limit of open files (%llu) allows for %u",
-		    par.smtpd_worker_connections, (unsigned long long)r.rlim_cur, most);
-	}
+	most = service_connections("smtpd_worker_connections", par.smtpd_worker_connections, 1);
 	capacity = most * (uint64_t)service_processes();
 }
 

@@ -7,6 +7,7 @@
 
 #define LOOK_MS 2000			/* where there is no inotify */
 #define ALIVE_MS (4 * 60 * 1000)	/* a word now and then keeps NAT routers from forgetting us */
+#define NAP_MS 500			/* who says IDLE has nothing to do: quiet for so long is quiet */
 
 static bool
 read_done(struct session *s, bool *done)
@@ -84,9 +85,17 @@ idle_go_on(struct session *s, struct command *c)
 struct reply
 cmd_idle(struct session *s, struct command *c)
 {
+	uint64_t nap = s->nap;
+	struct reply r;
+
 	if (!parse_end(&c->args))
 		return reply_bad(c);
 	stream_puts(&s->io, "+ idling\r\n");
 	s->silent = clock_mono_ms();
-	return idle_go_on(s, c);
+	if (nap == s->how->nap_ms && nap > NAP_MS)	/* not after a try in vain */
+		s->nap = NAP_MS;
+	r = idle_go_on(s, c);
+	if (s->nap == NAP_MS)
+		s->nap = nap;
+	return r;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read, at most */
 #define LAST_LOOK_MS 20
 #define ACCEPT_PAUSE_MS 1000	/* after EMFILE and the like: no busy loop */
+#define OTHER_FILES 100u		/* descriptors that are not clients */
 
 struct service_state service = { .counters_fd = -1, .processes = 1 };
 
@@ -81,6 +83,20 @@ int
 service_counters_fd(void)
 {
 	return service.counters_fd;
+}
+
+uint32_t
+service_connections(const char *param, uint32_t wanted, uint32_t each)
+{
+	struct rlimit r;
+	uint32_t n = wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < (uint64_t)wanted * each + OTHER_FILES) {
+		n = r.rlim_cur > 2 * OTHER_FILES ? ((uint32_t)r.rlim_cur - OTHER_FILES) / each : OTHER_FILES / each;
+		log_warn(NULL, "%s = %u: the limit of open files (%llu) allows for %u", param, wanted,
+		    (unsigned long long)r.rlim_cur, n);
+	}
+	return n;
 }
 
 uint32_t

@@ -88,6 +88,8 @@ bool service_retiring(void);
 bool service_stopping(void);			/* all of the system ends: clients are told, not served to their end */
 void service_done(void) NORETURN;		/* exit 0 */
 int service_counters_fd(void);			/* -1: none */
+uint32_t service_connections(const char *param, uint32_t wanted, uint32_t each);
+				/* how many clients of `each` descriptors fit this process; fewer than wanted: a warning names param */
 uint32_t service_processes(void);		/* that share the counters with us at most; 1 when there are none */
 const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */

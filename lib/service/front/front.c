@@ -24,7 +24,7 @@ static struct tls_server *tls;
 static struct netlist *cleartext;
 static struct counters *counters;
 static struct front *fronts;
-static uint32_t count;
+static uint32_t count, most;	/* connections, at most so many */
 
 /* ---- the end ---- */
 
@@ -43,7 +43,7 @@ free_later(void *ctx)
 	buf_fini(&f->first_line);
 	free(f->login);
 	free(f);
-	if (count-- == par.mailbox_worker_connections)
+	if (count-- == most)
 		service_full(false);
 	service_clients(-1);
 }
@@ -438,7 +438,7 @@ new_front(int fd, const struct sockaddr_storage *peer)
 	timer_init(&f->deadline, on_deadline, f);
 	f->conn = conn_new(fd, &ops, f, protocol->limits.command);
 	service_clients(1);
-	if (++count == par.mailbox_worker_connections)
+	if (++count == most)
 		service_full(true);
 	return f;
 }
@@ -480,6 +480,7 @@ front_open(void)
 	cleartext = netlist_new(span_str(par.mailbox_cleartext_networks), &err);
 	if (!cleartext)
 		die_config("mailbox_cleartext_networks: %s", err.p);
+	most = service_connections("mailbox_worker_connections", par.mailbox_worker_connections, 2);	/* client and session */
 	counters = counters_map(service_counters_fd());
 	if (!counters)
 		die_errno("cannot map the counters");
