@@ -179,7 +179,7 @@ user_set(const char *confdir, int argc, char **argv)
 		set_one(&rec, argv[i], &room);
 	user_table_put(&t, l, &rec);
 	user_table_save(&t);
-	homes_add(&homes, &rec);
+	homes_add(&homes, &l->rec);		/* rec pointed into the line that was */
 	homes_make(&homes);
 	homes_fini(&homes);
 	user_table_close(&t);
