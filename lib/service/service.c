@@ -388,15 +388,20 @@ resume_accepting(void *ctx)
 		watch_listeners(true);
 }
 
+/* Who comes after a reload is our successor's: what master has said before goes first. */
 static void
 accept_one(void *ctx, int events)
 {
 	struct listener *l = ctx;
 	struct sockaddr_storage peer = { 0 };
 	socklen_t len = sizeof(peer);
-	int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
 	(void)events;
+	master_link_take_all();
+	if (service.retiring || service.full)
+		return;
+	fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		service.svc->accept(fd, l->role, &peer);
 		return;

@@ -12,6 +12,7 @@
 #include "service/service_private.h"
 #include "base/banned.h"
 
+#define ORDERS_A_TURN 16
 #define MASTER_WAIT_MS 10000	/* an answer of master takes longer only when it is gone */
 
 static struct watch link_watch;
@@ -274,6 +275,13 @@ void
 master_link_take(void)
 {
 	take_one();
+}
+
+void
+master_link_take_all(void)
+{
+	for (int i = 0; i < ORDERS_A_TURN && !service.retiring && take_one(); i++)
+		continue;
 }
 
 static void

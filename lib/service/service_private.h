@@ -25,6 +25,7 @@ void service_begin_retiring(bool stop);		/* close listeners; exit when the last 
 
 void master_link_start(void);			/* EVENT: watch fd 0 */
 void master_link_take(void);			/* read what is there, act on it */
+void master_link_take_all(void);		/* EVENT: the same, until there is no more, or it is time to end */
 void master_tell(void);				/* STATUS, when it has changed */
 int master_open_file(const char *path);
 

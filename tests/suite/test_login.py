@@ -233,6 +233,24 @@ def reload_keeps_sessions():
     m.logout()
 
 
+@test
+def who_comes_after_a_reload_is_not_sent_away():
+    """by the old front, which hears of the reload and of the client at once"""
+    old = [p for p, name in I.processes().items() if name == 'imapd']
+    check(old, 'no imapd')
+    try:
+        for p in old:
+            os.kill(p, signal.SIGSTOP)
+        I.run('reload')
+        s = socket.create_connection(('127.0.0.1', I.port('imaps')), timeout=20)
+    finally:
+        for p in old:
+            os.kill(p, signal.SIGCONT)
+    s = I.tls().wrap_socket(s, server_hostname='127.0.0.1')
+    check(s.makefile('rb').readline().startswith(b'* OK'), 'no greeting')
+    s.close()
+
+
 def merpati(*args, code=0):
     r = I.run(*args, ok=False)
     check(r.returncode == code, f'{args}: {r.returncode}\n{r.stdout}')
