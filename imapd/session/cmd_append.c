@@ -188,6 +188,7 @@ commit(struct session *s, struct append *a)
 			return reply_store(r);
 		}
 	}
+	session_own(s, a->mailbox, a->uids, a->n);
 	buf_init(&code, 4096);
 	buf_addf(&code, "APPENDUID %u ", a->uidvalidity);
 	w.out = &code;

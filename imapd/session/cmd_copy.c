@@ -54,6 +54,7 @@ copy(struct session *s, struct span to, bool move, const uint32_t *index, size_t
 		return reply_no("TRYCREATE", store_result_text(r));
 	if (r != STORE_OK)
 		return reply_store(r);
+	session_own(s, to, new, n);
 	code = copyuid(s, uidvalidity, old, new, n);
 	if (!move)
 		return (struct reply){ REPLY_OK, code, "Copied" };

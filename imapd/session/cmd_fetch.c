@@ -418,6 +418,20 @@ fetch(struct session *s, struct fetch_list *list, const uint32_t *index, size_t 
 	return reply_ok("Fetch completed");
 }
 
+void
+fetch_tell(struct session *s, const struct fetch_list *wanted, const uint32_t *index, size_t n)
+{
+	struct fetch_item items[PARSE_ITEMS_MAX + 1] = { { .what = FETCH_UID } };
+	struct fetch_list list = { .items = items };
+
+	list.n = !(s->enabled & ENABLED_UIDONLY) && !has_item(wanted, FETCH_UID);
+	for (uint32_t i = 0; i < wanted->n && list.n < NELEMS(items); i++) {
+		items[list.n] = wanted->items[i];
+		items[list.n++].peek = true;
+	}
+	(void)fetch(s, &list, index, n);
+}
+
 struct reply
 cmd_fetch(struct session *s, struct command *c)
 {

@@ -85,6 +85,7 @@ cmd_create(struct session *s, struct command *c)
 	if (!known)
 		return reply_no("USEATTR", "Mailboxes for this use do not exist here");
 	name = without_separator(name);
+	s->own.to = name;
 	r = ok ? mailstore_create(s->ms, name) : STORE_BADNAME;
 	if (r == STORE_OK && uses) {
 		r = mailstore_set_use(s->ms, name, uses);
@@ -131,6 +132,7 @@ cmd_delete(struct session *s, struct command *c)
 		return reply_bad(c);
 	if (ok && s->folder && span_is(name, mailfolder_name(s->folder)))
 		session_close_folder(s);
+	s->own.to = name;
 	r = ok ? mailstore_delete(s->ms, name) : STORE_BADNAME;
 	if (r == STORE_OK && s->enabled & ENABLED_REV2 && !span_eq(name, c->args.raw_name))
 		list_tell(s, NULL, name, c->args.raw_name);	/* RFC 9051 6.3.5 */
@@ -153,6 +155,8 @@ cmd_rename(struct session *s, struct command *c)
 	if (s->folder && span_is(from, mailfolder_name(s->folder)) && !span_is(from, "INBOX"))
 		session_close_folder(s);
 	to = without_separator(to);
+	s->own.from = from;
+	s->own.to = to;
 	r = mailstore_rename(s->ms, from, to);
 	if (r == STORE_OK && s->enabled & ENABLED_REV2)
 		list_tell(s, NULL, to, from);			/* RFC 9051 6.3.9.7 */
@@ -167,5 +171,6 @@ cmd_subscribe(struct session *s, struct command *c)
 
 	if (!parse_one(c, &name, &ok))
 		return reply_bad(c);
+	s->own.to = name;
 	return result(ok ? mailstore_subscribe(s->ms, name, on) : STORE_BADNAME, on ? "Subscribed" : "Unsubscribed");
 }

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "base/clock.h"
+#include "notify.h"
 #include "sleep.h"
 #include "base/banned.h"
 
@@ -22,11 +23,21 @@ read_done(struct session *s, bool *done)
 	return ok;
 }
 
+/* Readable when there may be something to tell: the watch of NOTIFY is about the selected mailbox too. -1: there is none. */
+static int
+watch_fd(const struct session *s)
+{
+	if (s->notify)
+		return notify_is_on(s) ? notify_fd(s) : -1;
+	return s->folder ? mailfolder_watch(s->folder) : -1;
+}
+
 /* How long to wait for the next event */
 static int
 patience(const struct session *s, int fd, uint64_t now, uint64_t told)
 {
-	uint64_t ms = s->folder && fd < 0 ? LOOK_MS : ALIVE_MS;
+	bool looks = s->notify ? notify_is_on(s) : s->folder != NULL;
+	uint64_t ms = looks && fd < 0 ? LOOK_MS : ALIVE_MS;
 
 	if (s->nap && now < told + s->nap && told + s->nap - now < ms)
 		ms = told + s->nap - now;
@@ -37,11 +48,13 @@ patience(const struct session *s, int fd, uint64_t now, uint64_t told)
 
 /* Until there is input, or the client was silent for too long. */
 static void
-watch(struct session *s, struct command *c, int fd)
+watch(struct session *s, struct command *c)
 {
 	uint64_t told = clock_mono_ms(), now = told;
 
 	for (;;) {
+		int fd = watch_fd(s);		/* a look may replace it */
+
 		if (s->io.timeout_ms && now - s->silent >= s->io.timeout_ms) {
 			s->io.end = STREAM_TIMEOUT;
 			return;
@@ -51,6 +64,7 @@ watch(struct session *s, struct command *c, int fd)
 		session_sync(s, true);
 		if (s->state == IN_LOGOUT)
 			return;
+		notify_look(s);
 		now = clock_mono_ms();
 		if (s->io.out_len == 0 && s->nap && now - told >= s->nap && sleep_idle(s, c->tag))
 			return;
@@ -64,15 +78,16 @@ watch(struct session *s, struct command *c, int fd)
 struct reply
 idle_go_on(struct session *s, struct command *c)
 {
-	int fd = s->folder ? mailfolder_watch(s->folder) : -1;	/* before the look: nothing falls between */
 	bool done;
 
+	(void)watch_fd(s);		/* before the look: nothing falls between */
 	session_sync(s, true);
+	notify_look(s);
 	if (!stream_has_input(&s->io)) {
 		stream_flush(&s->io);
 		mailstore_release(s->ms);
 	}
-	watch(s, c, fd);
+	watch(s, c);
 	if (s->state == IN_LOGOUT || !read_done(s, &done))
 		return (struct reply){ REPLY_NONE, NULL, NULL };
 	if (!done) {

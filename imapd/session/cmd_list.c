@@ -17,6 +17,7 @@ struct entry {
 
 struct folders {
 	struct session *s;
+	struct arena *arena;
 	struct entry *e;
 	size_t n, cap;
 	bool full;
@@ -28,7 +29,7 @@ add(struct folders *f, const struct entry *e)
 {
 	if (f->n == f->cap) {
 		size_t cap = f->cap ? f->cap * 2 : 64;
-		struct entry *more = arena_try(&f->s->arena, cap * sizeof(*more));
+		struct entry *more = arena_try(f->arena, cap * sizeof(*more));
 
 		if (!more) {
 			f->full = true;
@@ -46,7 +47,7 @@ static void
 on_name(void *ctx, struct span name)
 {
 	struct folders *f = ctx;
-	struct entry e = { .name = arena_span(&f->s->arena, name), .exists = !f->subscriptions, .subscribed = f->subscriptions };
+	struct entry e = { .name = arena_span(f->arena, name), .exists = !f->subscriptions, .subscribed = f->subscriptions };
 
 	if (e.name.p)
 		add(f, &e);
@@ -58,7 +59,7 @@ static void
 on_use(void *ctx, struct span name, unsigned use)
 {
 	struct folders *f = ctx;
-	struct entry e = { .name = arena_span(&f->s->arena, name), .uses = use };
+	struct entry e = { .name = arena_span(f->arena, name), .uses = use };
 
 	if (e.name.p)
 		add(f, &e);
@@ -269,17 +270,19 @@ list_tell(struct session *s, const char *attributes, struct span name, struct sp
 {
 	const struct list_how how = { .extended = true, .tell_subscribed = true };
 	struct entry none = { .name = name }, *e = &none;
-	struct folders f = { .s = s };
+	struct arena arena;
+	struct folders f = { .s = s, .arena = &arena };
 	struct buf out;
 
 	if (!attributes) {
-		if (collect(&f, &how) != STORE_OK)
-			return;
-		judge(&f, &how);
+		arena_init(&arena, IMAP_ARENA_MAX);
+		if (collect(&f, &how) == STORE_OK)
+			judge(&f, &how);
 		for (size_t i = 0; i < f.n; i++)
 			if (span_eq(f.e[i].name, name))
 				e = &f.e[i];
 		print_entry(s, "LIST", e, &how, old);
+		arena_fini(&arena);
 		return;
 	}
 	buf_init(&out, 8192);
@@ -294,7 +297,7 @@ list_tell(struct session *s, const char *attributes, struct span name, struct sp
 static struct reply
 list(struct session *s, struct command *c, struct list_how *how)
 {
-	struct folders f = { .s = s };
+	struct folders f = { .s = s, .arena = &s->arena };
 	enum store_result r;
 
 	if (!list_parse(&c->args, how))

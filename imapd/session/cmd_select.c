@@ -106,6 +106,7 @@ cmd_close(struct session *s, struct command *c)
 
 	if (!parse_end(&c->args))
 		return reply_bad(c);
+	s->must_tell = true;
 	if (s->enabled & ENABLED_QRESYNC)
 		session_sync(s, true);	/* or HIGHESTMODSEQ would cover what the client was not told */
 	count = mailfolder_count(s->folder);
@@ -204,37 +205,51 @@ status_parse(struct parser *p, uint32_t *items)
 	return parse_char(p, ')');
 }
 
-enum store_result
-status_tell(struct session *s, struct span name, uint32_t items)
+uint32_t
+status_item(const char *name)
 {
-	struct mailstore_status st;
-	unsigned want = wanted(items);
+	for (size_t i = 0; i < NELEMS(status_items); i++)
+		if (!strcmp(name, status_items[i].name))
+			return 1u << i;
+	return 0;
+}
+
+void
+status_print(struct session *s, struct span name, uint32_t items, const struct mailstore_status *st)
+{
+	uint64_t limit = s->message_max < UINT32_MAX ? s->message_max : UINT32_MAX;
 	const char *gap = "";
-	enum store_result r;
 	struct buf out;
 
-	if (want & STATUS_MODSEQ)	/* to ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1) */
-		modseq_enable(s);
-	r = mailstore_status(s->ms, name, want, &st);
-	if (r != STORE_OK)
-		return r;
 	buf_init(&out, 8192);
 	buf_adds(&out, "* STATUS ");
 	print_mailbox(s, &out, name);
 	buf_adds(&out, " (");
 	for (size_t i = 0; i < NELEMS(status_items); i++) {
-		uint64_t limit = s->message_max < UINT32_MAX ? s->message_max : UINT32_MAX;
-
 		if (!(items & 1u << i))
 			continue;
 		buf_adds(&out, gap);
-		print_item(&out, i, &st, limit);
+		print_item(&out, i, st, limit);
 		gap = " ";
 	}
 	buf_adds(&out, ")\r\n");
 	stream_putspan(&s->io, buf_span(&out));
 	buf_fini(&out);
-	return STORE_OK;
+}
+
+enum store_result
+status_tell(struct session *s, struct span name, uint32_t items)
+{
+	struct mailstore_status st;
+	unsigned want = wanted(items);
+	enum store_result r;
+
+	if (want & STATUS_MODSEQ)	/* to ask for it makes the server tell MODSEQ from then on (RFC 7162 3.1) */
+		modseq_enable(s);
+	r = mailstore_status(s->ms, name, want, &st);
+	if (r == STORE_OK)
+		status_print(s, name, items, &st);
+	return r;
 }
 
 struct reply

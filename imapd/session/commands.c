@@ -31,6 +31,7 @@ static const struct command_row rows[] = {
 	{ "MOVE",	cmd_copy,	IN_SELECTED,	SYNC_EXPUNGE,	true },
 	{ "NAMESPACE",	cmd_namespace,	ANY,		SYNC_NONE,	false },
 	{ "NOOP",	cmd_noop,	ANY,		SYNC_FULL,	false },
+	{ "NOTIFY",	cmd_notify,	ANY,		SYNC_FULL,	false },
 	{ "RENAME",	cmd_rename,	ANY,		SYNC_FULL,	false },
 	{ "REPLACE",	cmd_replace,	IN_SELECTED,	SYNC_FULL,	true },
 	{ "SEARCH",	cmd_search,	IN_SELECTED,	SYNC_KEEP,	true },

@@ -37,5 +37,7 @@ void list_tell(struct session *s, const char *attributes, struct span name, stru
 /* cmd_select.c: "(MESSAGES UNSEEN)" as a set of bits, and the answer "* STATUS ...". */
 bool status_parse(struct parser *p, uint32_t *items) CHECKED;
 enum store_result status_tell(struct session *s, struct span name, uint32_t items);
+uint32_t status_item(const char *name);		/* its bit */
+void status_print(struct session *s, struct span name, uint32_t items, const struct mailstore_status *st);
 
 #endif

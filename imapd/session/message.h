@@ -61,4 +61,7 @@ uint64_t wire_size(struct span text);
 /* count of the bytes as sent; how many of them were not there */
 uint64_t wire_put(struct stream *io, struct span text, uint64_t from, uint64_t count);
 
+/* cmd_fetch.c: message data that nobody asked for just now, with the UID; reads set no flag. */
+void fetch_tell(struct session *s, const struct fetch_list *list, const uint32_t *index, size_t n);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "input.h"
 #include "modseq.h"
+#include "notify.h"
 #include "sleep.h"
 #include "../capability.h"
 #include "base/banned.h"
@@ -166,14 +167,17 @@ void
 session_sync(struct session *s, bool expunge)
 {
 	struct mailfolder_changes ch;
+	unsigned wanted;
 	enum store_result r;
 	uint32_t recent = 0;
 	size_t count;
 	struct buf out;
+	bool at_once;
 
-	if (!s->folder || s->state == IN_LOGOUT)
+	wanted = notify_selected(s, &at_once);
+	if (!s->folder || s->state == IN_LOGOUT || (!wanted && !s->must_tell))
 		return;
-	r = mailfolder_refresh(s->folder, expunge, &ch);
+	r = mailfolder_refresh(s->folder, expunge || at_once, &ch);
 	if (r != STORE_OK) {
 		lose_folder(s, r);
 		return;
@@ -188,8 +192,9 @@ session_sync(struct session *s, bool expunge)
 		if (!(s->enabled & ENABLED_REV2))
 			stream_putf(&s->io, "* %u RECENT\r\n", recent);
 	}
+	notify_fetch(s, count - ch.arrived, count);
 	buf_init(&out, 16384);
-	for (size_t i = 0; i < ch.nchanged; i++)
+	for (size_t i = 0; i < ch.nchanged && wanted & NOTIFY_FLAGS; i++)
 		sync_flags(s, &out, ch.changed[i]);
 	buf_fini(&out);
 }
@@ -216,6 +221,20 @@ session_go_on(struct session *s, size_t done, size_t total)
 	stream_putf(&s->io, "* OK [INPROGRESS (%s %zu %zu)] Still at it\r\n", buf_cstr(&tag), done, total);
 	buf_fini(&tag);
 	return stream_flush(&s->io);
+}
+
+void
+session_own(struct session *s, struct span to, const uint32_t *uids, size_t n)
+{
+	s->own.to = to;
+	for (size_t i = 0; i < n; i++) {
+		if (!uids[i])
+			continue;
+		s->own.count++;
+		if (!s->own.lo)
+			s->own.lo = uids[i];
+		s->own.hi = uids[i];
+	}
 }
 
 static void
@@ -286,12 +305,16 @@ run_command(struct session *s)
 		input_drop_literal(s);
 		return;
 	}
+	s->own = (struct own_change){ 0 };
+	s->must_tell = c.row->sync == SYNC_EXPUNGE || c.row->run == cmd_replace;
 	s->tag = c.tag;
 	s->told = s->looked = clock_mono_ms();
 	r = c.row->run(s, &c);
 	input_drop_literal(s);
 	if (r.kind != REPLY_BAD && c.row->sync != SYNC_NONE)
 		session_sync(s, c.row->sync >= SYNC_FULL || c.uid);
+	s->must_tell = false;
+	notify_look(s);
 	if (c.row->sync == SYNC_EXPUNGE && r.kind == REPLY_OK && !r.code && s->folder && s->enabled & ENABLED_QRESYNC)
 		r.code = modseq_code(s);
 	answer(s, c.tag, r);
@@ -336,7 +359,8 @@ serve(struct session *s)
 	if (s->idle_tag)
 		end_idle(s);
 	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX && s->io.end == STREAM_OPEN) {
-		if (sleep_between(s))
+		notify_wait(s);
+		if (s->state == IN_LOGOUT || s->io.end != STREAM_OPEN || sleep_between(s))
 			return;
 		switch (input_command(s)) {
 		case INPUT_END:
@@ -418,6 +442,7 @@ session_run(int fd, const struct session_how *how)
 		s.io.end = end;
 	}
 	stream_flush(&s.io);
+	notify_free(&s);
 	session_close_folder(&s);
 	if (!s.asleep)
 		log_end(&s);

@@ -53,6 +53,12 @@ struct session {
 	struct span tag;		/* of the command */
 	uint64_t told;			/* monotonic ms: when the command began, or told of its progress */
 	uint64_t looked;		/* when it was seen that the client is still there */
+	struct notify *notify;		/* NULL: NOTIFY was never used */
+	bool must_tell;			/* the command removes messages itself: what has gone is told in any case */
+	struct own_change {		/* what the command does: no news to who gave it */
+		struct span from, to;	/* folders whose name or subscription it changes; `to` gets its mail too */
+		uint32_t count, lo, hi;	/* UIDs of that mail */
+	} own;
 
 	/*
 	 * Sleep (sleep.h). What a command leaves behind for later ones must be in the state, or keep the session awake.
@@ -134,6 +140,8 @@ void session_sync(struct session *s, bool expunge);
 /* "* FLAGS ..." again when there are keywords that the client was not told of (RFC 9051 7.3.5). Before flags are told. */
 void session_tell_keywords(struct session *s);
 void session_close_folder(struct session *s);
+/* The command has put n messages into a folder; uid 0: that one not. */
+void session_own(struct session *s, struct span to, const uint32_t *uids, size_t n);
 const struct mail_message *session_message(const struct session *s, size_t index);
 
 /* "$" becomes the UIDs that are kept, borrowed. */
@@ -184,6 +192,7 @@ struct reply cmd_thread(struct session *s, struct command *c);
 struct reply cmd_getquota(struct session *s, struct command *c);
 struct reply cmd_getquotaroot(struct session *s, struct command *c);
 struct reply cmd_setquota(struct session *s, struct command *c);
+struct reply cmd_notify(struct session *s, struct command *c);
 struct reply cmd_idle(struct session *s, struct command *c);
 struct reply idle_go_on(struct session *s, struct command *c);	/* c: the tag alone */
 

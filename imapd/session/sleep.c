@@ -85,6 +85,8 @@ fall_asleep(struct session *s, struct span tag)
 	int dirs[2];
 	bool watched = tag.n && s->folder, ok;
 
+	if (s->notify)
+		return false;		/* what it watches, or must not tell (NOTIFY NONE), is not in the state */
 	if (s->folder && mailfolder_count(s->folder) >= TRACK_LEAST && mailfolder_track(s->folder) != STORE_OK)
 		return false;
 	if (watched && !mailfolder_places(s->folder, dirs))

@@ -3,8 +3,8 @@
  * one message (IMAP_STATE) of at most HIBERNATE_STATE_MAX bytes.
  *
  * A session sleeps in IDLE, where a change of the folder wakes it, or between two commands, where only the client
- * does: nothing is told there before the next command. It stays awake while something is under way, or when its
- * state is too large.
+ * does: nothing is told there before the next command. It stays awake while something is under way, when its state is
+ * too large, and from the first NOTIFY on.
  */
 #ifndef IMAP_SLEEP_H
 #define IMAP_SLEEP_H

@@ -1,12 +1,13 @@
 /*
  * fuzz_imap_command.c: the arguments of every kind of IMAP command, and the texts that search folds.
- * links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/transfer.c imapd/session/input.c
+ * links: imapd/session/parse.c imapd/session/parse_fetch.c imapd/session/notify_parse.c imapd/session/search.c imapd/session/seqset.c imapd/session/utf7.c imapd/session/match.c imapd/session/find.c imapd/session/fold.c imapd/session/transfer.c imapd/session/input.c
  */
 #include <stdlib.h>
 
 #include "fold.h"
 #include "input.h"
 #include "match.h"
+#include "notify.h"
 #include "search.h"
 #include "utf7.h"
 
@@ -59,6 +60,7 @@ parse_arguments(struct parser *p, struct span name)
 	struct flag_list flags;
 	struct fetch_list list;
 	struct search_program prog;
+	struct notify_set events;
 	struct seqset set;
 	struct span s;
 	unsigned seed = 1;
@@ -73,6 +75,8 @@ parse_arguments(struct parser *p, struct span name)
 		(void)search_eval(&prog, ask, &seed);
 		return true;
 	}
+	if (span_is_nocase(name, "NOTIFY"))
+		return notify_parse(p, &events);
 	if (span_is_nocase(name, "FETCH") || span_is_nocase(name, "STORE")) {
 		if (!parse_seqset(p, &set) || !parse_space(p))
 			return false;

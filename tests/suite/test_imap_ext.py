@@ -60,6 +60,22 @@ def names_in_utf8():
 
 
 @test
+def told_without_asking():
+    c, d = Imap(I, 'bob'), Imap(I, 'bob')
+    announced(c, 'NOTIFY'), announced(c, 'UIDONLY')
+    c.ok('SELECT INBOX')
+    c.ok('NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) (personal (MessageNew MessageExpunge MailboxName))')
+    d.ok('CREATE Noticed')
+    d.append('Noticed', b'Subject: x\r\n\r\nx\r\n')
+    d.append('INBOX', b'Subject: x\r\n\r\nx\r\n')
+    wanted = [b'* LIST ', b'* STATUS Noticed (MESSAGES 1 ', b' EXISTS', b' FETCH (UID ']
+    while wanted:
+        line = c.response()
+        wanted = [w for w in wanted if w not in line]
+    c.ok('LOGOUT'), d.ok('LOGOUT')
+
+
+@test
 def searches_with_options():
     c = Imap(I, 'carol')
     for word in 'ESEARCH', 'SEARCHRES', 'WITHIN':

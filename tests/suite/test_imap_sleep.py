@@ -251,6 +251,27 @@ def a_large_folder():
 
 
 @test
+def who_wants_to_be_told_stays_awake():
+    """what NOTIFY watches has no place in a state"""
+    a, b, none, other = (Client('bob') for _ in range(4))
+    a.ok('NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) (personal (MessageNew MessageExpunge MailboxName))')
+    b.ok('NOTIFY SET (selected-delayed (MessageNew MessageExpunge)) (personal (MailboxName))')
+    none.ok('NOTIFY NONE')
+    a.idle(), none.idle(), other.idle()
+    asleep(3)
+    deliver('bob')
+    a.until(b'* '), b.until(b'* '), other.until(b'* ')
+    asleep(3)
+    other.done()
+    other.ok('CREATE Told')
+    a.until(b'* LIST'), b.until(b'* LIST')
+    check(len(none.done()) == 1, 'NOTIFY NONE, and yet it is told')
+    check(len(none.ok('NOOP')) == 1, 'the same, after IDLE')
+    for c in a, b, none, other:
+        c.close()
+
+
+@test
 def who_cannot_be_woken_hears_it():
     c, quiet, awake = Client('eve'), Client('eve'), Client('eve')
     c.idle()

@@ -52,6 +52,7 @@ stop(struct client *c)
 {
 	int status;
 
+	shutdown(c->fd, SHUT_RDWR);	/* sessions that were begun later hold it too */
 	close(c->fd);
 	assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
 	assert_int_equal(status, 0);

@@ -44,7 +44,7 @@ process(struct sleeping *s, uint32_t nap_ms, struct span state)
 }
 
 static void
-first(struct sleeping *s, uint32_t nap_ms)
+connect_to(struct sleeping *s)
 {
 	int fd[2];
 
@@ -52,6 +52,12 @@ first(struct sleeping *s, uint32_t nap_ms)
 	s->c.fd = fd[0];
 	s->sock = fd[1];
 	buf_init(&s->c.in, 4 << 20);
+}
+
+static void
+first(struct sleeping *s, uint32_t nap_ms)
+{
+	connect_to(s);
 	process(s, nap_ms, SPAN_NONE);
 }
 
@@ -89,12 +95,13 @@ away(struct sleeping *s)
 	buf_fini(&s->c.in);
 }
 
-/* All of it in one piece, so that the session finds no quiet between two commands, and what came until `last`. */
+/* All of it is there when the process begins, so that the session finds no quiet before its end; what came until `last`. */
 static const char *
-hear(struct sleeping *s, const char *script, const char *last)
+hear(struct sleeping *s, uint32_t nap_ms, struct span state, const char *script, const char *last)
 {
 	buf_reset(&s->c.in);
 	assert_true(write_all(s->c.fd, script, strlen(script)));
+	process(s, nap_ms, state);
 	assert_true(read_until(&s->c, last));
 	return buf_cstr(&s->c.in);
 }
@@ -107,13 +114,12 @@ goes_on(void **state UNUSED)
 	struct sleeping s;
 	const char *all;
 
-	first(&s, 50);
-	all = hear(&s, APPEND APPEND APPEND "b ENABLE CONDSTORE\r\nc EXAMINE INBOX\r\nd SEARCH RETURN (SAVE) 2:3\r\n", "d OK");
+	connect_to(&s);
+	all = hear(&s, 50, SPAN_NONE, APPEND APPEND APPEND "b ENABLE CONDSTORE\r\nc EXAMINE INBOX\r\nd SEARCH RETURN (SAVE) 2:3\r\n", "d OK");
 	assert_non_null(strstr(all, "* 3 RECENT"));
 	slept(&s);
 	assert_int_equal(s.state[0] | s.state[1], 0);		/* between commands: no end, no words */
-	process(&s, 50, state_of(&s));
-	all = hear(&s, "e FETCH $ (UID)\r\nf STORE 1 +FLAGS (\\Seen)\r\ng FETCH 1 FLAGS\r\ntag IDLE\r\n", "+ idling");
+	all = hear(&s, 50, state_of(&s), "e FETCH $ (UID)\r\nf STORE 1 +FLAGS (\\Seen)\r\ng FETCH 1 FLAGS\r\ntag IDLE\r\n", "+ idling");
 	assert_non_null(strstr(all, "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\ne OK"));
 	assert_non_null(strstr(all, "f NO"));			/* read-only still */
 	assert_non_null(strstr(strstr(all, "f NO"), "\\Recent"));
@@ -123,6 +129,56 @@ goes_on(void **state UNUSED)
 	say(&s.c, "DONE\r\n", "tag OK Idle completed", NULL, NULL);
 	say(&s.c, "h LOGOUT\r\n", "h OK", "* BYE", NULL);
 	away(&s);
+}
+
+/* What ENABLE enabled before the sleep holds after it. */
+static void
+enabled(void **state UNUSED)
+{
+	struct sleeping s;
+	const char *all;
+
+	connect_to(&s);
+	hear(&s, 50, SPAN_NONE, APPEND "b ENABLE UTF8=ACCEPT IMAP4rev2 UIDONLY\r\nc CREATE \"\303\274ber\"\r\nd SELECT INBOX\r\n", "d OK");
+	slept(&s);
+	all = hear(&s, 50, state_of(&s), "e LIST \"\" *\r\nf FETCH 1 FLAGS\r\ng UID FETCH 1 FLAGS\r\n" APPEND "h NOOP\r\n", "h OK");
+	assert_non_null(strstr(all, "\303\274ber"));		/* UTF8 */
+	assert_non_null(strstr(all, "f BAD [UIDREQUIRED]"));	/* UIDONLY */
+	assert_non_null(strstr(all, "* 1 UIDFETCH (FLAGS ("));
+	assert_non_null(strstr(all, "* 2 EXISTS\r\n"));
+	assert_null(strstr(all, " RECENT\r\n"));		/* IMAP4rev2 */
+	slept(&s);
+	hear(&s, 50, state_of(&s), "i SELECT INBOX\r\ntag IDLE\r\n", "+ idling");
+	slept(&s);						/* and once more */
+	process(&s, 0, state_of(&s));
+	say(&s.c, "DONE\r\n", "tag OK", NULL, NULL);
+	say(&s.c, "j STATUS \"\303\274ber\" (DELETED)\r\n", "j OK", "\303\274ber", NULL);
+	say(&s.c, "k FETCH 1 FLAGS\r\n", "k BAD [UIDREQUIRED]", NULL, NULL);
+	away(&s);
+}
+
+/* What NOTIFY wants, or does not want, is in no state: the session stays awake. */
+static void
+notified(void **state UNUSED)
+{
+	static const char *const commands[] = {
+		"SET (selected (MessageNew MessageExpunge))", "SET (personal (MailboxName))", "NONE",
+	};
+	struct pollfd p = { .fd = handed[0], .events = POLLIN };
+
+	for (size_t i = 0; i < NELEMS(commands); i++) {
+		struct sleeping s;
+		char script[200];
+
+		connect_to(&s);
+		snprintf(script, sizeof(script), "a SELECT INBOX\r\nb NOTIFY %s\r\n", commands[i]);
+		hear(&s, 30, SPAN_NONE, script, "b OK");
+		assert_int_equal(poll(&p, 1, 200), 0);
+		say(&s.c, "tag IDLE\r\n", "+ idling", NULL, NULL);
+		assert_int_equal(poll(&p, 1, 200), 0);
+		say(&s.c, "DONE\r\n", "tag OK", NULL, NULL);
+		away(&s);
+	}
 }
 
 /* "SELECT INBOX, then keep every other message up to the n-th" */
@@ -148,16 +204,16 @@ bounds(void **state UNUSED)
 	for (int i = 0; i < 300; i++)
 		say(&s.c, APPEND, "a OK", NULL, NULL);
 	away(&s);
-	first(&s, 30);
+	connect_to(&s);
 	keep_many(&script, 261);				/* 131 ranges */
-	hear(&s, buf_cstr(&script), "c OK");
+	hear(&s, 30, SPAN_NONE, buf_cstr(&script), "c OK");
 	assert_int_equal(poll(&p, 1, 200), 0);
 	say(&s.c, "d FETCH $ UID\r\n", "d OK", "* 261 FETCH", NULL);
 	away(&s);
 	buf_fini(&script);
-	first(&s, 50);
+	connect_to(&s);
 	keep_many(&script, 255);				/* 128 */
-	hear(&s, buf_cstr(&script), "c OK");
+	hear(&s, 50, SPAN_NONE, buf_cstr(&script), "c OK");
 	slept(&s);
 	assert_true(s.n <= HIBERNATE_STATE_MAX);
 	process(&s, 0, state_of(&s));
@@ -174,8 +230,8 @@ damaged(void **state UNUSED)
 	struct span whole;
 	char copy[HIBERNATE_STATE_MAX];
 
-	first(&s, 50);
-	hear(&s, APPEND "b SELECT INBOX\r\ntag IDLE\r\n", "+ idling");
+	connect_to(&s);
+	hear(&s, 50, SPAN_NONE, APPEND "b SELECT INBOX\r\ntag IDLE\r\n", "+ idling");
 	slept(&s);
 	whole = state_of(&s);
 	for (size_t i = 0; i < whole.n; i++) {
@@ -204,7 +260,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(goes_on, set_up, tear_down), cmocka_unit_test_setup_teardown(bounds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(damaged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(damaged, set_up, tear_down), cmocka_unit_test_setup_teardown(enabled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(notified, set_up, tear_down),
 	};
 
 	if (pipe2(handed, O_CLOEXEC) < 0)

@@ -112,7 +112,7 @@ mailstore_create(struct mailstore *ms, struct span name)
 	char mark[DRIVER_PATH_MAX];
 	struct names l = { 0 };
 	struct buf dir;
-	int fd;
+	int fd, hold;
 
 	if (r != STORE_NOTFOUND)
 		return r == STORE_OK ? STORE_EXISTS : r;
@@ -124,12 +124,14 @@ mailstore_create(struct mailstore *ms, struct span name)
 		return r;
 	buf_init(&dir, DRIVER_PATH_MAX);
 	foldername_dir(ms->path, name, &dir);
+	hold = mailstore_hold_names(ms);	/* nobody who holds them meets a folder without its parts */
 	if (!driver_make_maildir(buf_cstr(&dir), false)) {
 		r = driver_fail(ms, "make", buf_cstr(&dir));
 	} else if (driver_path(mark, buf_cstr(&dir), "maildirfolder", "")) {	/* Maildir++ */
 		fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		close_fd(&fd);
 	}
+	close_fd(&hold);
 	buf_fini(&dir);
 	return r;
 }
@@ -275,6 +277,7 @@ mailstore_rename(struct mailstore *ms, struct span from, struct span to)
 {
 	enum store_result r = mailstore_exists(ms, from);
 	struct names l = { 0 };
+	int hold;
 
 	if (r != STORE_OK)
 		return r;
@@ -283,9 +286,11 @@ mailstore_rename(struct mailstore *ms, struct span from, struct span to)
 		return r == STORE_OK ? STORE_EXISTS : r;
 	if (foldername_is_inbox(from))
 		return rename_inbox(ms, to);
+	hold = mailstore_hold_names(ms);	/* who compares lists of folders never sees half of it */
 	r = read_names(ms, &l);
 	if (r == STORE_OK)
 		r = rename_tree(ms, &l, from, to);
+	close_fd(&hold);
 	names_free(&l);
 	if (r == STORE_OK && !fsync_dir(AT_FDCWD, ms->path))
 		r = driver_fail(ms, "fsync", ms->path);

@@ -222,6 +222,23 @@ struct mailfolder *mailfolder_reopen(struct mailstore *ms, struct span name, uns
 /* Where changes of the folder can be seen: directories, open for reading, for the caller to close. False: not now. */
 bool mailfolder_places(struct mailfolder *f, int dirs[2]) CHECKED;
 
+/*
+ * Changes of many folders at once, by inotify (JAIL_INOTIFY): of names and subscriptions, and of the mail in those that
+ * were added. NULL and false: the system has no more watches; look now and then instead.
+ */
+struct mailwatch;
+struct mailwatch *mailwatch_new(struct mailstore *ms);
+void mailwatch_free(struct mailwatch *w);
+int mailwatch_fd(const struct mailwatch *w);			/* readable when something may have changed */
+bool mailwatch_add(struct mailwatch *w, struct span name, uint32_t tag) CHECKED;	/* one that is there keeps its tag */
+enum { MAILWATCH_NAMES = UINT32_MAX, MAILWATCH_ALL = UINT32_MAX - 1, MAILWATCH_ANY = UINT32_MAX - 2 };
+/* Drains the descriptor. f is called with the tag of each folder, with NAMES, or with ALL when events were lost; perhaps often. */
+void mailwatch_read(struct mailwatch *w, void (*f)(void *ctx, uint32_t tag), void *ctx);
+/* No folder is made or renamed (which is no single step) until the descriptor is closed; -1: cannot. For some milliseconds only (JAIL_FLOCK). */
+int mailstore_hold_names(struct mailstore *ms);
+/* Stays with a folder that is renamed, for as long as it is there; 0: cannot be told. */
+uint64_t mailstore_mark(struct mailstore *ms, struct span name);
+
 /* ---- keywords: names of the folder's 26 letters ---- */
 const char *mailfolder_keyword_name(const struct mailfolder *f, unsigned n);	/* NULL: letter not in use */
 int mailfolder_keyword(struct mailfolder *f, struct span name, bool create);	/* -1: unknown, or (create) no letter is free */
