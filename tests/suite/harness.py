@@ -225,3 +225,14 @@ def main():
                 traceback.print_exc(file=sys.stdout)
             print(f'not ok {name}: {e}', flush=True)
     sys.exit(1 if bad else 0)
+
+
+def main_of_one(instance):
+    """main(), and a last line: no daemon of the instance that all tests shared has died"""
+    try:
+        main()
+    except SystemExit as e:
+        code = e.code
+    ends = [l for l in instance.log().splitlines() if 'was ended by signal' in l or 'ended with status' in l]
+    print(f'not ok no daemon died: {ends[:3]}' if ends else 'ok no daemon died')
+    sys.exit(code or (1 if ends else 0))
