@@ -127,3 +127,14 @@ homes_make(const struct homes *h)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 }
+
+void
+home_make(const struct user_record *u)
+{
+	struct homes h;
+
+	homes_init(&h);
+	homes_add(&h, u);
+	homes_make(&h);
+	homes_fini(&h);
+}

@@ -17,5 +17,7 @@ void homes_fini(struct homes *h);
 void homes_add(struct homes *h, const struct user_record *u);
 /* Makes what is missing (0700). A failure is a warning: the first delivery or login makes the directory as well. */
 void homes_make(const struct homes *h);
+/* The same for one user. */
+void home_make(const struct user_record *u);
 
 #endif

@@ -101,7 +101,6 @@ set_password(const char *confdir, struct span address, bool must_exist)
 {
 	struct user_table t;
 	struct buf verifier;
-	struct homes homes;
 	bool exists;
 
 	user_table_open(&t, confdir, false);
@@ -120,12 +119,8 @@ set_password(const char *confdir, struct span address, bool must_exist)
 	user_table_save(&t);
 	user_table_close(&t);
 	buf_fini(&verifier);
-	if (!must_exist) {
-		homes_init(&homes);
-		homes_add(&homes, &(struct user_record){ .address = address });
-		homes_make(&homes);
-		homes_fini(&homes);
-	}
+	if (!must_exist)
+		home_make(&(struct user_record){ .address = address });
 	if (!must_exist && !domain_is_ours(span_skip(address, (size_t)span_rfind(address, '@') + 1)))
 		tool_complain("warning: the domain of %.*s is not in virtual_mailbox_domains, no mail will come: "
 		    "merpati domain add DOMAIN", SPAN_FMT(address));

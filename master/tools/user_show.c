@@ -167,11 +167,9 @@ user_set(const char *confdir, int argc, char **argv)
 	struct user_table t;
 	struct user_record rec;
 	struct user_line *l;
-	struct homes homes;
 	struct buf room;
 
 	buf_init(&room, 8192);
-	homes_init(&homes);
 	user_table_open(&t, confdir, true);
 	l = find(&t, argv[0]);
 	rec = l->rec;
@@ -179,9 +177,7 @@ user_set(const char *confdir, int argc, char **argv)
 		set_one(&rec, argv[i], &room);
 	user_table_put(&t, l, &rec);
 	user_table_save(&t);
-	homes_add(&homes, &l->rec);		/* rec pointed into the line that was */
-	homes_make(&homes);
-	homes_fini(&homes);
+	home_make(&l->rec);		/* rec pointed into the line that was */
 	user_table_close(&t);
 	buf_fini(&room);
 	return 0;

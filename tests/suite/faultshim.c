@@ -102,17 +102,22 @@ is_file(int fd)
 
 #define CALL(...) (int)syscall(__VA_ARGS__)
 
+/* The argument that is there only where a file may be made. */
+static mode_t
+mode_of(int flags, va_list *ap)
+{
+	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(*ap, mode_t) : 0;
+}
+
 int
 openat(int dir, const char *path, int flags, ...)
 {
-	mode_t mode = 0;
 	va_list ap;
+	mode_t mode;
 
-	if (flags & (O_CREAT | __O_TMPFILE)) {
-		va_start(ap, flags);
-		mode = va_arg(ap, mode_t);
-		va_end(ap);
-	}
+	va_start(ap, flags);
+	mode = mode_of(flags, &ap);
+	va_end(ap);
 	if (fails(flags & O_CREAT ? OP_CREATE : OP_OPEN))
 		return -1;
 	return CALL(SYS_openat, dir, path, flags, mode);
@@ -121,14 +126,12 @@ openat(int dir, const char *path, int flags, ...)
 int
 open(const char *path, int flags, ...)
 {
-	mode_t mode = 0;
 	va_list ap;
+	mode_t mode;
 
-	if (flags & (O_CREAT | __O_TMPFILE)) {
-		va_start(ap, flags);
-		mode = va_arg(ap, mode_t);
-		va_end(ap);
-	}
+	va_start(ap, flags);
+	mode = mode_of(flags, &ap);
+	va_end(ap);
 	return openat(AT_FDCWD, path, flags, mode);
 }
 

@@ -3,7 +3,7 @@
 A test file is a script: it uses Instance and @test, and ends with main(). Each test prints one line:
 "ok NAME", "not ok NAME: why" or "skip NAME: why"; tests/run counts them.
 """
-import fcntl, glob, os, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+import contextlib, fcntl, glob, os, pwd, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -204,6 +204,23 @@ TESTS = []
 def test(f):
     TESTS.append(f)
     return f
+
+
+@contextlib.contextmanager
+def system_user():
+    """A user of this machine with a home directory of his own: his passwd entry; he is gone afterwards"""
+    if os.getuid():
+        raise Skip('needs root')
+    name = 'merpati-t%d' % (os.getpid() % 10000)
+    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
+    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
+    try:
+        pw = pwd.getpwnam(name)
+        os.chown(home, pw.pw_uid, pw.pw_gid)
+        yield pw
+    finally:
+        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def main():

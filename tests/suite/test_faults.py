@@ -6,7 +6,7 @@ One message travels while the N-th call of one daemon goes wrong. The reply is 2
 rest; what got 250 arrives whole and once, what did not does not arrive; the next message goes through at once, and nobody restarts anything.
 
 MERPATI_FAULTS=all plays every N of every fault; the default takes them in turn."""
-import errno, pwd, re, shutil, smtplib, subprocess, tempfile
+import errno, pwd, re, smtplib
 from faults import *
 from sink import Sink
 
@@ -220,18 +220,8 @@ def every_call_of_a_direct_delivery_may_fail():
 
 @test
 def every_call_of_the_queue_may_fail():
-    if os.getuid():
-        raise Skip('needs root')
-    name = 'merpati-x%d' % (os.getpid() % 10000)
-    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
-    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
-    try:
-        pw = pwd.getpwnam(name)
-        os.chown(home, pw.pw_uid, pw.pw_gid)
-        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Mark, Bounce, Mbox], name)
-    finally:
-        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
+    with system_user() as pw:
+        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Mark, Bounce, Mbox], pw.pw_name)
 
 
 main()

@@ -1,19 +1,13 @@
 #!/usr/bin/env python3
 """Users of the system, installation to a prefix, a log in JSON. (release build only)"""
-import json, os, pwd, re, shutil, smtplib, subprocess
+import json, os, re, shutil, smtplib, subprocess
 from harness import *
 
 
 @test
 def a_system_user_gets_mail_as_himself_and_aliases_work():
-    if os.getuid():
-        raise Skip('needs root')
-    name = 'merpati-t%d' % (os.getpid() % 10000)
-    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
-    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
-    try:
-        pw = pwd.getpwnam(name)
-        os.chown(home, pw.pw_uid, pw.pw_gid)
+    with system_user() as pw:
+        name, home = pw.pw_name, pw.pw_dir
         i = Instance()
         try:
             with open(i.conf + '/aliases', 'a') as f:
@@ -36,22 +30,13 @@ def a_system_user_gets_mail_as_himself_and_aliases_work():
             raise
         finally:
             i.close()
-    finally:
-        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @test
 def a_system_user_forwards_and_keeps_an_mbox():
     """rows 143, 162, 163, 168 of hostile input: .forward and mbox, as that user only, never through a link"""
-    if os.getuid():
-        raise Skip('needs root')
-    name = 'merpati-f%d' % (os.getpid() % 10000)
-    home = tempfile.mkdtemp(prefix='merpati-home-', dir='/tmp')
-    subprocess.run(['useradd', '--home-dir', home, '--no-create-home', '--shell', '/bin/sh', name], check=True)
-    try:
-        pw = pwd.getpwnam(name)
-        os.chown(home, pw.pw_uid, pw.pw_gid)
+    with system_user() as pw:
+        name, home = pw.pw_name, pw.pw_dir
 
         def put(file, text, mode=0o644, uid=pw.pw_uid):
             path = home + '/' + file
@@ -127,9 +112,6 @@ def a_system_user_forwards_and_keeps_an_mbox():
                 send(f'trick {n}')
                 check(wait(lambda: i.log().count('status=deferred (the mailbox cannot be written') == n + 1, 5), f'trick {n}')
                 check((open('/etc/passwd').read(), open(home + '/evil').read()) == before, f'trick {n} was written')
-    finally:
-        subprocess.run(['userdel', name], stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @test
