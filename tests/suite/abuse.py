@@ -135,13 +135,8 @@ def rss(name):
 
 
 def cpu(name):
-    """CPU seconds of all processes NAME"""
-    ticks = 0
-    for pid, argv0 in I.processes().items():
-        if argv0 == name:
-            f = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()
-            ticks += int(f[11]) + int(f[12])
-    return ticks / os.sysconf('SC_CLK_TCK')
+    """CPU seconds of all processes NAME; to the nanosecond, as a tick of the clock also counts for who ran when it came"""
+    return sum(int(open(f'/proc/{pid}/schedstat').read().split()[0]) for pid, argv0 in I.processes().items() if argv0 == name) / 1e9
 
 
 def honest(src='127.0.2.2'):
