@@ -55,6 +55,25 @@ def wait(f, secs=20, step=0.02):
         time.sleep(step)
 
 
+def starved():
+    """seconds for which somebody here wanted a processor or a disk and did not get it (pressure stall information, time taken by the host)"""
+    secs = 0
+    for what in 'cpu', 'io':
+        with contextlib.suppress(OSError), open('/proc/pressure/' + what) as f:
+            secs += int(f.readline().rsplit('=', 1)[1]) / 1e6
+    with open('/proc/stat') as f:
+        return secs + int(f.readline().split()[8]) / os.sysconf('SC_CLK_TCK')
+
+
+class Watch:
+    """a clock that stands while the machine is short of something: a bound on it judges the server and not its neighbours"""
+    def __init__(self):
+        self.began, self.starved = time.monotonic(), starved()
+
+    def secs(self):
+        return max(0, time.monotonic() - self.began - (starved() - self.starved))
+
+
 class Instance:
     def __init__(self, domain=DOMAIN, users=('alice', 'bob'), main='', directory=None, env=None):
         self.own = directory is None

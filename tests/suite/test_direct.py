@@ -141,12 +141,12 @@ def a_local_that_hangs_costs_seconds_once():
         pids = [p for p, n in i.processes().items() if n == 'local']
         for p in pids:
             os.kill(p, signal.SIGSTOP)
-        t = time.monotonic()
+        t, watch = time.monotonic(), Watch()
         send(i, 'bob')
-        check(3 < time.monotonic() - t < 12, f'{time.monotonic() - t:.1f} s')
-        t = time.monotonic()
+        check(3 < time.monotonic() - t and watch.secs() < 12, f'{time.monotonic() - t:.1f} s')
+        watch = Watch()
         send(i, 'bob')
-        check(time.monotonic() - t < 3, 'the second message waited as well')
+        check(watch.secs() < 3, 'the second message waited as well')
         for p in pids:
             os.kill(p, signal.SIGCONT)
         i.wait_mails('bob', 3)

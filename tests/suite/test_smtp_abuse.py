@@ -79,9 +79,9 @@ def b64(x):
 
 def honest():
     """the server answers somebody else at once"""
-    t = time.monotonic()
+    watch = Watch()
     want('honest client', Client().cmd('NOOP'), '250')
-    check(time.monotonic() - t < 1, 'an honest client waited longer than a second')
+    check(watch.secs() < 1, 'an honest client waited longer than a second')
 
 
 @test
@@ -159,10 +159,10 @@ def rows_46_to_57_other_protocols_and_order():
         want(verb, c.cmd(verb), '221')
         want(verb, c.reply(), '')
     for junk in b'\x16\x03\x01\x02\x00\x01' + os.urandom(500), b'SSH-2.0-x\r\n', b'\0' + os.urandom(65535):
-        c, t = Client().send(junk), time.monotonic()
+        c, watch = Client().send(junk), Watch()
         for _ in iter(c.reply, ''):
             pass
-        check(time.monotonic() - t < 1, '50: it was not closed within a second')
+        check(watch.secs() < 1, '50: it was not closed within a second')
     c = Client().ehlo()
     c.cmd('MAIL FROM:<x@client.example>')
     c.cmd(f'RCPT TO:<bob@{DOMAIN}>')
