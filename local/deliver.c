@@ -6,12 +6,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "base/log.h"
 #include "mail/delivered.h"
 #include "mail/envelope.h"
@@ -22,8 +20,7 @@
 
 #include "base/banned.h"
 
-#define STRINGS_BODY_MAX (16u << 20)	/* a larger message is read by the first session that asks */
-#define READ_MAX (1u << 20)		/* larger messages are mapped */
+#define READ_MAX (1u << 20)		/* of a larger message no more than its beginning is in memory */
 #define HEAD_MAX (64u << 10)		/* lines that we put in front */
 #define FRESH_S 30			/* an older message may have been tried before */
 
@@ -35,49 +32,28 @@ message_init(struct message *msg)
 	buf_init(&msg->strings, IMAP_STRINGS_MAX);
 }
 
-void
-message_unload(struct message *msg)
-{
-	if (msg->map)
-		munmap(msg->map, msg->map_len);
-	msg->map = NULL;
-	msg->body = SPAN_NONE;
-	buf_reset(&msg->own);
-}
-
 bool
-message_load(struct message *msg, int fd, uint64_t off, uint64_t len)
+message_load(struct message *msg, int fd, uint64_t off, uint64_t len, uint64_t sum)
 {
-	struct stat st;
-	uint64_t end;
+	size_t n;
 	char *to;
 
-	message_unload(msg);
-	if (len > 0 && len <= READ_MAX) {
-		to = buf_room(&msg->own, (size_t)len);
-		if (!to || !pread_all(fd, to, (size_t)len, (off_t)off))
-			return false;
-		buf_grew(&msg->own, (size_t)len);
-		msg->body = buf_span(&msg->own);
-	} else if (len > 0) {
-		if (fstat(fd, &st) < 0)
-			return false;
-		if (!S_ISREG(st.st_mode) || ckd_add(&end, off, len) || end > (uint64_t)st.st_size) {
-			errno = EIO;
-			return false;
-		}
-		msg->map = mmap(NULL, (size_t)end, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (msg->map == MAP_FAILED) {
-			msg->map = NULL;
-			return false;
-		}
-		msg->map_len = (size_t)end;
-		msg->body = span_of((char *)msg->map + off, (size_t)len);
-	}
-	msg->crlf_size = mailtext_crlf_size(msg->body);
+	msg->file = (struct bodyfile){ .fd = fd, .off = off, .len = len, .sum = sum };
+	msg->large = len > READ_MAX;
+	n = msg->large ? BODYFILE_PIECE : (size_t)len;
+	buf_reset(&msg->own);
 	buf_reset(&msg->strings);
-	if (msg->body.n <= STRINGS_BODY_MAX)
+	msg->body = SPAN_NONE;
+	to = n ? buf_room(&msg->own, n) : NULL;
+	if (n && (!to || !bodyfile_next(&msg->file, to, n, &msg->body)))
+		return false;
+	buf_grew(&msg->own, n);
+	if (msg->large) {
+		imap_strings_of_header(msg->body, &msg->strings);
+	} else {
+		msg->crlf_size = mailtext_crlf_size(msg->body);
 		imap_strings(msg->body, &msg->strings);
+	}
 	return true;
 }
 
@@ -106,6 +82,12 @@ mailbox_path(struct span mailbox, struct buf *path)
 			return false;
 	buf_addf(path, "%.*s/Maildir", SPAN_FMT(mailbox));
 	return !path->over;
+}
+
+struct outcome
+deliver_damaged(void)
+{
+	return outcome_make(OUTCOME_DAMAGED, "4.3.0", "the queue file is damaged");
 }
 
 static struct outcome
@@ -137,7 +119,7 @@ store(struct mail_delivery *m, const char *id)
 	buf_init(&cause, 8192);
 	r = mailstore_deliver(m, &cause);
 	err = errno;
-	o = outcome_of(r, err);
+	o = m->file && m->file->damaged ? deliver_damaged() : outcome_of(r, err);
 	if (o.kind != OUTCOME_DELIVERED && r != STORE_QUOTA)
 		log_warn(id, "%s", buf_cstr(&cause));
 	buf_fini(&cause);
@@ -161,7 +143,7 @@ add_folder(struct buf *path, struct span extension)
 }
 
 struct outcome
-deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place)
 {
 	struct buf head, path;
@@ -195,6 +177,7 @@ deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct
 			.host = place->host,
 			.head = buf_span(&head),
 			.body = msg->body,
+			.file = msg->large ? &msg->file : NULL,
 			.body_crlf_size = msg->crlf_size,
 			.strings = buf_span(&msg->strings),
 			/* a second attempt needs a first one: by a process that is gone, or some time ago */

@@ -2,22 +2,23 @@
 #ifndef LOCAL_DELIVER_H
 #define LOCAL_DELIVER_H
 
+#include "mail/bodyfile.h"
 #include "mail/outcome.h"
 #include "mail/store/mailstore.h"
 #include "service/message.h"
 
-/* The message in memory: read when it is small, mapped when it is large. */
+/* The message: in memory when it is small; else its beginning, and its file, which each delivery reads anew. */
 struct message {
 	struct span body;
-	uint64_t crlf_size;
-	struct buf strings;		/* imap_strings(); empty for a very large one */
+	struct bodyfile file;
+	bool large;
+	uint64_t crlf_size;		/* of a small one */
+	struct buf strings;		/* what the first session need not look up */
 	struct buf own;
-	void *map;
-	size_t map_len;
 };
 void message_init(struct message *msg);
-bool message_load(struct message *msg, int fd, uint64_t off, uint64_t len) CHECKED;	/* false with errno */
-void message_unload(struct message *msg);
+/* fd is borrowed until the next load. False: unreadable (errno), or msg->file.damaged. */
+bool message_load(struct message *msg, int fd, uint64_t off, uint64_t len, uint64_t sum) CHECKED;
 
 struct recipient {
 	uint32_t number;		/* in the message: a part of the file's name */
@@ -36,7 +37,8 @@ bool mailbox_path(struct span mailbox, struct buf *path) CHECKED;
 /* Return-Path, Delivered-To, late headers. */
 void deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head);
 
-struct outcome deliver_one(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+struct outcome deliver_damaged(void);
+struct outcome deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place);
 
 #endif

@@ -15,21 +15,24 @@
 #define HEAD_MAX (64u << 10)
 
 static struct outcome
-into_mbox(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r, const char *path, const char *id)
+into_mbox(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r, const char *path, const char *id)
 {
 	struct outcome o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to mailbox");
+	struct mbox_message m = { .sender = d->sender, .body = msg->body, .file = msg->large ? &msg->file : NULL,
+		.when = (time_t)d->arrival };
 	struct buf head, cause;
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&cause, 1024);
 	deliver_head(d, r, &head);
+	m.head = buf_span(&head);
 	if (path[0] == '/' || head.over) {
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");
-	} else if (!mbox_append(path, d->sender, (time_t)d->arrival, buf_span(&head), msg->body, &cause)) {
+	} else if (!mbox_append(path, &m, &cause)) {
 		int err = errno;
 
 		log_warn(id, "%s", buf_cstr(&cause));
-		o = outcome_make(OUTCOME_DEFERRED, err == ENOSPC ? "4.3.1" : err == EDQUOT ? "4.2.2" : "4.2.0",
+		o = msg->large && msg->file.damaged ? deliver_damaged() : outcome_make(OUTCOME_DEFERRED, err == ENOSPC ? "4.3.1" : err == EDQUOT ? "4.2.2" : "4.2.0",
 		    "the mailbox cannot be written: %s", err == EAGAIN ? "it is locked" : strerror(err));
 	}
 	buf_fini(&head);
@@ -38,7 +41,7 @@ into_mbox(const struct msg_DELIVER *d, const struct message *msg, const struct r
 }
 
 static struct outcome
-into_mailbox(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+into_mailbox(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place, const char *id)
 {
 	size_t n = strlen(place->home_mailbox);
@@ -48,7 +51,7 @@ into_mailbox(const struct msg_DELIVER *d, const struct message *msg, const struc
 }
 
 struct outcome
-deliver_home(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place, struct buf *to)
 {
 	struct forward f = { .keep = false };

@@ -5,7 +5,7 @@
 #include "deliver.h"
 
 /* OUTCOME_REDIRECTED: `to` has the addresses, a line each; the mailbox has its copy when one was wanted. */
-struct outcome deliver_home(const struct msg_DELIVER *d, const struct message *msg, const struct recipient *r,
+struct outcome deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place, struct buf *to);
 
 #endif

@@ -76,11 +76,12 @@ deliver(int fd, const struct msg_DELIVER *d)
 	struct span list = d->rcpts;
 	struct outcome unread;
 	struct buf to;
-	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len), ok = n > 0;
+	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len, d->sum), ok = n > 0;
 
 	buf_init(&to, FORWARD_TEXT_MAX);
 	if (!loaded)
-		unread = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
+		unread = message.file.damaged ? deliver_damaged() :
+		    outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
 	for (uint32_t i = 0; i < n && ok; i++) {
 		struct recipient r;
 		struct outcome o;
@@ -93,7 +94,6 @@ deliver(int fd, const struct msg_DELIVER *d)
 		ok = answer(fd, d->job, i, i + 1 == n, &o, &to);
 	}
 	buf_fini(&to);
-	message_unload(&message);
 	return ok;
 }
 

@@ -188,6 +188,40 @@ write_quoted(int fd, struct span text)
 	return ok;
 }
 
+/* The same in pieces, cut behind lines. *ended: the last one has its LF. */
+static bool
+write_quoted_file(int fd, struct bodyfile *file, bool *ended)
+{
+	bool within = false, ok = true, last = false;	/* within: the start of this line is written */
+	struct buf text;
+
+	buf_init(&text, 2 * BODYFILE_PIECE);
+	bodyfile_rewind(file);
+	while (ok && !last) {
+		struct span piece, now;
+		size_t n, raw = 0;
+		const char *lf;
+
+		ok = bodyfile_next(file, buf_room(&text, BODYFILE_PIECE), BODYFILE_PIECE, &piece);
+		if (!ok)
+			break;
+		buf_grew(&text, piece.n);
+		last = piece.n == 0;
+		lf = text.len ? memrchr(text.p, '\n', text.len) : NULL;
+		n = last || (!lf && text.len >= BODYFILE_PIECE) ? text.len : lf ? (size_t)(lf - text.p) + 1 : 0;
+		now = span_of(text.p, n);
+		if (within)
+			raw = span_find(now, '\n') < 0 ? n : (size_t)span_find(now, '\n') + 1;
+		ok = write_all(fd, now.p, raw) && write_quoted(fd, span_skip(now, raw));
+		if (n)
+			within = text.p[n - 1] != '\n';
+		buf_consume(&text, n);
+	}
+	*ended = !within;
+	buf_fini(&text);
+	return ok;
+}
+
 /* What stands there already must end with a blank line. */
 static bool
 write_gap(int fd, off_t size)
@@ -203,14 +237,15 @@ write_gap(int fd, off_t size)
 }
 
 static bool
-append(struct mbox *m, struct span from, struct span head, struct span body)
+append(struct mbox *m, struct span from, const struct mbox_message *msg)
 {
 	off_t size = lseek(m->fd, 0, SEEK_END);
-	bool ended = body.n == 0 || body.p[body.n - 1] == '\n';
+	bool ended = msg->body.n == 0 || msg->body.p[msg->body.n - 1] == '\n';
 	int err;
 
-	if (size >= 0 && write_gap(m->fd, size) && write_all(m->fd, from.p, from.n) && write_quoted(m->fd, head) &&
-	    write_quoted(m->fd, body) && write_all(m->fd, "\n\n", ended ? 1 : 2) && fsync(m->fd) == 0)
+	if (size >= 0 && write_gap(m->fd, size) && write_all(m->fd, from.p, from.n) && write_quoted(m->fd, msg->head) &&
+	    (msg->file ? write_quoted_file(m->fd, msg->file, &ended) : write_quoted(m->fd, msg->body)) &&
+	    write_all(m->fd, "\n\n", ended ? 1 : 2) && fsync(m->fd) == 0)
 		return true;
 	err = errno;
 	if (size >= 0 && ftruncate(m->fd, size) == 0)
@@ -231,21 +266,21 @@ release(struct mbox *m)
 }
 
 bool
-mbox_append(const char *path, struct span sender, time_t when, struct span head, struct span body, struct buf *cause)
+mbox_append(const char *path, const struct mbox_message *msg, struct buf *cause)
 {
 	struct mbox m = { .path = path, .fd = -1 };
 	struct buf from;
 	bool ok = false;
 
 	buf_init(&from, 1024);
-	mbox_from_line(sender, when, &from);
+	mbox_from_line(msg->sender, msg->when, &from);
 	if ((size_t)snprintf(m.lock, sizeof(m.lock), "%s.lock", path) >= sizeof(m.lock) || from.over) {
 		errno = ENAMETOOLONG;
 		buf_adds(cause, "the name is too long");
 	} else if (!take_dotlock(&m)) {
 		buf_addf(cause, "%s: %s", m.lock, errno == EAGAIN ? "locked by another program" : strerror(errno));
 	} else if (open_file(&m, cause)) {
-		ok = append(&m, buf_span(&from), head, body);
+		ok = append(&m, buf_span(&from), msg);
 		if (!ok)
 			buf_addf(cause, "%s: %s", path, strerror(errno));
 	}

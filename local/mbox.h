@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "mail/bodyfile.h"
 
 /*
  * Locks (fcntl and FILE.lock), appends, syncs; what fails is taken back. Blocks up to MBOX_LOCK_S for the lock.
@@ -15,7 +16,12 @@
  * (EAGAIN: locked by somebody), and a sentence in cause.
  */
 #define MBOX_LOCK_S 20
-bool mbox_append(const char *path, struct span sender, time_t when, struct span head, struct span body, struct buf *cause) CHECKED;
+struct mbox_message {
+	struct span sender, head, body;
+	struct bodyfile *file;		/* in place of body, when it is large; rewound and read. NULL: none */
+	time_t when;
+};
+bool mbox_append(const char *path, const struct mbox_message *msg, struct buf *cause) CHECKED;
 
 /* The message as it stands in the file; for tests too. */
 void mbox_from_line(struct span sender, time_t when, struct buf *out);

@@ -60,6 +60,7 @@ struct active {
 	uint32_t running;		/* deliveries ready or under way */
 	uint64_t begun_us;
 	bool soon;			/* an agent was lost: try again soon */
+	bool damaged;			/* an agent has read it, and its checksum is wrong */
 	uint64_t not_before;		/* clock_mono_ms: a dead site comes back then */
 	uint32_t report;		/* which report is next (report.c) */
 };

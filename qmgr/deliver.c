@@ -227,7 +227,7 @@ send_deliver(const struct delivery *d, int link, int fd)
 		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
 		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
 		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
-		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .message = fd };
+		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .sum = queue_file_sum(&a->file), .message = fd };
 	ok = msg_send(link, MSG_DELIVER, &m);
 	buf_fini(&rcpts);
 	buf_fini(&notify);
@@ -244,7 +244,8 @@ send_forward(const struct delivery *d, int link, int fd)
 	bool file = t->mailbox.n > 0 && t->mailbox.p[0] == '/';
 	struct msg_FORWARD m = { .job = d->job, .id = span_str(a->id), .address = t->address, .sender = t->sender,
 		.managed = t->managed, .file = file ? t->mailbox : SPAN_NONE, .members = file ? SPAN_NONE : t->mailbox,
-		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags, .message = fd };
+		.body_off = 0, .body_len = a->file.body_len, .sum = queue_file_sum(&a->file), .flags = a->file.env.flags,
+		.message = fd };
 
 	return msg_send(link, MSG_FORWARD, &m);
 }
@@ -401,6 +402,9 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 			return;
 		log_error(d->a->id, "bug: the agent redirects, which only a local of a system user may do, to addresses");
 		kind = OUTCOME_DEFERRED;
+	} else if (kind == OUTCOME_DAMAGED) {
+		d->a->damaged = true;		/* state.c sets it aside when all that is under way has ended */
+		kind = OUTCOME_DEFERRED;
 	}
 	o = outcome_make(kind, dsns[kind], "%.*s", SPAN_FMT(m->text));
 	outcome_clean(o.text);
@@ -427,7 +431,7 @@ gone_on(const struct delivery *d, uint32_t dest)
 bool
 deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
 {
-	if (m->kind > OUTCOME_REDIRECTED)
+	if (m->kind > OUTCOME_DAMAGED)
 		return false;
 	if (d->report) {
 		d->verdict.known = true;

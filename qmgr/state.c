@@ -252,6 +252,24 @@ remove_message(struct active *a)
 	message_free(m);
 }
 
+/* Recipients who had their copy before stay marked: an operator who mends the file sends it to the others. */
+static void
+set_aside(struct active *a)
+{
+	struct message *m = a->m;
+	bool moved;
+
+	state_save(a);
+	moved = queue_corrupt(m, "wrong checksum of the message");
+	active_free(a);
+	if (!moved) {
+		state_wait(m, par.maximal_backoff_time, 0);
+		return;
+	}
+	reason_drop(m->reason);
+	message_free(m);
+}
+
 static void
 rest(struct active *a)
 {
@@ -273,6 +291,10 @@ finish(struct active *a)
 
 	if (m->deleted) {
 		rest(a);
+		return;
+	}
+	if (a->damaged) {
+		set_aside(a);
 		return;
 	}
 	if (all_done(a)) {
@@ -333,9 +355,9 @@ state_progress(struct active *a)
 		state_save(a);
 		return;
 	}
-	if (!a->m->deleted)
+	if (!a->m->deleted && !a->damaged)
 		overrule(a);
-	if (a->m->deleted || !report_next(a))
+	if (a->m->deleted || a->damaged || !report_next(a))
 		finish(a);
 }
 

@@ -1,25 +1,39 @@
 /* body.c: a message from its file to the wire. */
 #include "body.h"
 
-#include <errno.h>
-
-#include "base/fdio.h"
 #include "downgrade.h"
 #include "base/banned.h"
 
 void
-body_start(struct body *b, int fd, uint64_t off, uint64_t len)
+body_start(struct body *b, const struct bodyfile *file)
 {
-	*b = (struct body){ .fd = fd, .at = off };
-	if (ckd_add(&b->end, off, len))
-		b->end = off;
+	*b = (struct body){ .file = *file };
+	bodyfile_rewind(&b->file);
+}
+
+/* What is taken apart is not read in order: its checksum is looked at before. */
+static bool
+is_whole(struct body *b)
+{
+	static char block[BODY_BLOCK];
+	struct span piece;
+
+	if (!b->file.sum)
+		return true;
+	do
+		if (!bodyfile_next(&b->file, block, sizeof(block), &piece))
+			return false;
+	while (piece.n);
+	bodyfile_rewind(&b->file);
+	return true;
 }
 
 bool
 body_downgrade(struct body *b)
 {
-	b->down = b->at == 0 ? downgrade_new(b->fd, b->end) : NULL;
-	return b->down || b->end == 0;
+	if (b->file.off == 0 && is_whole(b))
+		b->down = downgrade_new(b->file.fd, b->file.len);
+	return b->down || b->file.len == 0;
 }
 
 void
@@ -77,28 +91,27 @@ bool
 body_next(struct body *b, struct buf *out)
 {
 	static char block[BODY_BLOCK];
+	struct span text;
 	struct buf piece;
-	size_t n = b->end - b->at < sizeof(block) ? (size_t)(b->end - b->at) : sizeof(block);
 
 	if (b->down) {
 		buf_init(&piece, 4 * BODY_BLOCK);
 		if (!downgrade_next(b->down, BODY_BLOCK, &piece))
-			b->at = b->end;
+			b->file.done = b->file.len;
 		body_convert(b, buf_span(&piece), out);
 		buf_fini(&piece);
 		return true;
 	}
-	if (!pread_all(b->fd, block, n, (off_t)b->at))
+	if (!bodyfile_next(&b->file, block, sizeof(block), &text))
 		return false;
-	b->at += n;
-	body_convert(b, span_of(block, n), out);
+	body_convert(b, text, out);
 	return true;
 }
 
 bool
 body_at_end(const struct body *b)
 {
-	return b->at >= b->end;
+	return b->file.done >= b->file.len;
 }
 
 void

@@ -7,28 +7,28 @@
 #define SMTP_BODY_H
 
 #include "base/buf.h"
+#include "mail/bodyfile.h"
 
 #define BODY_BLOCK (32u << 10)
 
 struct downgrade;
 
 struct body {
-	int fd;			/* borrowed */
-	uint64_t at, end;
+	struct bodyfile file;
 	struct downgrade *down;	/* the message is made 7-bit on its way; NULL: as it is */
 	bool middle;		/* of a line */
 	bool plain;		/* dots are not doubled (BDAT) */
 };
 
-void body_start(struct body *b, int fd, uint64_t off, uint64_t len);
-/* After body_start, for a server without 8BITMIME (downgrade.h). False: the file cannot be mapped (errno). */
+void body_start(struct body *b, const struct bodyfile *file);
+/* After body_start, for a server without 8BITMIME (downgrade.h). Reads it once. False: it cannot be read or mapped (errno), or is damaged. */
 bool body_downgrade(struct body *b) CHECKED;
 void body_fini(struct body *b);
 
 /* Lines for the wire, from memory. */
 void body_convert(struct body *b, struct span in, struct buf *out);
 
-/* Append the next block to out. False: the file cannot be read (errno). */
+/* Append the next block to out. False: the file cannot be read (errno), or is damaged: what is on its way must not be finished. */
 bool body_next(struct body *b, struct buf *out) CHECKED;
 bool body_at_end(const struct body *b);
 void body_finish(struct body *b, struct buf *out);	/* the final dot, after a line end if one is missing */

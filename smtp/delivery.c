@@ -80,7 +80,7 @@ static void
 free_delivery(struct delivery *d)
 {
 	route_cancel(d);
-	close_fd(&d->fd);
+	close_fd(&d->file.fd);
 	if (d->prev)
 		d->prev->next = d->next;
 	else
@@ -105,7 +105,7 @@ delivery_start(struct msg_DELIVER *m)
 	all = d;
 	count++;
 	service_clients(1);
-	d->fd = -1;
+	d->file.fd = -1;
 	d->deadline = clock_mono_ms() + par.smtp_delivery_time_limit * UINT64_C(1000);
 	d->job = m->job;
 	snprintf(d->id, sizeof(d->id), "%.*s", SPAN_FMT(m->id));
@@ -114,15 +114,13 @@ delivery_start(struct msg_DELIVER *m)
 	d->envid = arena_span(&d->arena, m->envid);
 	d->lmtp = span_starts(d->nexthop, "lmtp:");
 	d->flags = m->flags;
-	d->body_off = m->body_off;
-	d->body_len = m->body_len;
 	d->trouble = outcome_make(OUTCOME_DEFERRED, "4.4.1", "no host could be reached");
 	if (m->message < 0 || !take_rcpts(d, m->rcpts) || !take_notify(d, m->notify)) {
 		free_delivery(d);
 		return false;
 	}
 	take_headers(d, m->late_headers);
-	d->fd = m->message;
+	d->file = (struct bodyfile){ .fd = m->message, .off = m->body_off, .len = m->body_len, .sum = m->sum };
 	if (!session_reuse(d))
 		route_start(d);
 	return true;

@@ -39,8 +39,7 @@ struct delivery {
 	struct recipient *rcpts;
 	uint32_t n, unknown;
 	struct span headers;		/* late header lines, each with its LF */
-	int fd;
-	uint64_t body_off, body_len;
+	struct bodyfile file;		/* the message; the descriptor is ours */
 
 	/* where to (route.c) */
 	struct target *targets;

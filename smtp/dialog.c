@@ -353,11 +353,11 @@ build_mail(struct session *s, uint32_t arg, struct buf *out)
 		return refuse_here(s, "5.1.7", "bad sender address");
 	if (d->flags & MAIL_SMTPUTF8 && !(s->ext & EXT_SMTPUTF8))
 		return refuse_here(s, "5.6.7", "SMTPUTF8 is required, but was not offered");
-	if (s->size_limit && d->body_len > s->size_limit)
+	if (s->size_limit && d->file.len > s->size_limit)
 		return refuse_here(s, "5.3.4", "message size exceeds the size limit of the server");
 	buf_addf(out, "MAIL FROM:<%.*s>", SPAN_FMT(d->sender));
 	if (s->ext & EXT_SIZE)
-		buf_addf(out, " SIZE=%llu", (unsigned long long)d->body_len);
+		buf_addf(out, " SIZE=%llu", (unsigned long long)d->file.len);
 	if (s->ext & EXT_8BITMIME && d->flags & MAIL_8BITMIME)
 		buf_adds(out, " BODY=8BITMIME");
 	if (d->flags & MAIL_SMTPUTF8)

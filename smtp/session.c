@@ -330,6 +330,16 @@ session_command(struct session *s, const struct row *row, uint32_t arg)
 
 /* ---- the message ---- */
 
+/* The server hears no end, so it throws away what it has. */
+static void
+unreadable(struct session *s)
+{
+	struct outcome o = s->body.file.damaged ? outcome_make(OUTCOME_DAMAGED, "4.3.0", "the queue file is damaged") :
+	    outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
+
+	over(s, &o);
+}
+
 static void
 stream_more(struct session *s)
 {
@@ -344,10 +354,7 @@ stream_more(struct session *s)
 	}
 	buf_reset(&out);
 	if (!ok) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0",
-		    "cannot read the queue file: %s", strerror(errno));
-
-		over(s, &o);
+		unreadable(s);
 	} else if (body_at_end(&s->body)) {
 		body_finish(&s->body, &out);
 		conn_writespan(s->conn, buf_span(&out));
@@ -378,11 +385,11 @@ session_chunk(struct session *s)
 	struct buf out;
 	bool ok = true;
 
-	if (!(s->ext & EXT_CHUNKING) || s->lmtp || d->body_len > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
+	if (!(s->ext & EXT_CHUNKING) || s->lmtp || d->file.len > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
 	    (d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME)))
 		return false;
 	buf_init(&out, 5 * CHUNK_MAX);
-	body_start(&s->body, d->fd, d->body_off, d->body_len);
+	body_start(&s->body, &d->file);
 	s->body.plain = true;
 	body_convert(&s->body, d->headers, &out);
 	while (ok && !body_at_end(&s->body))
@@ -406,11 +413,9 @@ session_stream(struct session *s)
 {
 	struct buf out;
 
-	body_start(&s->body, s->d->fd, s->d->body_off, s->d->body_len);
+	body_start(&s->body, &s->d->file);
 	if (s->d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME) && !body_downgrade(&s->body)) {
-		struct outcome o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot map the queue file: %s", strerror(errno));
-
-		over(s, &o);
+		unreadable(s);
 		return;
 	}
 	buf_init(&out, s->d->headers.n * 2 + 1024);

@@ -18,6 +18,17 @@ mailtext_crlf_size(struct span lf)
 	return size;
 }
 
+uint64_t
+mailtext_crlf_more(struct span lf, char *last)
+{
+	bool whole = lf.n && lf.p[0] == '\n' && *last == '\r';	/* its CR was the end of the piece before */
+	uint64_t size = mailtext_crlf_size(lf) - whole;
+
+	if (lf.n)
+		*last = lf.p[lf.n - 1];
+	return size;
+}
+
 /* Addresses come out of an envelope; a control character would make a header of its own. */
 static void
 add_clean(struct buf *b, struct span s)

@@ -9,6 +9,8 @@
  * The W= of a file's name is counted so, and every sender must convert so.
  */
 uint64_t mailtext_crlf_size(struct span lf);
+/* The same of a text that comes in pieces: *last is the byte before, 0 to begin. */
+uint64_t mailtext_crlf_more(struct span lf, char *last);
 
 /* Delivered-To alone, for a copy that goes on. */
 void delivered_to(struct span address, struct buf *head);

@@ -53,6 +53,26 @@ imap_header_keep(struct buf *out, struct span header)
 			buf_addspan(out, h.raw);
 }
 
+static void
+add_header(struct span message, struct buf *out)
+{
+	struct buf string;
+
+	buf_init(&string, HEADER_KEPT_MAX + 1);
+	begin(&string);
+	imap_header_keep(&string, message);
+	add_string(out, CACHE_HEADER, &string, HEADER_KEPT_MAX);
+	buf_fini(&string);
+}
+
+void
+imap_strings_of_header(struct span beginning, struct buf *out)
+{
+	buf_reset(out);
+	if (span_starts(beginning, "\n") || (beginning.n && memmem(beginning.p, beginning.n, "\n\n", 2)))
+		add_header(beginning, out);
+}
+
 void
 imap_strings(struct span message, struct buf *out)
 {
@@ -62,11 +82,9 @@ imap_strings(struct span message, struct buf *out)
 	struct mime mime;
 
 	buf_reset(out);
-	buf_init(&string, HEADER_KEPT_MAX + 1);
+	add_header(message, out);
+	buf_init(&string, STRUCTURE_KEPT_MAX + 1);
 	arena_init(&arena, MIME_ARENA_MAX);
-	begin(&string);
-	imap_header_keep(&string, message);
-	add_string(out, CACHE_HEADER, &string, HEADER_KEPT_MAX);
 	if (mime_parse(&mime, &arena, message))
 		for (size_t i = 0; i < NELEMS(kinds); i++) {
 			begin(&string);

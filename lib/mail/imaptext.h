@@ -35,6 +35,8 @@ enum imap_string {
  */
 #define IMAP_STRINGS_MAX (24u << 10)
 void imap_strings(struct span message, struct buf *out);
+/* Of a message whose beginning alone is in memory: the header's, if all of the header is there. */
+void imap_strings_of_header(struct span beginning, struct buf *out);
 /* The next of them; false at the end, or where they are damaged. */
 bool imap_strings_next(struct span *rest, uint8_t *kind, struct span *string);
 /* The one of that kind; false: it is not there. */

@@ -94,6 +94,7 @@ outcome_word(enum outcome_kind kind)
 		[OUTCOME_DEFERRED] = "deferred",
 		[OUTCOME_FAILED] = "bounced",
 		[OUTCOME_REDIRECTED] = "redirected",
+		[OUTCOME_DAMAGED] = "deferred",
 	};
 
 	return kind < NELEMS(words) ? words[kind] : "unknown";

@@ -9,6 +9,7 @@ enum outcome_kind {
 	OUTCOME_DEFERRED,	/* try again later (4.x.x) */
 	OUTCOME_FAILED,		/* never try again (5.x.x): a report goes to the sender */
 	OUTCOME_REDIRECTED,	/* by a .forward: text holds addresses, a line each; the bounce agent makes a copy for them */
+	OUTCOME_DAMAGED,	/* the queue file does not hold what was accepted: nothing was delivered, and nothing will be */
 };
 
 #define OUTCOME_TEXT_MAX 512

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "mail/bodyfile.h"
 #include "mail/crc32c.h"
 #include "base/banned.h"
 
@@ -468,6 +469,12 @@ queue_file_header(const struct queue_file *q, size_t *at, struct span *line)
 		if (type == 'H')
 			return true;
 	return false;
+}
+
+uint64_t
+queue_file_sum(const struct queue_file *q)
+{
+	return q->has_crc && q->body_len > QUEUE_BODY_CHECK_MAX ? BODYFILE_SUM(q->crc) : 0;
 }
 
 bool

@@ -87,6 +87,7 @@ void queue_file_fini(struct queue_file *q);
 /* *at = 0 to begin; false at the end. number counts from 0. */
 bool queue_file_rcpt(const struct queue_file *q, size_t *at, struct queue_rcpt *r);
 bool queue_file_header(const struct queue_file *q, size_t *at, struct span *line);
+uint64_t queue_file_sum(const struct queue_file *q);	/* of a message that was not read, for bodyfile.h; else 0 */
 bool queue_file_mark(int fd, const struct queue_rcpt *r, char state) CHECKED;	/* pwrite of one byte; no sync */
 
 #endif

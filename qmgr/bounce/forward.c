@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/bodyfile.h"
 #include "mail/delivered.h"
 #include "mail/envelope.h"
 #include "members.h"
@@ -88,28 +89,23 @@ write_head(const struct msg_FORWARD *m, struct buf *head)
 	    SPAN_FMT(span_skip(m->address, (size_t)at + 1)));
 }
 
-/* Reading fails: *errno is kept, the link is of no more use. */
+/* False: errno is kept, the link is of no more use. */
 static bool
-send_body(int link, const struct msg_FORWARD *m, struct buf *chunk)
+send_body(int link, struct bodyfile *file)
 {
-	uint64_t at = 0;
+	static char chunk[CHUNK];
 
-	while (at < m->body_len) {
-		uint64_t n = m->body_len - at < CHUNK ? m->body_len - at : CHUNK;
-		struct msg_PART part = { .last = at + n == m->body_len ? MAIL_END : MAIL_MORE };
-		char *to;
+	do {
+		struct msg_PART part = { .last = MAIL_MORE };
 
-		buf_reset(chunk);
-		to = buf_room(chunk, (size_t)n);
-		if (!to || !pread_all(m->message, to, (size_t)n, (off_t)(m->body_off + at)))
+		if (!bodyfile_next(file, chunk, CHUNK, &part.body))
 			return false;
-		buf_grew(chunk, (size_t)n);
-		part.body = buf_span(chunk);
+		if (file->done == file->len)
+			part.last = MAIL_END;
 		if (!msg_send(link, MSG_PART, &part))
 			return false;
-		at += n;
-	}
-	return m->body_len > 0 || msg_send(link, MSG_PART, &(struct msg_PART){ .last = MAIL_END });
+	} while (file->done < file->len);
+	return true;
 }
 
 static bool
@@ -133,7 +129,7 @@ send_rcpts(int link, struct span list)
 }
 
 static bool
-try_once(int link, const struct msg_FORWARD *m, struct span rcpts, struct buf *chunk, struct outcome *o, struct buf *id)
+try_once(int link, const struct msg_FORWARD *m, struct span rcpts, struct bodyfile *file, struct outcome *o, struct buf *id)
 {
 	struct msg_MAIL mail = { .sender = m->sender, .session = m->id, .size_hint = m->body_len, .last = MAIL_MORE,
 		.flags = m->flags & (MAIL_SMTPUTF8 | MAIL_8BITMIME | MAIL_REQUIRETLS) };
@@ -144,7 +140,7 @@ try_once(int link, const struct msg_FORWARD *m, struct span rcpts, struct buf *c
 	write_head(m, &head);
 	ok = link >= 0 && !head.over && msg_send(link, MSG_MAIL, &mail) && send_rcpts(link, rcpts) &&
 	    msg_send(link, MSG_PART, &(struct msg_PART){ .body = buf_span(&head), .last = MAIL_MORE }) &&
-	    send_body(link, m, chunk) && submit_answer(link, o, id);
+	    send_body(link, file) && submit_answer(link, o, id);
 	buf_fini(&head);
 	return ok;
 }
@@ -152,26 +148,29 @@ try_once(int link, const struct msg_FORWARD *m, struct span rcpts, struct buf *c
 static struct outcome
 hand_over(const struct msg_FORWARD *m, struct span rcpts, int *link, int (*connect_again)(void))
 {
+	struct bodyfile file = { .fd = m->message, .off = m->body_off, .len = m->body_len, .sum = m->sum };
 	struct outcome o;
-	struct buf chunk, id;
+	struct buf id;
 	bool ok;
 
-	buf_init(&chunk, CHUNK);
 	buf_init(&id, 64);
-	ok = try_once(*link, m, rcpts, &chunk, &o, &id);
-	if (!ok) {
+	ok = try_once(*link, m, rcpts, &file, &o, &id);
+	if (!ok && !file.damaged) {
 		/* intake ends when it has been idle for long; a half sent message is thrown away with the link */
 		close_fd(link);
 		*link = connect_again();
-		ok = try_once(*link, m, rcpts, &chunk, &o, &id);
+		bodyfile_rewind(&file);
+		ok = try_once(*link, m, rcpts, &file, &o, &id);
 	}
-	if (!ok) {
+	if (!ok && file.damaged) {
+		o = outcome_make(OUTCOME_DAMAGED, "4.3.0", "the queue file is damaged");
+		close_fd(link);
+	} else if (!ok) {
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot hand a copy to intake: %s", strerror(errno));
 		close_fd(link);
 	} else if (o.kind == OUTCOME_DELIVERED) {
 		o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "forwarded as %.*s", (int)id.len, id.p);
 	}
-	buf_fini(&chunk);
 	buf_fini(&id);
 	return o;
 }

@@ -108,6 +108,40 @@ def damaged_files_are_set_aside_and_never_delivered():
         check(all(b'hello' in m for m in sink.mails), 'a part was sent')
 
 
+def flip(path, at):
+    with open(path, 'r+b') as f:
+        f.seek(at)
+        b = f.read(1)
+        f.seek(at)
+        f.write(bytes([b[0] ^ 4]))
+
+
+@test
+def a_large_message_is_checked_while_it_is_delivered():
+    """above 1 MiB qmgr does not look; whoever delivers it does: to another server, into a mailbox, to the members of a list"""
+    sink, line = Sink(), 'a line of a large message\r\n'
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\ndirect_delivery = no\n{FAST}'
+                  'smtpd_sender_restrictions = check_sender_access inline:{ { hold@example.test = HOLD } }\n') as i:
+        i.run('list', 'add', 'all@example.test', 'y@far.test')
+        i.run('reload')
+        for to in 'x@far.test', 'bob@example.test', 'all@example.test':
+            for n in 60000, 60001:
+                submit(i, 'hold@example.test', [to], body='Subject: t\r\n\r\n' + line * n)
+        hold = i.root + '/spool/hold/'
+        check(wait(lambda: len(os.listdir(hold)) == 6), f'{os.listdir(hold)} are held')
+        held = [hold + f for f in os.listdir(hold)]
+        for f in held:
+            if os.path.getsize(f) < min(map(os.path.getsize, held)) + len(line) // 2:
+                flip(f, 900000)
+        i.tool('postsuper', '-H', 'ALL')
+        idle(i, 30)
+        check(len(os.listdir(i.root + '/spool/corrupt')) == 3, i.log()[-2000:])
+        check(len(sink.mails) == 2 and all(m.count(line.encode()) == 60001 for m in sink.mails), f'{len(sink.mails)} sent')
+        check(len(i.mails('bob')) == 1 and open(i.mails('bob')[0]).read().count(line.strip()) == 60001, 'not what bob should have')
+        check(i.log().count('damaged queue file moved') == 3, 'not all in the log')
+        check('status=bounced' not in i.log() and not os.listdir(i.root + '/mail/example.test/bob/Maildir/tmp'), 'something is left')
+
+
 @test
 def a_restart_goes_on_and_a_file_from_the_future_waits_not_for_ever():
     sink = Sink(lambda v, a: b'450 later\r\n' if v == 'RCPT' else None)

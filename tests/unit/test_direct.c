@@ -298,11 +298,10 @@ faults(void **state)
 
 			fd = open(id, O_RDONLY);
 			message_init(&msg);
-			assert_true(message_load(&msg, fd, 0, len));
+			assert_true(message_load(&msg, fd, 0, len, 0));
 			o = deliver_one(&d, &msg, &r, &place);
 			assert_string_equal(o.text, "delivered to maildir before");
 			assert_int_equal(count("v.test/u/Maildir/new"), 1);
-			message_unload(&msg);
 			buf_fini(&msg.own);
 			close(fd);
 		}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "mail/crc32c.h"
 #include "forward.h"
 #include "mbox.h"
 #include "tests/unit/tmptree.h"
@@ -117,7 +118,7 @@ append(const char *body)
 	bool ok;
 
 	buf_init(&cause, 1000);
-	ok = mbox_append("box", SPAN("s@x"), 0, SPAN("H: 1\n"), span_str(body), &cause);
+	ok = mbox_append("box", &(struct mbox_message){ SPAN("s@x"), SPAN("H: 1\n"), span_str(body), NULL, 0 }, &cause);
 	assert_int_equal(ok, cause.len == 0);
 	buf_fini(&cause);
 	return ok;
@@ -167,6 +168,65 @@ mbox_is_cut_back(void **state)
 	assert_true(access("box.lock", F_OK) < 0);
 }
 
+static bool
+append_file(struct span text, uint64_t sum)
+{
+	struct bodyfile file = { .fd = open("large", O_RDWR | O_CREAT | O_TRUNC, 0600), .len = text.n, .sum = sum };
+	struct mbox_message m = { SPAN("s@x"), SPAN("H: 1\n"), SPAN_NONE, &file, 0 };
+	struct buf cause;
+	bool ok;
+
+	assert_true(file.fd >= 0 && write_all(file.fd, text.p, text.n));
+	buf_init(&cause, 1000);
+	ok = mbox_append("box", &m, &cause);
+	assert_int_equal(ok, !file.damaged);
+	buf_fini(&cause);
+	close(file.fd);
+	return ok;
+}
+
+/* A large message comes in pieces: it looks as one that came at once, wherever they are cut; a damaged one leaves nothing. */
+static void
+mbox_in_pieces(void **state)
+{
+	static const char *const middles[] = { "\nFrom here\n", "\n>>From here\n", "x From here\n", "\n\n\n", "" };
+	struct buf text, want, got;
+
+	(void)state;
+	buf_init(&text, 4 * BODYFILE_PIECE);
+	buf_init(&want, 4 * BODYFILE_PIECE);
+	buf_init(&got, 4 * BODYFILE_PIECE);
+	for (size_t i = 0; i < 3 * NELEMS(middles); i++) {
+		const char *middle = middles[i % NELEMS(middles)];
+		size_t lead = i < NELEMS(middles) ? 50 : 2 * BODYFILE_PIECE;	/* of lines, or one without end */
+
+		buf_reset(&text);
+		buf_adds(&text, "\n");
+		while (text.len < BODYFILE_PIECE - i % 7)
+			buf_addc(&text, text.len % lead == 49 && lead == 50 ? '\n' : 'x');
+		buf_adds(&text, middle);
+		for (int k = 0; k < 1000; k++)
+			buf_adds(&text, "From line to line\n");
+		buf_reset(&want);
+		buf_adds(&want, "From s@x  Thu Jan  1 00:00:00 1970\nH: 1\n");
+		mbox_quote(buf_span(&text), &want);
+		buf_adds(&want, "\n");
+		put("");
+		assert_true(append_file(buf_span(&text), BODYFILE_SUM(crc32c(0, buf_span(&text)))));
+		buf_reset(&got);
+		assert_true(read_file(AT_FDCWD, "box", &got));
+		assert_int_equal(got.len, want.len);
+		assert_memory_equal(got.p, want.p, want.len);
+		assert_false(append_file(buf_span(&text), BODYFILE_SUM(crc32c(1, buf_span(&text)))));
+		buf_reset(&got);
+		assert_true(read_file(AT_FDCWD, "box", &got));
+		assert_int_equal(got.len, want.len);
+	}
+	buf_fini(&text);
+	buf_fini(&want);
+	buf_fini(&got);
+}
+
 static void
 mbox_tricks_are_refused(void **state)
 {
@@ -212,6 +272,7 @@ main(void)
 		cmocka_unit_test(quoting_is_reversible),
 		cmocka_unit_test(mbox_is_appended_to),
 		cmocka_unit_test(mbox_is_cut_back),
+		cmocka_unit_test(mbox_in_pieces),
 		cmocka_unit_test(mbox_tricks_are_refused),
 	};
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "mail/crc32c.h"
 #include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
@@ -72,9 +73,8 @@ deliver(const char *text, const char *address, const char *mailbox, bool home)
 	msg_list_add(&late, SPAN("X-Late: 1\n"));
 	d.late_headers = buf_span(&late);
 	message_init(&msg);
-	assert_true(message_load(&msg, fd, 0, strlen(text)));
+	assert_true(message_load(&msg, fd, 0, strlen(text), 0));
 	o = deliver_one(&d, &msg, &r, &place);
-	message_unload(&msg);
 	buf_fini(&msg.own);
 	buf_fini(&late);
 	close(fd);
@@ -173,6 +173,105 @@ test_bad_mailboxes(void **state)
 	assert_int_equal(deliver("x\n", "u@d.test", "d.test/file", false).kind, OUTCOME_DEFERRED);
 }
 
+/* ---- a message that is not held in memory ---- */
+
+#define LARGE (3u << 20)
+
+static struct outcome
+deliver_large(struct span text, uint64_t sum, const char *mailbox)
+{
+	struct msg_DELIVER d = { .id = SPAN("4c7Q2x9kTz000001"), .sender = SPAN("a@b"), .arrival = 1000 };
+	struct delivery_place place = { .host = "h", .started = 0 };
+	struct recipient r = { .number = 0, .address = SPAN("u@d.test"), .mailbox = span_str(mailbox) };
+	struct message msg;
+	struct outcome o = { .kind = OUTCOME_DEFERRED };
+	int fd = open("message", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0 && write_all(fd, text.p, text.n));
+	message_init(&msg);
+	assert_true(message_load(&msg, fd, 0, text.n, sum));
+	assert_int_equal(msg.body.n, BODYFILE_PIECE);
+	assert_true(msg.strings.len > 0);	/* of the header, which is all there */
+	for (int i = 0; i < 2; i++)		/* two recipients */
+		o = deliver_one(&d, &msg, &r, &place);
+	buf_fini(&msg.own);
+	buf_fini(&msg.strings);
+	close(fd);
+	return o;
+}
+
+/* Lines, and at the end of the first piece a CR whose LF is the first byte of the second. */
+static void
+make_large(struct buf *text)
+{
+	buf_init(text, LARGE);
+	buf_adds(text, "Subject: large\n\n");
+	while (text->len < 2 * BODYFILE_PIECE + 1000 || text->len < (1u << 20) + 1000)
+		buf_adds(text, "a line of a large message, as there are many\n");
+	text->p[BODYFILE_PIECE - 1] = '\r';
+	text->p[BODYFILE_PIECE] = '\n';
+}
+
+static void
+test_large(void **state)
+{
+	static const char head[] = "Return-Path: <a@b>\nDelivered-To: u@d.test\n";
+	struct buf text, got;
+	char name[300];
+	size_t n;
+
+	(void)state;
+	make_large(&text);
+	n = sizeof(head) - 1 + text.len;
+	assert_int_equal(deliver_large(buf_span(&text), BODYFILE_SUM(crc32c(0, buf_span(&text))), "d.test/large").kind,
+	    OUTCOME_DELIVERED);
+	buf_init(&got, LARGE);
+	read_only_file("d.test/large/Maildir/new", &got);
+	assert_int_equal(got.len, n);
+	assert_memory_equal(got.p, head, sizeof(head) - 1);
+	assert_memory_equal(got.p + sizeof(head) - 1, text.p, text.len);
+	snprintf(name, sizeof(name), "d.test/large/Maildir/new/1000.Q4c7Q2x9kTz000001R0.h,S=%zu,W=%zu", n,
+	    (size_t)mailtext_crlf_size(buf_span(&got)));
+	assert_int_equal(access(name, F_OK), 0);
+	buf_fini(&got);
+	buf_fini(&text);
+}
+
+static void
+assert_no_file(const char *where)
+{
+	DIR *d = opendir(where);
+	struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		assert_int_equal(e->d_name[0], '.');
+	closedir(d);
+}
+
+/* One bit anywhere: nothing of it becomes mail. */
+static void
+test_large_and_damaged(void **state)
+{
+	struct buf text;
+	uint64_t sum;
+
+	(void)state;
+	make_large(&text);
+	sum = BODYFILE_SUM(crc32c(0, buf_span(&text)));
+	for (size_t at = 100; at < text.len; at += text.len / 3) {
+		struct outcome o;
+
+		text.p[at] ^= 1;
+		o = deliver_large(buf_span(&text), sum, "d.test/damaged");
+		assert_int_equal(o.kind, OUTCOME_DAMAGED);
+		text.p[at] ^= 1;
+		assert_no_file("d.test/damaged/Maildir/new");
+		assert_no_file("d.test/damaged/Maildir/tmp");
+	}
+	buf_fini(&text);
+}
+
 static int
 teardown(void **state)
 {
@@ -189,6 +288,8 @@ main(void)
 		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_bad_mailboxes),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_large_and_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

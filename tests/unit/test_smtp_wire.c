@@ -12,6 +12,7 @@
 #include "smtp/downgrade.h"
 #include "smtp/reply.h"
 #include "base/fdio.h"
+#include "mail/crc32c.h"
 #include "base/banned.h"
 
 static const struct {
@@ -101,7 +102,7 @@ convert(struct span in, size_t step, struct buf *out)
 {
 	struct body b;
 
-	body_start(&b, -1, 0, 0);
+	body_start(&b, &(struct bodyfile){ .fd = -1 });
 	for (size_t at = 0; at < in.n; at += step)
 		body_convert(&b, span_sub(in, at, at + step), out);
 	body_finish(&b, out);
@@ -143,15 +144,24 @@ test_body_from_a_file(void **state)
 	for (int i = 0; i < 9000; i++)
 		buf_adds(&text, i % 3 ? ".dotted line\n" : "plain\n");
 	assert_true(write_all(fd, "xxxxx", 5) && write_all(fd, text.p, text.len));
-	body_start(&b, fd, 5, text.len);
+	body_start(&b, &(struct bodyfile){ .fd = fd, .off = 5, .len = text.len });
 	while (!body_at_end(&b))
 		assert_true(body_next(&b, &out));
 	body_finish(&b, &out);
 	assert_int_equal(out.len, text.len + 9000 + 6000 + 3);
-	body_start(&b, fd, 5, text.len + 100);		/* shorter than it was said to be */
+	body_start(&b, &(struct bodyfile){ .fd = fd, .off = 5, .len = text.len + 100 });	/* shorter than it was said to be */
 	while (!body_at_end(&b) && body_next(&b, &out))
 		buf_reset(&out);
 	assert_false(body_at_end(&b));
+	/* not what was written: all but the last block, so that there is no end */
+	body_start(&b, &(struct bodyfile){ .fd = fd, .off = 5, .len = text.len, .sum = BODYFILE_SUM(crc32c(0, buf_span(&text)) ^ 1) });
+	for (buf_reset(&out); body_next(&b, &out); )
+		assert_false(body_at_end(&b));
+	assert_true(b.file.damaged && out.len > 0);
+	assert_false(body_downgrade(&b));
+	body_start(&b, &(struct bodyfile){ .fd = fd, .off = 5, .len = text.len, .sum = BODYFILE_SUM(crc32c(0, buf_span(&text))) });
+	for (buf_reset(&out); !body_at_end(&b); )
+		assert_true(body_next(&b, &out));
 	close(fd);
 	unlink(path);
 	buf_fini(&text);

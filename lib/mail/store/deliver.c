@@ -62,7 +62,7 @@ is_in(struct delivery *v, enum place place)
 }
 
 static bool
-write_message(int fd, const struct mail_delivery *d)
+write_whole(int fd, const struct mail_delivery *d)
 {
 	struct iovec iov[2] = {
 		{ .iov_base = (void *)(uintptr_t)d->head.p, .iov_len = d->head.n },
@@ -82,6 +82,40 @@ write_message(int fd, const struct mail_delivery *d)
 		return false;
 	n = (size_t)n < d->head.n ? 0 : n - (ssize_t)d->head.n;
 	return write_all(fd, d->body.p + n, d->body.n - (size_t)n);
+}
+
+static bool set_names(struct delivery *v, const char *mark, uint64_t size, uint64_t crlf_size);
+
+/* A piece at a time: how long it is when sent is known only behind the last, and so is its name. */
+static bool
+write_file(struct delivery *v, int fd)
+{
+	static char block[BODYFILE_PIECE];
+	const struct mail_delivery *d = v->d;
+	uint64_t crlf_size = mailtext_crlf_size(d->head);
+	struct span piece;
+	char last = 0;
+
+	bodyfile_rewind(d->file);
+	if (!write_all(fd, d->head.p, d->head.n))
+		return false;
+	for (;;) {
+		if (!bodyfile_next(d->file, block, sizeof(block), &piece))
+			return false;
+		if (piece.n == 0)
+			break;
+		if (!write_all(fd, piece.p, piece.n))
+			return false;
+		crlf_size += mailtext_crlf_more(piece, &last);
+	}
+	errno = ENAMETOOLONG;
+	return set_names(v, "", d->head.n + d->file->len, crlf_size);
+}
+
+static bool
+write_message(struct delivery *v, int fd)
+{
+	return v->d->file ? write_file(v, fd) : write_whole(fd, v->d);
 }
 
 static bool
@@ -158,7 +192,6 @@ sync_new(struct delivery *v)
 static bool
 make_file(struct delivery *v)
 {
-	const struct mail_delivery *d = v->d;
 	int fd, err;
 	bool ok;
 
@@ -166,7 +199,7 @@ make_file(struct delivery *v)
 	if (fd < 0)
 		return false;
 	v->step = "write";
-	ok = write_message(fd, d);
+	ok = write_message(v, fd);
 	if (ok) {
 		v->step = "fsync";
 		ok = fsync(fd) == 0;

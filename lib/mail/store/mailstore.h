@@ -16,6 +16,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "mail/bodyfile.h"
 #include "mail/delivered.h"
 #include "mail/quota.h"
 
@@ -335,6 +336,7 @@ struct mail_delivery {
 	const char *host;
 	struct span head;		/* header lines to put in front, LF ends */
 	struct span body;
+	struct bodyfile *file;		/* in place of body, when it is large; rewound and read. NULL: none */
 	uint64_t body_crlf_size;	/* mailtext_crlf_size(body): once for all recipients */
 	bool maybe_repeated;		/* look for it under other names too (after a restart) */
 	struct span strings;		/* imap_strings() of the message, for the first session; may be empty */
