@@ -265,6 +265,15 @@ address_canonical(const struct address *a, struct buf *out)
 		buf_addc(out, ascii_lower(a->domain.p[i]));
 }
 
+struct span
+address_base(struct span local, struct span delimiters)
+{
+	for (size_t i = 1; i < local.n && local.p[0] != '"'; i++)
+		if (span_find(delimiters, local.p[i]) >= 0)
+			return span_sub(local, 0, i);
+	return local;
+}
+
 /* ---- paths ---- */
 
 /* Index of the > that ends the path beginning at s.p[0] = '<'; 0: none. */

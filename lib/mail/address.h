@@ -51,6 +51,8 @@ void address_quote(struct span plain, struct buf *out);
 
 /* Cut a checked address at its last @ (none: domain is empty). */
 struct address address_split(struct span s);
+/* user+tag: the local part before the first of the delimiters that is not its first character. A quoted one has no tag. */
+struct span address_base(struct span local, struct span delimiters);
 
 /* Domain of letters, digits, hyphens; limits; no address literal. Names of EHLO too. flags: ADDRESS_UTF8. */
 bool address_domain_valid(struct span s, unsigned flags);

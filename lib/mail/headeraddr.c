@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "mail/header.h"
 #include "base/banned.h"
 
 struct walk {
@@ -126,4 +127,61 @@ headeraddr_rewrite(struct span value, bool (*f)(void *ctx, struct span address, 
 	end_mailbox(&w);
 	buf_addspan(out, span_skip(value, w.copied));
 	buf_fini(&w.fresh);
+}
+
+/* ---- a whole header ---- */
+
+struct field {
+	bool (*f)(void *ctx, bool sender, struct span address, struct buf *out);
+	void *ctx;
+	bool sender;
+};
+
+static bool
+take_of_field(void *ctx, struct span address, struct buf *out)
+{
+	const struct field *f = ctx;
+
+	return f->f(f->ctx, f->sender, address, out);
+}
+
+static bool
+has_addresses(struct span name, bool *sender)
+{
+	static const struct { const char *name; bool sender; } fields[] = {
+		{ "From", true }, { "Sender", true }, { "Reply-To", true }, { "Errors-To", true }, { "Disposition-Notification-To", true },
+		{ "Return-Receipt-To", true }, { "Resent-From", true }, { "Resent-Sender", true }, { "Resent-Reply-To", true },
+		{ "Mail-Followup-To", true }, { "To", false }, { "Cc", false }, { "Apparently-To", false }, { "Resent-To", false },
+		{ "Resent-Cc", false },
+	};
+
+	for (size_t i = 0; i < NELEMS(fields); i++)
+		if (span_is_nocase(name, fields[i].name)) {
+			*sender = fields[i].sender;
+			return true;
+		}
+	return false;
+}
+
+void
+headeraddr_rewrite_all(struct span header, bool (*f)(void *ctx, bool sender, struct span address, struct buf *out), void *ctx,
+    struct buf *out)
+{
+	struct field field = { .f = f, .ctx = ctx };
+	struct header_cursor c;
+	struct header h;
+
+	header_begin(&c, header);
+	while (header_next(&c, &h)) {
+		size_t before = (size_t)(h.value.p - h.raw.p);
+
+		if (!has_addresses(h.name, &field.sender)) {
+			buf_addspan(out, h.raw);
+			continue;
+		}
+		buf_addspan(out, span_sub(h.raw, 0, before));
+		headeraddr_rewrite(h.value, take_of_field, &field, out);
+		buf_addspan(out, span_skip(h.raw, before + h.value.n));
+	}
+	buf_addspan(out, span_skip(header, c.at));
 }

@@ -13,4 +13,8 @@
  */
 void headeraddr_rewrite(struct span value, bool (*f)(void *ctx, struct span address, struct buf *out), void *ctx, struct buf *out);
 
+/* The same for all fields of a header that name senders (sender: From, Reply-To ...) or recipients (To, Cc ...). */
+void headeraddr_rewrite_all(struct span header, bool (*f)(void *ctx, bool sender, struct span address, struct buf *out), void *ctx,
+    struct buf *out);
+
 #endif

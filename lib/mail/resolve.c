@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "mail/envelope.h"
+#include "mail/address.h"
 #include "mail/resolve_tables.h"
 #include "mail/users.h"
 
@@ -154,6 +154,8 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 
 	r->relayhost = span_trim(span_str(spec->relayhost));
 	r->delimiters = span_str(spec->recipient_delimiter);
+	r->propagate_virtual = spec->propagate_virtual;
+	r->propagate_alias = spec->propagate_alias;
 	r->myorigin = span_trim(span_str(spec->myorigin));
 	r->lists_directory = spec->lists_directory;
 	r->expansion_limit = spec->expansion_limit ? spec->expansion_limit : RESOLVE_MAX;
@@ -234,18 +236,6 @@ resolve_domain(struct resolver *r, struct span domain)
 
 /* ---- keys ---- */
 
-/* user+tag: the part before the first delimiter that is not the first character. */
-static struct span
-without_extension(const struct resolver *r, struct span local)
-{
-	if (r->delimiters.n == 0 || (local.n > 0 && local.p[0] == '"'))
-		return local;
-	for (size_t i = 1; i < local.n; i++)
-		if (span_find(r->delimiters, local.p[i]) >= 0)
-			return span_sub(local, 0, i);
-	return local;
-}
-
 bool
 resolve_split(const struct resolver *r, struct span address, struct address_parts *p)
 {
@@ -256,7 +246,7 @@ resolve_split(const struct resolver *r, struct span address, struct address_part
 		return false;
 	p->local = span_sub(address, 0, (size_t)at);
 	p->domain = span_skip(address, (size_t)at + 1);
-	p->base = without_extension(r, p->local);
+	p->base = address_base(p->local, r->delimiters);
 	return true;
 }
 

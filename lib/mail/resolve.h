@@ -56,6 +56,7 @@ struct resolve_spec {
 	const char *relocated_maps;	/* NULL: none */
 	const char *canonical_maps, *recipient_canonical_maps;	/* intake replaces these recipients: they are known. NULL: none */
 	const char *relayhost, *recipient_delimiter, *myorigin;
+	bool propagate_virtual, propagate_alias;	/* an extension that the alias did not have goes to its targets */
 	unsigned expansion_limit, recursion_limit, address_limit;	/* of aliases; 0: the default */
 	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;
 };

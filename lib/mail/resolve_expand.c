@@ -196,12 +196,26 @@ is_name_here(struct expansion *e, struct span name, struct span domain)
 	return ans;
 }
 
+/* r->key is what was found: the user without "+tag"? Then that, of the address. */
+static struct span
+unmatched(const struct expansion *e, const struct address_parts *p)
+{
+	struct span key = buf_span(&e->r->key);
+
+	if (p->base.n == p->local.n || key.n < p->base.n)
+		return SPAN_NONE;
+	if (!span_eq_nocase(span_sub(key, 0, p->base.n), p->base) || (key.n > p->base.n && key.p[p->base.n] != '@'))
+		return SPAN_NONE;
+	return span_skip(p->local, p->base.n);
+}
+
 struct alias {
 	const struct item *item;	/* what is being expanded */
 	const struct address_parts *p;
 	enum address_class cls;
 	unsigned skip;			/* flag for a target that is the address itself */
 	struct span owner;		/* of alias_maps: owner-NAME, who hears of failures; empty: the sender of the message */
+	struct span tag;		/* "+tag" that its targets get */
 	struct buf *members;		/* with an owner: targets that become recipients of a copy */
 };
 
@@ -255,6 +269,19 @@ is_include(const struct alias *al, struct span t, struct span *path)
 	return true;
 }
 
+/* The target, its user with the tag: "bob+tag@domain". "@domain" has got the whole user before it. */
+static void
+add_tagged(const struct alias *al, struct span t, struct buf *full)
+{
+	ssize_t at = span_rfind(t, '@');
+	size_t user = at < 0 ? t.n : (size_t)at;
+
+	buf_addspan(full, span_sub(t, 0, user));
+	if (user > 0)
+		buf_addspan(full, al->tag);
+	buf_addspan(full, span_skip(t, user));
+}
+
 static bool
 add_target(struct expansion *e, const struct alias *al, struct span t)
 {
@@ -276,7 +303,7 @@ add_target(struct expansion *e, const struct alias *al, struct span t)
 	buf_init(&full, TARGET_MAX);
 	if (t.n > 1 && t.p[0] == '@')		/* @domain: the same user there */
 		buf_addspan(&full, al->p->local);
-	buf_addspan(&full, t);
+	add_tagged(al, t, &full);
 	if (span_rfind(t, '@') < 0) {
 		bool here = flags != 0 || span_eq_nocase(t, al->p->base);
 
@@ -334,7 +361,8 @@ add_targets(struct expansion *e, const struct alias *al)
 static bool
 add_alias(struct expansion *e, const struct item *it, const struct address_parts *p, enum address_class cls)
 {
-	struct alias al = { .item = it, .p = p, .cls = cls, .skip = SKIP_ALIAS, .owner = SPAN_NONE };
+	struct alias al = { .item = it, .p = p, .cls = cls, .skip = SKIP_ALIAS, .owner = SPAN_NONE,
+		.tag = e->r->propagate_alias ? unmatched(e, p) : SPAN_NONE };
 	struct buf owner, members, list;
 	struct address_parts op;
 	bool ok;
@@ -488,17 +516,12 @@ add_unknown(struct expansion *e, const struct item *it, enum address_class cls)
 	return add_error(e, it->address, cls, "5.1.1", "unknown user");
 }
 
-/* r->key is what was found: the user without the extension? */
 static struct span
 extension_of(const struct expansion *e, const struct address_parts *p)
 {
-	struct span key = buf_span(&e->r->key);
+	struct span tag = unmatched(e, p);
 
-	if (p->base.n == p->local.n || key.n < p->base.n)
-		return SPAN_NONE;
-	if (!span_eq_nocase(span_sub(key, 0, p->base.n), p->base) || (key.n > p->base.n && key.p[p->base.n] != '@'))
-		return SPAN_NONE;
-	return arena_span(e->a, span_skip(p->local, p->base.n + 1));
+	return tag.n ? arena_span(e->a, span_skip(tag, 1)) : SPAN_NONE;
 }
 
 static bool
@@ -563,7 +586,8 @@ expand_item(struct expansion *e, const struct item *it)
 	if (!(it->flags & SKIP_VIRTUAL_ALIAS))
 		ans = resolve_find_virtual_alias(e->r, &p, res.cls);
 	if (ans == MAP_FOUND)
-		return add_targets(e, &(struct alias){ .item = it, .p = &p, .cls = res.cls, .skip = SKIP_VIRTUAL_ALIAS, .owner = SPAN_NONE });
+		return add_targets(e, &(struct alias){ .item = it, .p = &p, .cls = res.cls, .skip = SKIP_VIRTUAL_ALIAS, .owner = SPAN_NONE,
+		    .tag = e->r->propagate_virtual ? unmatched(e, &p) : SPAN_NONE });
 	if (ans == MAP_NONE && !(it->flags & SKIP_VIRTUAL_ALIAS)) {
 		ans = resolve_find_relocated(e->r, &p, res.cls);
 		if (ans == MAP_FOUND)

@@ -64,6 +64,8 @@ resolver_open(void)
 		.sender_dependent_default_transport_maps = par.sender_dependent_default_transport_maps,
 		.recipient_delimiter = par.recipient_delimiter,
 		.myorigin = par.myorigin,
+		.propagate_virtual = param_list_has(par.propagate_unmatched_extensions, SPAN("virtual")),
+		.propagate_alias = param_list_has(par.propagate_unmatched_extensions, SPAN("alias")),
 		.lists_directory = par.lists_directory,
 		.relocated_maps = par.relocated_maps,
 		.canonical_maps = par.canonical_maps,

@@ -142,6 +142,30 @@ no_is_so(struct import_line *l, const char *arg)
 	return true;
 }
 
+/* propagate_unmatched_extensions: without the words that mean nothing here */
+static bool
+extensions(struct import_line *l, const char *arg)
+{
+	struct span rest = span_str(l->value), word;
+	struct buf kept;
+	bool less = false;
+
+	buf_init(&kept, 1000);
+	while (span_word(&rest, ", \t\r\n", &word)) {
+		bool unknown = span_is_nocase(word, "forward") || span_is_nocase(word, "include");
+
+		less |= unknown;
+		if (!unknown)
+			buf_addf(&kept, "%s%.*s", kept.len ? ", " : "", SPAN_FMT(word));
+	}
+	if (less) {
+		set_out(l, arg, buf_span(&kept));
+		import_verdict(l, VERDICT_LOST, "addresses in .forward and :include: files get no extension of the one that was written to");
+	}
+	buf_fini(&kept);
+	return less;
+}
+
 static const struct {
 	const char *name;
 	bool (*take)(struct import_line *l, const char *arg);
@@ -157,6 +181,7 @@ static const struct {
 	{ "message_size_limit", zero_is_largest, "message_size_limit" },
 	{ "inet_protocols", protocols, "inet_protocols" },
 	{ "myorigin", first_line_of_file, "myorigin" },
+	{ "propagate_unmatched_extensions", extensions, "propagate_unmatched_extensions" },
 	{ "strict_rfc821_envelopes", yes_is_so, "it is always so" },
 	{ "smtputf8_enable", yes_is_so, "it is always so" },
 	{ "tls_preempt_cipherlist", yes_is_so, "it is always so" },

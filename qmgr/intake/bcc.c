@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "mail/address.h"
 #include "service/message.h"
 #include "base/banned.h"
 
@@ -39,16 +40,6 @@ bcc_begin(struct bcc *b)
 	b->refreshed = now;
 }
 
-/* The local part without what stands behind the first delimiter. */
-static struct span
-base_of(const struct bcc *b, struct span local)
-{
-	for (size_t i = 1; i < local.n && local.p[0] != '"'; i++)
-		if (strchr(b->delimiters, local.p[i]))
-			return span_sub(local, 0, i);
-	return local;
-}
-
 static enum map_answer
 find(struct bcc *b, struct maps *m, struct span address, struct buf *value)
 {
@@ -57,7 +48,7 @@ find(struct bcc *b, struct maps *m, struct span address, struct buf *value)
 	enum map_answer ans;
 	struct buf key;
 
-	base = base_of(b, span_sub(address, 0, address.n - domain.n));
+	base = address_base(span_sub(address, 0, address.n - domain.n), span_str(b->delimiters));
 	ans = maps_find(m, address, value);
 	if (ans == MAP_NONE && base.n + domain.n != address.n) {
 		buf_init(&key, VALUE_MAX);

@@ -79,9 +79,8 @@ open_rewrite(void)
 		.recipient = { service_maps(par.recipient_canonical_maps), rewrite_classes(par.recipient_canonical_classes) },
 		.both = { service_maps(par.canonical_maps), rewrite_classes(par.canonical_classes) },
 		.masquerade_domains = par.masquerade_domains, .masquerade_exceptions = par.masquerade_exceptions,
-		.masquerade_classes = rewrite_classes(par.masquerade_classes), .myorigin = par.myorigin, .mydomain = par.mydomain,
-		.mydestination = par.mydestination, .delimiters = par.recipient_delimiter, .at_myorigin = par.append_at_myorigin,
-		.dot_mydomain = par.append_dot_mydomain,
+		.masquerade_classes = rewrite_classes(par.masquerade_classes), .map = addrmap_make("canonical"), .mydomain = par.mydomain,
+		.at_myorigin = par.append_at_myorigin, .dot_mydomain = par.append_dot_mydomain,
 	};
 	intake.rewrite = &w;
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "service/addrmap.h"
 
 enum {
 	REWRITE_ENVELOPE_SENDER = 1 << 0,
@@ -26,7 +27,8 @@ struct rewrite {
 	struct rewrite_table sender, recipient, both;
 	const char *masquerade_domains, *masquerade_exceptions;
 	unsigned masquerade_classes;
-	const char *myorigin, *mydomain, *mydestination, *delimiters;
+	struct addrmap map;
+	const char *mydomain;
 	bool at_myorigin, dot_mydomain;
 	uint64_t refreshed;
 };

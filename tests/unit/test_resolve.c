@@ -203,6 +203,43 @@ test_expand(void **state)
 	resolver_free(r);
 }
 
+/* propagate_unmatched_extensions: virtual, alias */
+static void
+extensions_go_to_targets(void **state)
+{
+	static const struct { bool virtual, alias; const char *address, *want; } cases[] = {
+		{ true, false, "both+t@virtual.example", "a+t@virtual.example>virtual:/virtual.example/a" },
+		{ false, false, "both+t@virtual.example", "a@virtual.example>virtual:/virtual.example/a" },
+		{ true, false, "a+t@alias.example", "a+t@virtual.example>virtual:/virtual.example/a" },	/* @domain: always */
+		{ false, true, "a+t@alias.example", "a+t@virtual.example>virtual:/virtual.example/a" },
+		{ true, false, "self+t@virtual.example",
+		    "self+t@virtual.example>virtual:/virtual.example/self | a+t@virtual.example>virtual:/virtual.example/a" },
+		{ true, false, "bobby+t@host.example", "bob+t@host.example>local:/bob" },
+		{ true, false, "bob2+t@localhost", "bob2@localhost>local:/bob2 | carol@localhost>local:/carol" },
+		{ false, true, "bob2+t@localhost", "bob2+t@localhost>local:/bob2 | carol+t@localhost>local:/carol" },
+		{ false, true, "list+t@localhost", "bob+t@localhost>local:/bob | carol+t@localhost>local:/carol"
+		    " | list-owner+t@far.example>smtp:far.example/" },
+		{ true, true, "loop1+t@virtual.example", "3 the aliases form a loop" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct resolve_spec s = spec;
+		struct resolver *r;
+		struct buf got;
+
+		s.propagate_virtual = cases[i].virtual;
+		s.propagate_alias = cases[i].alias;
+		r = make(&s);
+		buf_init(&got, 4096);
+		show(r, cases[i].address, &got);
+		if (strcmp(buf_cstr(&got), cases[i].want) != 0)
+			fail_msg("%s:\n got  %s\n want %s", cases[i].address, buf_cstr(&got), cases[i].want);
+		buf_fini(&got);
+		resolver_free(r);
+	}
+}
+
 static void
 test_relayhost(void **state)
 {
@@ -260,6 +297,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_expand),
+		cmocka_unit_test(extensions_go_to_targets),
 		cmocka_unit_test(test_relayhost),
 		cmocka_unit_test(test_width),
 	};

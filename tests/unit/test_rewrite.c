@@ -32,7 +32,7 @@ make(void)
 		.recipient = { table("inline:{{r@x.example = bob@old.example}}"), REWRITE_ENVELOPE_RECIPIENT | REWRITE_HEADER_RECIPIENT },
 		.masquerade_domains = "!open.corp.example corp.example", .masquerade_exceptions = "root",
 		.masquerade_classes = REWRITE_SENDER | REWRITE_HEADER_RECIPIENT,
-		.myorigin = "host.example", .mydomain = "example", .mydestination = "localhost", .delimiters = "+",
+		.map = { .myorigin = "host.example", .mydestination = "localhost", .delimiters = "+", .propagate = true }, .mydomain = "example",
 		.at_myorigin = true, .dot_mydomain = true,
 	};
 }
