@@ -11,6 +11,13 @@ body_start(struct body *b, const struct bodyfile *file)
 	bodyfile_rewind(&b->file);
 }
 
+void
+body_replace_header(struct body *b, struct span header, uint64_t len)
+{
+	b->header = header;
+	b->skip = len;
+}
+
 /* What is taken apart is not read in order: its checksum is looked at before. */
 static bool
 is_whole(struct body *b)
@@ -32,7 +39,8 @@ bool
 body_downgrade(struct body *b)
 {
 	if (b->file.off == 0 && is_whole(b))
-		b->down = downgrade_new(b->file.fd, b->file.len);
+		b->down = downgrade_new(b->file.fd, b->file.len, b->header, b->skip);
+	b->header = SPAN_NONE;
 	return b->down || b->file.len == 0;
 }
 
@@ -93,6 +101,7 @@ body_next(struct body *b, struct buf *out)
 	static char block[BODY_BLOCK];
 	struct span text;
 	struct buf piece;
+	size_t n;
 
 	if (b->down) {
 		buf_init(&piece, 4 * BODY_BLOCK);
@@ -102,16 +111,24 @@ body_next(struct body *b, struct buf *out)
 		buf_fini(&piece);
 		return true;
 	}
+	if (b->header.n) {
+		text = span_sub(b->header, 0, BODY_BLOCK);
+		b->header = span_skip(b->header, text.n);
+		body_convert(b, text, out);
+		return true;
+	}
 	if (!bodyfile_next(&b->file, block, sizeof(block), &text))
 		return false;
-	body_convert(b, text, out);
+	n = b->skip < text.n ? (size_t)b->skip : text.n;
+	b->skip -= n;
+	body_convert(b, span_skip(text, n), out);
 	return true;
 }
 
 bool
 body_at_end(const struct body *b)
 {
-	return b->file.done >= b->file.len;
+	return b->file.done >= b->file.len && b->header.n == 0;
 }
 
 void

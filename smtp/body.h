@@ -15,13 +15,17 @@ struct downgrade;
 
 struct body {
 	struct bodyfile file;
+	struct span header;	/* borrowed; goes out first, in place of what is skipped */
+	uint64_t skip;		/* bytes of the file that are read, but do not go out */
 	struct downgrade *down;	/* the message is made 7-bit on its way; NULL: as it is */
 	bool middle;		/* of a line */
 	bool plain;		/* dots are not doubled (BDAT) */
 };
 
 void body_start(struct body *b, const struct bodyfile *file);
-/* After body_start, for a server without 8BITMIME (downgrade.h). Reads it once. False: it cannot be read or mapped (errno), or is damaged. */
+/* After body_start: this goes out in place of the first len bytes, which are the message's header. */
+void body_replace_header(struct body *b, struct span header, uint64_t len);
+/* After these, for a server without 8BITMIME (downgrade.h). Reads it once. False: it cannot be read or mapped (errno), or is damaged. */
 bool body_downgrade(struct body *b) CHECKED;
 void body_fini(struct body *b);
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "generic.h"
 #include "link.h"
 #include "protect.h"
 #include "route.h"
@@ -13,6 +14,7 @@
 #include "base/banned.h"
 
 #define ARENA_MAX (1u << 20)
+#define HEADER_MAX (32u << 20)		/* with other addresses than it came with */
 #define RCPTS_MAX 1000
 
 static struct delivery *all;
@@ -90,6 +92,7 @@ free_delivery(struct delivery *d)
 	count--;
 	service_clients(-1);
 	arena_fini(&d->arena);
+	buf_fini(&d->header);
 	free(d);
 }
 
@@ -97,8 +100,10 @@ bool
 delivery_start(struct msg_DELIVER *m)
 {
 	struct delivery *d = x_new(struct delivery);
+	struct outcome trouble;
 
 	arena_init(&d->arena, ARENA_MAX);
+	buf_init(&d->header, HEADER_MAX);
 	d->next = all;
 	if (all)
 		all->prev = d;
@@ -121,7 +126,9 @@ delivery_start(struct msg_DELIVER *m)
 	}
 	take_headers(d, m->late_headers);
 	d->file = (struct bodyfile){ .fd = m->message, .off = m->body_off, .len = m->body_len, .sum = m->sum };
-	if (!session_reuse(d))
+	if (!generic_delivery(d, &trouble))
+		delivery_end(d, &trouble);
+	else if (!session_reuse(d))
 		route_start(d);
 	return true;
 }

@@ -17,6 +17,7 @@
 
 struct recipient {
 	struct span addr, orcpt, notify;
+	struct span wire;	/* the address as the server gets it (generic.h) */
 	bool known;		/* its outcome has gone to qmgr */
 	bool accepted;		/* by the server of this attempt */
 };
@@ -39,7 +40,10 @@ struct delivery {
 	struct recipient *rcpts;
 	uint32_t n, unknown;
 	struct span headers;		/* late header lines, each with its LF */
+	struct span wire_sender;	/* as the server gets it */
 	struct bodyfile file;		/* the message; the descriptor is ours */
+	struct buf header;		/* goes out in place of the first header_len bytes of the message */
+	uint64_t header_len;
 
 	/* where to (route.c) */
 	struct target *targets;
@@ -68,5 +72,12 @@ bool delivery_fallback(struct delivery *d);
 /* Go on with the next target, or end with the last trouble. */
 void delivery_next(struct delivery *d);
 uint32_t delivery_count(void);
+
+/* Bytes of the message as it goes out, with LF line ends. */
+static inline uint64_t
+delivery_size(const struct delivery *d)
+{
+	return d->file.len - d->header_len + d->header.len;
+}
 
 #endif

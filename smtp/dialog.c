@@ -349,15 +349,15 @@ build_mail(struct session *s, uint32_t arg, struct buf *out)
 	const struct delivery *d = s->d;
 
 	(void)arg;
-	if (!sendable(d->sender))
+	if (!sendable(d->wire_sender))
 		return refuse_here(s, "5.1.7", "bad sender address");
 	if (d->flags & MAIL_SMTPUTF8 && !(s->ext & EXT_SMTPUTF8))
 		return refuse_here(s, "5.6.7", "SMTPUTF8 is required, but was not offered");
-	if (s->size_limit && d->file.len > s->size_limit)
+	if (s->size_limit && delivery_size(d) > s->size_limit)
 		return refuse_here(s, "5.3.4", "message size exceeds the size limit of the server");
-	buf_addf(out, "MAIL FROM:<%.*s>", SPAN_FMT(d->sender));
+	buf_addf(out, "MAIL FROM:<%.*s>", SPAN_FMT(d->wire_sender));
 	if (s->ext & EXT_SIZE)
-		buf_addf(out, " SIZE=%llu", (unsigned long long)d->file.len);
+		buf_addf(out, " SIZE=%llu", (unsigned long long)delivery_size(d));
 	if (s->ext & EXT_8BITMIME && d->flags & MAIL_8BITMIME)
 		buf_adds(out, " BODY=8BITMIME");
 	if (d->flags & MAIL_SMTPUTF8)
@@ -390,7 +390,7 @@ build_rcpt(struct session *s, uint32_t arg, struct buf *out)
 {
 	const struct recipient *r = &s->d->rcpts[arg];
 
-	buf_addf(out, "RCPT TO:<%.*s>", SPAN_FMT(r->addr));
+	buf_addf(out, "RCPT TO:<%.*s>", SPAN_FMT(r->wire));
 	if (!(s->ext & EXT_DSN))
 		return true;
 	if (r->notify.n) {
@@ -513,7 +513,7 @@ send_step(struct session *s)
 		return session_chunk(s) || session_command(s, &row_data, 0);
 	if (d->rcpts[step - 1].known)
 		return true;
-	if (sendable(d->rcpts[step - 1].addr))
+	if (sendable(d->rcpts[step - 1].wire))
 		return session_command(s, &row_rcpt, step - 1);
 
 	struct outcome o = outcome_make(OUTCOME_FAILED, "5.1.3", "bad recipient address");

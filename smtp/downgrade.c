@@ -23,6 +23,8 @@ struct piece {
 
 struct downgrade {
 	struct span map;	/* of the file */
+	struct span header;	/* stands for the first `skip` bytes of it */
+	size_t skip;
 	struct arena arena;
 	struct mime mime;
 	struct piece *pieces;
@@ -79,26 +81,49 @@ may_encode(const struct mime_part *p)
 	return false;
 }
 
+/* Two pieces: what stands for the start of the message, and the rest of the part's header. */
+struct header_text {
+	struct span piece[2];
+};
+
+static struct header_text
+header_text(const struct downgrade *d, const struct mime_part *p, bool top)
+{
+	struct span own = run_of(d, p->header);
+
+	return (struct header_text){ { top ? d->header : SPAN_NONE, top ? span_skip(own, d->skip) : own } };
+}
+
+/* All fields but Content-Transfer-Encoding. */
+static void
+add_fields(struct downgrade *d, struct span header, bool *version, bool *type)
+{
+	struct header_cursor c;
+	struct header h;
+
+	header_begin(&c, header);
+	while (header_next(&c, &h)) {
+		*version |= span_is_nocase(h.name, "MIME-Version");
+		*type |= span_is_nocase(h.name, "Content-Type");
+		if (!span_is_nocase(h.name, "Content-Transfer-Encoding"))
+			add(d, h.raw, AS_IS);
+	}
+}
+
 /* The header with another encoding, or as it is. encoding NULL: remove none, add none. */
 static void
 add_header(struct downgrade *d, const struct mime_part *p, bool top, const char *encoding)
 {
-	struct span header = run_of(d, p->header);
-	struct header_cursor c;
-	struct header h;
+	struct header_text t = header_text(d, p, top);
 	bool version = false, type = false;
 
-	if (!encoding) {
-		add(d, header, AS_IS);
+	for (size_t i = 0; i < NELEMS(t.piece); i++)
+		if (encoding)
+			add_fields(d, t.piece[i], &version, &type);
+		else
+			add(d, t.piece[i], AS_IS);
+	if (!encoding)
 		return;
-	}
-	header_begin(&c, header);
-	while (header_next(&c, &h)) {
-		version |= span_is_nocase(h.name, "MIME-Version");
-		type |= span_is_nocase(h.name, "Content-Type");
-		if (!span_is_nocase(h.name, "Content-Transfer-Encoding"))
-			add(d, h.raw, AS_IS);
-	}
 	if (top && !version)
 		add(d, SPAN("MIME-Version: 1.0\n"), AS_IS);
 	if (top && !type)
@@ -132,6 +157,8 @@ make_pieces(struct downgrade *d)
 		add(d, span_sub(d->mime.msg, done, p->header.at), GAP);
 		add_header(d, p, i == 0, encoding);
 		done = p->header.at + p->header.len;
+		if (i == 0 && done < d->skip)
+			done = d->skip;
 		if (p->kind != MIME_LEAF)
 			continue;
 		add(d, span_sub(d->mime.msg, done, p->body.at), AS_IS);
@@ -226,7 +253,7 @@ downgrade_next(struct downgrade *d, size_t most, struct buf *out)
 /* ---- life ---- */
 
 struct downgrade *
-downgrade_new(int fd, uint64_t len)
+downgrade_new(int fd, uint64_t len, struct span header, uint64_t skip)
 {
 	struct downgrade *d;
 	void *map = len ? mmap(NULL, (size_t)len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
@@ -235,11 +262,15 @@ downgrade_new(int fd, uint64_t len)
 		return NULL;
 	d = x_new(struct downgrade);
 	d->map = span_of(map, (size_t)len);
+	d->header = header;
+	d->skip = (size_t)(skip < len ? skip : len);
 	arena_init(&d->arena, MIME_ARENA_MAX);
-	if (mime_parse(&d->mime, &d->arena, d->map))
+	if (mime_parse(&d->mime, &d->arena, d->map)) {
 		make_pieces(d);
-	else
-		add(d, d->map, AS_IS);
+	} else {
+		add(d, d->header, AS_IS);
+		add(d, span_skip(d->map, d->skip), AS_IS);
+	}
 	return d;
 }
 

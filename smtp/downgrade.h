@@ -11,8 +11,11 @@
 
 struct downgrade;
 
-/* The message is the first len bytes of fd, mapped while this lives. NULL: it cannot be done, and errno. Linear. */
-struct downgrade *downgrade_new(int fd, uint64_t len);
+/*
+ * The message is the first len bytes of fd, mapped while this lives; header (borrowed) stands for its first `skip` bytes,
+ * which are whole header fields. NULL: it cannot be done, and errno. Linear.
+ */
+struct downgrade *downgrade_new(int fd, uint64_t len, struct span header, uint64_t skip);
 /* Append about `most` bytes of the new message, LF lines. False: that was all. */
 bool downgrade_next(struct downgrade *d, size_t most, struct buf *out);
 void downgrade_free(struct downgrade *d);		/* NULL is fine */

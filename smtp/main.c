@@ -7,11 +7,13 @@
 
 #include "base/fdio.h"
 #include "base/die.h"
+#include "generic.h"
 #include "link.h"
 #include "login.h"
 #include "net/dns/dns.h"
 #include "net/tls.h"
 #include "policy.h"
+#include "regex/regex.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -40,6 +42,8 @@ smtp_open(void)
 	tls_init();
 	tls = tls_client_new();
 	trust_authorities();
+	regex_init();
+	generic_open(service_maps(par.smtp_generic_maps), service_maps(par.lmtp_generic_maps));
 	policy_open(service_maps(par.smtp_tls_policy_maps));
 	login_open();
 	dns_init(par.dns_servers, par.dns_trust_anchor_file);

@@ -341,6 +341,15 @@ unreadable(struct session *s)
 }
 
 static void
+begin_body(struct session *s)
+{
+	const struct delivery *d = s->d;
+
+	body_start(&s->body, &d->file);
+	body_replace_header(&s->body, buf_span(&d->header), d->header_len);
+}
+
+static void
 stream_more(struct session *s)
 {
 	struct buf out;
@@ -385,11 +394,11 @@ session_chunk(struct session *s)
 	struct buf out;
 	bool ok = true;
 
-	if (!(s->ext & EXT_CHUNKING) || s->lmtp || d->file.len > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
+	if (!(s->ext & EXT_CHUNKING) || s->lmtp || delivery_size(d) > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
 	    (d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME)))
 		return false;
 	buf_init(&out, 5 * CHUNK_MAX);
-	body_start(&s->body, &d->file);
+	begin_body(s);
 	s->body.plain = true;
 	body_convert(&s->body, d->headers, &out);
 	while (ok && !body_at_end(&s->body))
@@ -413,7 +422,7 @@ session_stream(struct session *s)
 {
 	struct buf out;
 
-	body_start(&s->body, &s->d->file);
+	begin_body(s);
 	if (s->d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME) && !body_downgrade(&s->body)) {
 		unreadable(s);
 		return;

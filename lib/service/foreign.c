@@ -72,7 +72,6 @@ static const struct {
 	{ "receive_override_options", NOT_THERE, LOST },
 	{ "smtp_header_checks", NOT_THERE, LOST },
 	{ "postscreen_*", NOT_THERE, LOST },
-	{ "smtp_generic_maps", "Merpati rewrites no addresses: remove the line if you can do without it", LOST },
 	{ "smtp_dns_support_level", NOT_THERE, LOST },
 };
 

@@ -14,6 +14,7 @@
 #include "base/netlist.h"
 #include "common/queue.h"
 #include "common/tool.h"
+#include "generic.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
 #include "service/resolver.h"
@@ -207,8 +208,24 @@ judge(json_t *root, struct resolver *r, struct span address, const char *client)
 
 /* ---- where it goes ---- */
 
+/* The address as it goes out, when smtp_generic_maps know it. */
 static void
-add_destination(json_t *list, const struct resolved *d, uint32_t flags)
+add_wire(json_t *o, const char *name, bool lmtp, struct span address)
+{
+	struct buf out;
+	enum map_answer ans;
+
+	buf_init(&out, ADDRESS_PATH_MAX);
+	ans = address.n ? generic_address(lmtp, address, &out) : MAP_NONE;
+	if (ans == MAP_FOUND)
+		json_object_set_new(o, name, text(buf_span(&out)));
+	else if (ans == MAP_FAILED)
+		json_object_set_new(o, name, json_string("(the table fails, or says no address: the mail waits)"));
+	buf_fini(&out);
+}
+
+static void
+add_destination(json_t *list, const struct resolved *d, struct span sender)
 {
 	bool lmtp = strcmp(d->transport, "lmtp") == 0;
 	json_t *o = json_object();
@@ -223,13 +240,16 @@ add_destination(json_t *list, const struct resolved *d, uint32_t flags)
 		json_object_set_new(o, "sender", text(d->sender));
 	if (d->extension.n)
 		json_object_set_new(o, "extension", text(d->extension));
-	if (lmtp || strcmp(d->transport, "smtp") == 0)
-		explain_route(o, d->nexthop, lmtp, flags);
+	if (lmtp || strcmp(d->transport, "smtp") == 0) {
+		add_wire(o, "goes_out_as", lmtp, d->address);
+		add_wire(o, "sender_goes_out_as", lmtp, sender);
+		explain_route(o, d->nexthop, lmtp, 0);
+	}
 	json_array_append_new(list, o);
 }
 
 static bool
-add_destinations(json_t *root, struct resolver *r, struct span address)
+add_destinations(json_t *root, struct resolver *r, struct span address, struct span sender)
 {
 	static const char *const troubles[] = { "", "unknown user", "a table cannot be read: it waits", "" };
 	json_t *list = json_array();
@@ -243,7 +263,7 @@ add_destinations(json_t *root, struct resolver *r, struct span address)
 	buf_init(&why, 1000);
 	st = resolve_expand(r, &arena, address, &out, &n, &why);
 	for (size_t i = 0; st == RESOLVE_OK && i < n; i++)
-		add_destination(list, &out[i], 0);
+		add_destination(list, &out[i], sender);
 	if (st != RESOLVE_OK)
 		json_object_set_new(root, "trouble", why.len ? text(buf_span(&why)) : json_string(troubles[st]));
 	json_object_set_new(root, "destinations", list);
@@ -295,6 +315,7 @@ print_destination(const json_t *d)
 {
 	static const struct { const char *key, *before; } rows[] = {
 		{ "nexthop", ", next hop " }, { "mailbox", ", mailbox " }, { "extension", ", extension " }, { "text", ": " },
+		{ "goes_out_as", ", goes out as " }, { "sender_goes_out_as", ", its sender as " },
 	};
 
 	put("  <", str(d, "address"), ">");
@@ -390,7 +411,7 @@ command_explain(const char *confdir, int argc, char **argv)
 		json_object_set_new(root, "client", json_string(client));
 	json_object_set_new(root, "lookups", looks);
 	ok = judge(root, r, to, client);
-	ok &= add_destinations(root, r, to);
+	ok &= add_destinations(root, r, to, buf_span(&from));
 	map_trace(NULL, NULL);
 	if (want_json) {
 		json_dumpf(root, stdout, JSON_COMPACT);

@@ -18,7 +18,7 @@ must(bool ok)
 static void
 make(int fd, size_t n, size_t step, struct buf *out)
 {
-	struct downgrade *d = downgrade_new(fd, n);
+	struct downgrade *d = downgrade_new(fd, n, SPAN_NONE, 0);
 	size_t rounds = 0;
 
 	must(d != NULL);

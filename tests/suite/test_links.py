@@ -12,7 +12,7 @@ ALLOWED = {     # library -> the only binaries that may have it
     'libidn2': {'smtp', 'smtpd'},
     'liblmdb': {'local', 'imap-session', 'pop3-session', 'merpati'},
     'libz.': {'imapd'},
-    'libpcre2': {'smtpd', 'intake', 'qmgr', 'merpati'},
+    'libpcre2': {'smtpd', 'smtp', 'intake', 'qmgr', 'merpati'},
     'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},
 }
 DAEMONS = 'master keyd auth smtpd intake qmgr smtp local bounce imapd pop3d imap-session pop3-session'.split()

@@ -47,6 +47,35 @@ def eight_bits_arrive_where_only_seven_are_taken():
 
 
 @test
+def addresses_that_nobody_else_shall_see():
+    import json
+    sink, lmtp = Sink(), Sink(lambda v, a: b'250-lmtp\r\n250 PIPELINING\r\n' if v == 'LHLO' else None)
+    i = Instance(main=f'recipient_delimiter = +\nrelayhost = [127.0.0.1]:{sink.port}\nsmtp_generic_maps = hash:$config_directory/generic\nvirtual_alias_maps = inline:{{{{al@example.test = x@far.test}}}}\n'
+                       f'transport_maps = inline:{{{{ store.test = lmtp:inet:127.0.0.1:{lmtp.port} }}}}\n')
+    table = i.conf + '/generic'
+    open(table, 'w').write('# inside outside\nalice@example.test alice@isp.test\n@lan.test @isp.test\n')
+    check(i.tool('postmap', 'hash:' + table).returncode == 0, 'postmap')
+    with i:
+        text = 'From: Alice <alice@example.test>\r\nTo: u@lan.test,\r\n\tv@other.test\r\nSubject: alice@example.test\r\n\r\nTo: u@lan.test\r\n'
+        submit(i, 'Alice@example.test', ['u@lan.test', 'x@store.test', 'bob@example.test'], text)
+        idle(i)
+        check([a for v, a in sink.commands if v in ('MAIL', 'RCPT')] == ['FROM:<alice@isp.test>', 'TO:<u@isp.test>'], f'{sink.commands}')
+        want = text.replace('Alice <alice@example.test>', 'Alice <alice@isp.test>').replace('u@lan.test,', 'u@isp.test,').encode()
+        check(sink.mails[0].endswith(want), f'{sink.mails}')
+        check(lmtp.mails[0].endswith(text.encode()) and 'to=<u@lan.test>' in i.log() and 'isp.test' not in i.log(), 'lmtp, or the log')
+        check(open(i.wait_mails('bob', 1)[0], newline='').read().endswith(text.replace('\r', '')), 'a mailbox')
+        out = i.run('explain', 'u@lan.test', '--sender', 'alice@example.test').stdout
+        check('goes out as u@isp.test, its sender as alice@isp.test' in out and f'@lan.test  => @isp.test  ({table}:3)' in out, out)
+        # an extension goes on behind an alias's target (propagate_unmatched_extensions)
+        out = json.loads(i.run('--json', 'explain', 'al+tag@example.test').stdout)
+        check(out['destinations'][0]['address'] == 'x+tag@far.test', str(out))
+        open(table, 'w').write('@lan.test @[bad\n')     # what is no address goes nowhere
+        check(i.tool('postmap', 'hash:' + table).returncode == 0, 'postmap')
+        submit(i, 'alice@example.test', ['u@lan.test'], text)
+        check(wait(lambda: 'smtp_generic_maps cannot be read, or says no address' in i.log()) and len(sink.mails) == 1, 'sent nevertheless')
+
+
+@test
 def a_refused_recipient_comes_back_and_the_others_go():
     sink = Sink(lambda v, a: b'550 5.1.1 no \x1b[31m such user\r\n' if v == 'RCPT' and 'bad' in a else None)
     with to_sink(sink) as i:

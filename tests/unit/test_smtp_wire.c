@@ -211,7 +211,7 @@ seven(const char *in, size_t step, struct buf *out)
 	assert_non_null(f);
 	assert_int_equal(fwrite(in, 1, strlen(in), f), strlen(in));
 	assert_int_equal(fflush(f), 0);
-	d = downgrade_new(fileno(f), strlen(in));
+	d = downgrade_new(fileno(f), strlen(in), SPAN_NONE, 0);
 	assert_non_null(d);
 	while (downgrade_next(d, step, out))
 		;
