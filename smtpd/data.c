@@ -1,7 +1,7 @@
 /*
  * data.c: the message, from a stranger to intake. Up to SMTP_CHUNK bytes are
  * gathered here first, so that a small message is one MAIL, and a slow client
- * holds no intake; what is longer streams (handover.c).
+ * holds no intake; what is longer streams (handover.c) or is kept (spill.c).
  */
 #include "data.h"
 
@@ -13,6 +13,7 @@
 #include "policy.h"
 #include "service/message.h"
 #include "service/params.h"
+#include "spill.h"
 
 #include "base/banned.h"
 
@@ -77,6 +78,7 @@ data_conclude(struct session *s, struct reply *r)
 {
 	timer_clear(&s->timer);
 	buf_fini(&s->body);
+	spill_drop(s);
 	forget_refusal(s);
 	if (par.smtpd_lmtp)
 		lmtp_fill(s, r);
@@ -105,6 +107,7 @@ data_refuse(struct session *s, const struct reply *r)
 	s->refusal = x_new(struct reply);
 	*s->refusal = copy;
 	buf_reset(&s->body);
+	spill_drop(s);
 	if (s->conn) {
 		conn_pause(s->conn, false);
 		conn_kick(s->conn);
@@ -253,6 +256,7 @@ data_abandon(struct session *s)
 {
 	intake_drop(&s->job);
 	buf_fini(&s->body);
+	spill_drop(s);
 	forget_refusal(s);
 	free(s->chunk_error);
 	s->chunk_error = NULL;

@@ -1,6 +1,7 @@
 /*
  * handover.c: the message from the session to intake: one MAIL when all of it is here, else PARTs while it
- * comes; the client is paused while intake's socket is full.
+ * comes; the client is paused while intake's socket is full. Where no link is free for one that still comes, it is
+ * kept until its end, so that nobody waits for those who are slow.
  */
 #include "data.h"
 
@@ -10,6 +11,7 @@
 #include "policy.h"
 #include "service/message.h"
 #include "service/params.h"
+#include "spill.h"
 
 #include "base/banned.h"
 
@@ -39,6 +41,7 @@ finish(struct session *s, const struct msg_MAIL_DONE *d)
 	if (!d && !s->streamed && !s->retried) {
 		s->retried = true;
 		s->begun = s->sent_end = false;
+		spill_again(s);
 		s->rcpts_sent = s->rcpts_first;
 		handover_pump(s);
 		return;
@@ -144,7 +147,7 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 	return intake_send(&s->job, MSG_MAIL, &m);
 }
 
-/* One message to intake; the body goes with the last of the recipients. */
+/* One message to intake; the body goes with the last of the recipients, or behind the file with its beginning. */
 static enum intake_state
 send_next(struct session *s)
 {
@@ -153,7 +156,9 @@ send_next(struct session *s)
 	uint32_t last = MAIL_MORE;
 	enum intake_state st;
 
-	if (all) {
+	if (s->begun && rcpts.n == 0 && spill_pending(s))
+		return spill_hand_over(s);
+	if (all && !spill_pending(s)) {
 		body = buf_span(&s->body);
 		last = s->ended ? MAIL_END : MAIL_MORE;
 	}
@@ -188,7 +193,35 @@ on_ready(void *ctx)
 	session_leave(s);
 }
 
-/* As much to intake as it takes now: everything when the end was seen, else while a whole chunk is here. */
+/* Intake has all that is to go to it now. */
+static bool
+is_sent(const struct session *s)
+{
+	bool begun = s->begun && s->rcpts_sent >= rcpts_end(s) && !spill_pending(s);
+
+	return s->ended ? s->sent_end : begun && s->body.max - s->body.len >= 2;
+}
+
+/* Of a message whose end is not here yet; false: a link is there for it, or it waits for one. */
+static bool
+keep(struct session *s)
+{
+	struct reply r = reply_make(552, "5.3.4", "Message size exceeds fixed limit");
+	enum spill_state st;
+
+	if (s->ended || s->begun || s->job.link || s->job.waiting || (!s->spill && intake_has_link(true)))
+		return false;
+	if (spill_size(s) + s->body.len > par.message_size_limit) {
+		data_refuse(s, &r);
+		return true;
+	}
+	st = spill_add(s, on_ready);
+	if (s->conn)
+		conn_pause(s->conn, st == SPILL_LATER);
+	s->window_paused = s->window_paused || st == SPILL_LATER;
+	return st != SPILL_NONE;
+}
+
 void
 handover_pump(struct session *s)
 {
@@ -203,17 +236,12 @@ handover_pump(struct session *s)
 	s->job.on_done = on_done;
 	s->job.on_ready = on_ready;
 	s->job.ctx = s;
+	if (keep(s))
+		return;
 	if (!s->job.link && !s->begun)
 		st = intake_take(&s->job, !s->ended);
-	while (st == INTAKE_READY) {
-		bool all = s->begun && s->rcpts_sent >= rcpts_end(s);
-
-		if (all && !s->ended && s->body.max - s->body.len >= 2)
-			break;
+	while (st == INTAKE_READY && !is_sent(s))
 		st = send_next(s);
-		if (st == INTAKE_READY && s->ended && s->rcpts_sent >= rcpts_end(s))
-			break;
-	}
 	if (st == INTAKE_BROKEN) {
 		finish(s, NULL);
 		return;

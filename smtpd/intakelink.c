@@ -84,6 +84,11 @@ receive(struct intake_link *l)
 			j->on_room(j->ctx, m.ROOM_DONE.full != 0);
 			return;
 		}
+		if (j && m.kind == MSG_SPILL_FILE && j->on_file) {
+			j->deadline = 0;
+			j->on_file(j->ctx, m.SPILL_FILE.file);
+			return;
+		}
 		msg_close_fds(&m);
 		log_warn(NULL, "intake said %s, which nobody asked for", msg_name(m.kind));
 		break;
@@ -152,13 +157,13 @@ free_link(void)
 }
 
 static bool
-may_have_link(const struct intake_job *j)
+may_have_link(bool large)
 {
-	unsigned large = 0;
+	unsigned n = 0;
 
 	for (size_t i = 0; i < INTAKE_LINKS; i++)
-		large += links[i].job && links[i].job->large;
-	return !j->large || large < INTAKE_LARGE_LINKS;
+		n += links[i].job && links[i].job->large;
+	return !large || n < INTAKE_LARGE_LINKS;
 }
 
 static struct intake_job *
@@ -166,7 +171,7 @@ first_in_line(void)
 {
 	struct intake_job *j = line;
 
-	while (j && !may_have_link(j))
+	while (j && !may_have_link(j->large))
 		j = j->next;
 	return j;
 }
@@ -219,6 +224,16 @@ serve_line(void *ctx)
 	}
 }
 
+bool
+intake_has_link(bool large)
+{
+	bool spare = false;
+
+	for (size_t i = 0; i < INTAKE_LINKS; i++)
+		spare = spare || !links[i].job;
+	return spare && may_have_link(large) && !first_in_line();
+}
+
 enum intake_state
 intake_take(struct intake_job *j, bool large)
 {
@@ -228,7 +243,7 @@ intake_take(struct intake_job *j, bool large)
 	if (j->waiting)
 		return INTAKE_LATER;
 	j->large = large;
-	next = may_have_link(j) && !first_in_line();
+	next = may_have_link(large) && !first_in_line();
 	l = next ? free_link() : NULL;
 	if (l) {
 		give(l, j);

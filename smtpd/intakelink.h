@@ -1,8 +1,10 @@
 /*
  * intakelink.h: a worker's links to intake. A link carries one message at a
  * time, from MAIL to MAIL_DONE; it is used again only after a whole exchange.
- * At most INTAKE_LINKS are open; who finds none waits in line. Slow clients with
- * large messages cannot hold them all, and lose theirs when others wait for it.
+ * At most INTAKE_LINKS are open; who finds none waits in line. Large messages
+ * that are still on their way in cannot hold them all; who finds none of theirs free
+ * keeps the message elsewhere (spill.h), or, where that is impossible, waits for
+ * a slow one to lose its link.
  */
 #ifndef SMTPD_INTAKELINK_H
 #define SMTPD_INTAKELINK_H
@@ -32,11 +34,13 @@ struct intake_job {
 	void (*on_ready)(void *ctx);	/* a link is there, or it has room again */
 	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
 	void (*on_room)(void *ctx, bool full);	/* the answer to ROOM; NULL: that is not asked */
+	void (*on_file)(void *ctx, int fd);	/* the same to SPILL; its owner from now on */
 	void *ctx;
 };
 
 enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
 
+bool intake_has_link(bool large);	/* intake_take() would not wait */
 /* LATER: on_ready comes, or on_done(NULL) */
 enum intake_state intake_take(struct intake_job *j, bool large);
 /* LATER: it was not sent, on_ready comes */

@@ -6,6 +6,7 @@
 
 #include "policy.h"
 #include "service/message.h"
+#include "spill.h"
 
 #include "base/banned.h"
 
@@ -49,6 +50,7 @@ lmtp_next(struct session *s)
 	s->rcpts_first = s->rcpts_sent = s->rcpts_last;
 	s->rcpts_last = s->rcpts.len - rest.n;
 	s->begun = s->sent_end = s->retried = false;
+	spill_again(s);
 	return true;
 }
 

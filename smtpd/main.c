@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 
 #include "base/die.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "service/service.h"
 #include "service/who.h"
 #include "smtpd.h"
+#include "spill.h"
 #include "worker.h"
 
 #include "base/banned.h"
@@ -119,6 +121,8 @@ smtpd_open(void)
 	proxy_open();
 	limits_open();
 	count_room();
+	spill_open(most);
+	signal(SIGXFSZ, SIG_IGN);	/* of a file that a message is kept in: an error like any other */
 	tls_open();
 }
 

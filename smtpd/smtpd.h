@@ -119,6 +119,7 @@ struct session {
 	size_t rcpts_sent;
 	bool begun, sent_end;		/* to intake */
 	bool header_checked;
+	struct spill *spill;		/* spill.c: the first part of it, in a file; NULL: there is none */
 	bool streamed;			/* a part of it is no longer here */
 	bool ended;			/* the client has sent its end of data */
 	bool retried, refused;

@@ -18,6 +18,7 @@ struct dest_ops {
 	void (*release)(struct dest *d);				/* after the answer: what is held goes back */
 	void (*abort)(struct dest *d);					/* nothing remains */
 	bool (*free_bytes)(struct dest *d, uint64_t *bytes);		/* room on the file system */
+	int (*unnamed)(struct dest *d);					/* an empty file there, read and write; -1 */
 };
 
 struct dest {

@@ -86,6 +86,16 @@ file_free_bytes(struct dest *d, uint64_t *bytes)
 	return !ckd_mul(bytes, (uint64_t)st.f_bavail, (uint64_t)st.f_frsize) || (*bytes = UINT64_MAX, true);
 }
 
+static int
+file_unnamed(struct dest *d)
+{
+	int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		(void)failed(d);
+	return fd;
+}
+
 void
 dest_file_init(struct dest_file *f)
 {
@@ -97,6 +107,7 @@ dest_file_init(struct dest_file *f)
 		.release = file_release,
 		.abort = file_abort,
 		.free_bytes = file_free_bytes,
+		.unnamed = file_unnamed,
 	};
 
 	*f = (struct dest_file){ .d = { .ops = &ops }, .fd = -1 };

@@ -81,6 +81,7 @@ struct reply intake_end(struct intake *in);
 /* When that has been answered: what need not be waited for. */
 void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);
+bool intake_has_room(struct intake *in, uint64_t size_hint);	/* on the disk, as queue_minfree wants it */
 void intake_fail(struct intake *in, struct reply r);	/* the first failure counts */
 void intake_flush(struct intake *in);			/* in->out to the destination */
 

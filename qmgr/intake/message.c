@@ -190,8 +190,8 @@ take_names(struct intake *in, const struct msg_MAIL *m)
 	return !in->names.over;
 }
 
-static void
-check_room(struct intake *in, uint64_t size_hint)
+bool
+intake_has_room(struct intake *in, uint64_t size_hint)
 {
 	uint64_t now = clock_mono_ms(), need = par.queue_minfree, bytes;
 
@@ -204,10 +204,10 @@ check_room(struct intake *in, uint64_t size_hint)
 	}
 	bytes = in->free_bytes;
 	if (bytes >= need && bytes - need >= (size_hint > par.message_size_limit ? 0 : size_hint))
-		return;
+		return true;
 	log_warn(in->id, "not enough free space in the queue: %llu bytes, wanted %llu",
 	    (unsigned long long)bytes, (unsigned long long)need);
-	fail(in, no_storage);
+	return false;
 }
 
 static void
@@ -250,7 +250,8 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 		rewrite_begin(in->rewrite);
 	if (!take_names(in, m))
 		return false;
-	check_room(in, m->size_hint);
+	if (!intake_has_room(in, m->size_hint))
+		fail(in, no_storage);
 	if (in->bcc)
 		bcc_begin(in->bcc);
 	return intake_rcpts(in, m->rcpts);

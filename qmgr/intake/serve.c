@@ -1,15 +1,19 @@
 /*
  * serve.c: a link of one client: any number of messages, one at a time.
  *
- *   state      MAIL        PART                                                  ROOM
+ *   state      MAIL        PART, SPILLED                                         ROOM, SPILL
  *   idle       begin       read past (what follows a message that was refused)   answer
  *   message    close       go on                                                 close
  */
 #include "intake.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/chan.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "mail/envelope.h"
@@ -88,11 +92,47 @@ answer_room(struct intake *in, int fd, const struct msg_ROOM *m)
 	return msg_send(fd, MSG_ROOM_DONE, &done);
 }
 
+/* Of smtpd, for a large message that comes slowly. */
+static bool
+answer_spill(struct intake *in, int fd, const struct msg_SPILL *m)
+{
+	struct msg_SPILL_FILE answer = { .file = intake_has_room(in, m->size) ? in->dest->ops->unnamed(in->dest) : -1 };
+	bool sent = msg_send(fd, MSG_SPILL_FILE, &answer);
+
+	close_fd(&answer.file);
+	return sent;
+}
+
+/* The file is smtpd's: it may be anything, and may change while it is read. */
+static bool
+take_file(struct intake *in, struct intake_links *l, int fd, const struct msg_SPILLED *m)
+{
+	static char piece[CHAN_MAX];
+	uint64_t at = 0;
+
+	while (in->active && !in->failure.code && at < m->size) {
+		size_t want = m->size - at < sizeof(piece) ? (size_t)(m->size - at) : sizeof(piece);
+		ssize_t n = pread(m->file, piece, want, (off_t)at);
+
+		if (n <= 0) {
+			log_warn(in->id, "cannot read what was kept of a message: %s", n < 0 ? strerror(errno) : "it is too short");
+			return false;
+		}
+		intake_body(in, span_of(piece, (size_t)n));
+		at += (size_t)n;
+	}
+	return !in->active || !in->failure.code || finish(in, l, fd);
+}
+
 static bool
 serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 {
 	if (m->kind == MSG_ROOM)
 		return !in->active && answer_room(in, fd, &m->ROOM);
+	if (m->kind == MSG_SPILL)
+		return !in->active && answer_spill(in, fd, &m->SPILL);
+	if (m->kind == MSG_SPILLED)
+		return take_file(in, l, fd, &m->SPILLED);
 	return (m->kind == MSG_MAIL || m->kind == MSG_PART) && take(in, l, fd, m);
 }
 
@@ -113,8 +153,12 @@ intake_serve(struct intake *in, struct intake_links *l, int fd)
 	struct msg m;
 
 	learn_uid(in, fd);
-	while (l->recv(fd, in->role, R_INTAKE, &m, in->active) == MSG_OK)
-		if (!serve_one(in, l, fd, &m))
+	while (l->recv(fd, in->role, R_INTAKE, &m, in->active) == MSG_OK) {
+		bool ok = serve_one(in, l, fd, &m);
+
+		msg_close_fds(&m);
+		if (!ok)
 			break;
+	}
 	intake_abort(in);
 }

@@ -116,7 +116,8 @@ mem_free_bytes(struct dest *d, uint64_t *bytes)
 static void
 mem_reset(void)
 {
-	static const struct dest_ops ops = { mem_create, mem_write, mem_submit, mem_done, mem_release, mem_abort, mem_free_bytes };
+	static const struct dest_ops ops = { mem_create, mem_write, mem_submit, mem_done, mem_release, mem_abort, mem_free_bytes,
+	    NULL };
 
 	buf_fini(&mem.bytes);
 	mem = (struct memory){ .d = { .ops = &ops }, .free = 1ull << 40 };
@@ -718,6 +719,83 @@ links(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* What was kept of a message while it came: read as if it had come over the link. */
+static void
+kept(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	static const struct { uint64_t written, said; uint32_t code; } cases[] = {
+		{ 0, 0, 250 }, { 100000, 100000, 250 }, { 300000, 200000, 250 }, { 1100000, 1100000, 552 }, { 10, 11, 0 } };
+	struct msg_PART end = { .body = SPAN("end\r\n"), .last = MAIL_END };
+	struct intake_links l = { .recv = receive, .qmgr = -1 };
+	char dir[] = "/tmp/test_intake.XXXXXX", back[4096];
+	struct dest_file file;
+	struct intake in;
+	struct buf rcpts, text;
+	int client[2];
+	struct msg got;
+
+	(void)state;
+	assert_non_null(getcwd(back, sizeof(back)));
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	buf_init(&rcpts, 1000);
+	buf_init(&text, 2u << 20);
+	while (text.len < 1100000)
+		buf_addf(&text, "%zu\r\n", text.len);
+	dest_file_init(&file);
+	par.queue_minfree = 1;
+	intake_init(&in, &file.d, 7);
+	in.role = R_SMTPD;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct msg_MAIL m = mail_of(&rcpts, rcpt, 1);
+
+		assert_true(chan_pair(client));
+		assert_true(msg_send(client[1], MSG_SPILL, &(struct msg_SPILL){ .size = 5 }));
+		shutdown(client[1], SHUT_WR);
+		intake_serve(&in, &l, client[0]);
+		assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_OK);
+		assert_true(got.kind == MSG_SPILL_FILE && got.SPILL_FILE.file >= 0);
+		int fd = got.SPILL_FILE.file;
+		assert_true(write_all(fd, text.p, cases[i].written));
+		close(client[0]);
+		close(client[1]);
+		assert_true(chan_pair(client));
+		m.last = MAIL_MORE;
+		assert_true(msg_send(client[1], MSG_MAIL, &m));
+		assert_true(msg_send(client[1], MSG_SPILLED, &(struct msg_SPILLED){ .file = fd, .size = cases[i].said }));
+		assert_true(msg_send(client[1], MSG_PART, &end));
+		shutdown(client[1], SHUT_WR);
+		intake_serve(&in, &l, client[0]);
+		close(client[0]);
+		if (cases[i].code)
+			expect_done(client[1], cases[i].code);
+		else
+			assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_END);
+		if (cases[i].code == 250)
+			assert_int_equal(in.received, cases[i].said + end.body.n);
+		close(fd);
+		close(client[1]);
+	}
+	assert_int_equal(files_here(), 3);
+	/* no room: no file */
+	par.queue_minfree = UINT64_MAX / 2;
+	assert_true(chan_pair(client));
+	assert_true(msg_send(client[1], MSG_SPILL, &(struct msg_SPILL){ .size = 5 }));
+	shutdown(client[1], SHUT_WR);
+	intake_serve(&in, &l, client[0]);
+	assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_OK);
+	assert_int_equal(got.SPILL_FILE.file, -1);
+	close(client[0]);
+	close(client[1]);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+	buf_fini(&text);
+	remove_all();
+	assert_int_equal(chdir(back), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* A real file that may not grow: EFBIG at the write, and the file is gone. */
 static void
 file_limit(void **state)
@@ -831,6 +909,7 @@ main(void)
 		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),
 		cmocka_unit_test_setup(links, setup),
+		cmocka_unit_test_setup(kept, setup),
 		cmocka_unit_test_setup(file_limit, setup),
 	};
 
