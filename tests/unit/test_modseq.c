@@ -282,6 +282,47 @@ test_another_boot(void **state)
 	assert_true(highest() > h);
 }
 
+/* Another session adds the flag to one message; with \\Deleted it removes it, too. */
+static void
+another_sets(uint32_t index, uint8_t flags)
+{
+	int status;
+
+	if (fork() == 0) {
+		struct view b = look(0);
+
+		set(b.f, index, MAILFLAG_ADD, flags);
+		_exit(flags & MFLAG_DELETED && mailfolder_expunge(b.f, &index, 1) != STORE_OK);
+	}
+	wait(&status);
+	assert_int_equal(status, 0);
+}
+
+/* A message that is gone, and that the client still counts, makes the numbers of the others no less exact. */
+static void
+test_exact_beside_a_gone_one(void **state)
+{
+	struct mailfolder_changes ch;
+	struct view a;
+	uint64_t h;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		foreign_add(i);
+	a = look(MAILFOLDER_TRACK);
+	h = mailfolder_messages(a.f)[2].modseq;
+	another_sets(3, MFLAG_DELETED);
+	for (uint32_t i = 0; i < 2; i++) {
+		another_sets(i, MFLAG_SEEN);
+		assert_int_equal(mailfolder_refresh(a.f, false, &ch), STORE_OK);
+		assert_int_equal(ch.nchanged, 1);
+		assert_true(mailfolder_messages(a.f)[i].modseq > h);
+		assert_true(mailfolder_messages(a.f)[2].modseq == h);
+		assert_int_equal(mailfolder_count(a.f), 4);
+	}
+	leave(&a);
+}
+
 /* A condition is checked against what is there, not against what this session has seen. */
 static void
 test_unchangedsince(void **state)
@@ -473,6 +514,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_tracked_is_exact, store_box_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_expunges_are_bounded, store_box_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_another_boot, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_exact_beside_a_gone_one, store_box_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_unchangedsince, store_box_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_no_client_misses_anything, store_box_setup, store_teardown),
 	};

@@ -129,6 +129,21 @@ open_current(struct store_index *ix, struct numbering *w, MDB_txn *txn, struct f
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+static void
+unknown(struct mail_message *m)
+{
+	if (!(m->flags & MFLAG_GONE))
+		m->modseq = 0;
+}
+
+/* What a client was told never falls, though the index knows it better (it was raised when nothing else could be known). */
+static void
+known(struct mail_message *m, uint64_t modseq)
+{
+	if (m->modseq < modseq)
+		m->modseq = modseq;
+}
+
 /* Both sides go by UID. Messages that the index does not know as they are get modseq 0. */
 static int
 compare(struct store_index *ix, MDB_txn *txn, struct numbering *w)
@@ -158,16 +173,16 @@ compare(struct store_index *ix, MDB_txn *txn, struct numbering *w)
 		}
 		free(m.name);
 		for (; i < f->n && (f->msgs[i].uid < m.uid || f->msgs[i].flags & MFLAG_GONE); i++)
-			f->msgs[i].modseq = f->msgs[i].flags & MFLAG_GONE ? f->msgs[i].modseq : 0;
+			unknown(&f->msgs[i]);
 		if (i == f->n || f->msgs[i].uid != m.uid)
 			gone_add(w, m.uid);
 		else if ((f->msgs[i].flags & MFLAG_ALL) == m.flags && f->msgs[i].keywords == m.keywords)
-			f->msgs[i++].modseq = m.modseq;
+			known(&f->msgs[i++], m.modseq);
 		else
 			f->msgs[i++].modseq = 0;
 	}
 	for (; i < f->n; i++)
-		f->msgs[i].modseq = 0;
+		unknown(&f->msgs[i]);
 	mdb_cursor_close(cur);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -227,7 +242,7 @@ number(struct mailstore *ms, void *ctx)
 		rc = compare(ix, txn, w);
 	w->n = w->f->n;
 	for (size_t i = 0; i < w->n; i++)
-		differs |= w->f->msgs[i].modseq == 0;
+		differs |= w->f->msgs[i].modseq == 0 && !(w->f->msgs[i].flags & MFLAG_GONE);
 	if (differs || w->ngone)
 		w->current = w->current && w->before != w->number;	/* it differs, and nobody gave a number: not to be trusted */
 	else
