@@ -185,10 +185,11 @@ rebuild(struct session *s, struct notify_view *view)
 	return fits;
 }
 
-static enum store_result
-status_of(struct session *s, struct span name, struct mailstore_status *st)
+/* FlagChange has it told to every client (RFC 5465 3.1): it alone shows each change of a flag. */
+static bool
+wants_modseq(const struct session *s, unsigned events)
 {
-	return mailstore_status(s->ms, name, s->enabled & ENABLED_CONDSTORE ? STATUS_MODSEQ : 0, st);
+	return s->enabled & ENABLED_CONDSTORE || events & NOTIFY_FLAGS;
 }
 
 static uint32_t
@@ -200,7 +201,7 @@ items_of(const struct session *s, unsigned events)
 		items |= status_item("MESSAGES") | status_item("UIDNEXT");
 	if (events & NOTIFY_FLAGS)
 		items |= status_item("UNSEEN");
-	return s->enabled & ENABLED_CONDSTORE ? items | status_item("HIGHESTMODSEQ") : items;
+	return wants_modseq(s, events) ? items | status_item("HIGHESTMODSEQ") : items;
 }
 
 /* What the client's own APPEND or COPY has made of it is no news (RFC 5465 5). */
@@ -235,7 +236,7 @@ look_at(struct session *s, struct watched *w, bool tell)
 	struct mailstore_status st;
 
 	w->dirty = false;
-	if (status_of(s, w->name, &st) != STORE_OK) {
+	if (mailstore_status(s->ms, w->name, wants_modseq(s, w->events) ? STATUS_MODSEQ : 0, &st) != STORE_OK) {
 		s->notify->names_dirty = true;	/* it has gone, or another program is about to make it */
 		return;
 	}

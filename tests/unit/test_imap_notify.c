@@ -145,6 +145,7 @@ others(void **state UNUSED)
 	say(&c, "b NOTIFY SET STATUS (selected NONE) (subtree One (MessageNew MessageExpunge FlagChange)) (mailboxes INBOX (MessageNew MessageExpunge))\r\n",
 	    "b OK", "* STATUS One (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ", "Three");
 	assert_non_null(strstr(buf_cstr(&c.in), "* STATUS One.Two (MESSAGES 0 "));
+	assert_non_null(strstr(buf_cstr(&c.in), " HIGHESTMODSEQ "));
 	assert_null(strstr(buf_cstr(&c.in), "INBOX"));
 	buf_reset(&c.in);
 	add_mail(&d, "Three");
@@ -153,6 +154,8 @@ others(void **state UNUSED)
 	hear(&c, "* STATUS One.Two (MESSAGES 1 UIDNEXT 2 ", "INBOX");
 	say(&d, "d SELECT One.Two\r\n", "d OK", NULL, NULL);
 	say(&d, "e STORE 1 +FLAGS (\\Seen)\r\n", "e OK", NULL, NULL);
+	hear(&c, "* STATUS One.Two (MESSAGES 1 UIDNEXT 2 ", NULL);
+	say(&d, "e STORE 1 +FLAGS (\\Flagged)\r\n", "e OK", NULL, NULL);
 	hear(&c, "* STATUS One.Two (MESSAGES 1 UIDNEXT 2 ", NULL);
 	say(&c, "c APPEND One {42+}\r\n" MESSAGE "\r\n", "c OK", NULL, "STATUS");
 	say(&c, "d UNSELECT\r\n", "d OK", NULL, NULL);
