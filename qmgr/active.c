@@ -131,6 +131,15 @@ active_new(struct message *m, struct active **out)
 	return ACTIVE_OK;
 }
 
+bool
+active_put_off(const struct active *a)
+{
+	for (uint32_t i = 0; i < a->ndests; i++)
+		if (!a->rcpts[a->dests[i].rcpt].done && a->dests[i].result.kind == OUTCOME_DEFERRED)
+			return true;
+	return false;
+}
+
 void
 active_free(struct active *a)
 {

@@ -78,6 +78,8 @@ enum active_load {
 enum active_load active_new(struct message *m, struct active **out);
 void active_free(struct active *a);		/* NULL is fine */
 
+bool active_put_off(const struct active *a);	/* a recipient of it waits already for the next attempt */
+
 /* Find the destinations of all recipients. */
 void active_resolve(struct active *a);
 

@@ -112,9 +112,11 @@ requeue(struct message *m)
 	return true;
 }
 
-static bool
-retry(struct message *m)
+bool
+change_retry(struct message *m)
 {
+	if (m->state == MESSAGE_ACTIVE)
+		return m->again = active_put_off(m->active);
 	if (m->state != MESSAGE_WAITING && m->state != MESSAGE_PARKED)
 		return false;
 	flow_hurry(m);
@@ -124,7 +126,7 @@ retry(struct message *m)
 
 static bool (*const actions[QUEUE_ACTIONS])(struct message *m) = {
 	[QUEUE_HOLD] = hold, [QUEUE_RELEASE] = release, [QUEUE_DELETE] = delete, [QUEUE_REQUEUE] = requeue,
-	[QUEUE_RETRY] = retry,
+	[QUEUE_RETRY] = change_retry,
 };
 
 bool

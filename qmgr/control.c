@@ -298,10 +298,14 @@ static void
 count_flushed(struct control *c, struct message *m)
 {
 	c->messages++;
-	if (m->state != MESSAGE_WAITING && m->state != MESSAGE_PARKED)
-		return;
-	flow_hurry(m);
-	m->pushed = true;
+	(void)change_retry(m);
+}
+
+/* Somebody waits for its next attempt: the whole of it, or recipients whom the present one has put off. */
+static bool
+waits(const struct message *m)
+{
+	return change_state(m) == QUEUE_IN_DEFERRED || (m->state == MESSAGE_ACTIVE && !message_recalled(m) && active_put_off(m->active));
 }
 
 static enum work
@@ -314,7 +318,7 @@ flush_some(struct control *c)
 			flow_pump();
 			return add_end(c);
 		}
-		if (change_state(m) == QUEUE_IN_DEFERRED && (!c->site[0] || goes_to(m, span_str(c->site))))
+		if (waits(m) && (!c->site[0] || goes_to(m, span_str(c->site))))
 			count_flushed(c, m);
 	}
 	return WORK_MORE;

@@ -15,6 +15,7 @@ void control_begin(void);
 
 /* change.c: true when the message has changed. Durable after change_end. */
 bool change_message(struct message *m, uint32_t action);
+bool change_retry(struct message *m);			/* next attempt now; after the present one when that put somebody off */
 bool change_end(void) CHECKED;
 uint32_t change_state(const struct message *m);		/* QUEUE_IN_* */
 

@@ -40,6 +40,7 @@ struct message {
 	bool deleted : 1;		/* its file is gone */
 	bool anew : 1;			/* find its destinations anew */
 	bool pushed : 1;		/* asked for: try it even where the destination is dead */
+	bool again : 1;			/* asked for while an attempt ran that had put a recipient off: another one follows it */
 };
 
 struct message_list {

@@ -281,14 +281,26 @@ rest(struct active *a)
 	(void)obey(m);
 }
 
+/* Somebody asked for it while it ran. */
+static void
+try_again(struct message *m, uint16_t reason)
+{
+	reason_drop(m->reason);
+	m->reason = reason;
+	m->pushed = true;
+	flow_due(m);
+}
+
 static void
 finish(struct active *a)
 {
 	struct message *m = a->m;
+	bool again = m->again;
 	struct lane *l;
 	uint64_t delay;
 	uint16_t reason;
 
+	m->again = false;
 	if (m->deleted) {
 		rest(a);
 		return;
@@ -311,7 +323,9 @@ finish(struct active *a)
 	reason = last_reasons(a);
 	l = a->not_before ? deliver_dead_lane(a) : NULL;
 	active_free(a);
-	if (l)		/* the site's own clock is enough */
+	if (again)
+		try_again(m, reason);
+	else if (l)		/* the site's own clock is enough */
 		state_park(l, m, reason);
 	else
 		state_wait(m, delay, reason);

@@ -351,11 +351,29 @@ def a_deferred_transport_waits_until_it_is_asked_for_and_a_rate_is_kept():
         i.wait_mails('bob', 1)
         check(wait(lambda: i.log().count('(deferred transport)') == 3), 'not deferred')
         check(not sink.mails, 'sent all the same')
-        check(i.tool('sendmail', '-q').returncode == 0 and wait(lambda: len(sink.mails) == 1), 'sendmail -q')
+        done = i.tool('sendmail', '-q')
+        check(done.returncode == 0 and wait(lambda: sink.mails), f'sendmail -q: {done}')
         t = time.monotonic()
         check([len([a for v, a in sink.commands if v == 'RCPT'])] == [2], f'{sink.commands}')
         idle(i)
         check(len(sink.mails) == 2 and time.monotonic() - t > 0.4, f'{len(sink.mails)} after {time.monotonic() - t:.2f} s')
+
+
+@test
+def who_was_put_off_is_tried_again_when_asked_for_while_the_rest_is_under_way():
+    free, asked = threading.Event(), []
+    busy = Sink(lambda v, a: b'450 4.2.1 later\r\n' if v == 'RCPT' and not asked else None)
+    slow = Sink(lambda v, a: free.wait(20) and None if v == 'DOT' else None)
+    with Instance(main=f'transport_maps = inline:{{ {{ busy.test = smtp:[127.0.0.1]:{busy.port} }}, {{ slow.test = smtp:[127.0.0.1]:{slow.port} }} }}\n'
+                       'minimal_backoff_time = 1h\n') as i:
+        submit(i, 'alice@example.test', ['a@busy.test', 'b@slow.test'])
+        check(wait(lambda: slow.mails and '(host 127.0.0.1' in i.log()), 'not put off')
+        asked.append(i.tool('postqueue', '-f').returncode)
+        check(not busy.mails, 'sent while the rest is under way')
+        free.set()
+        check(asked == [0] and wait(lambda: busy.mails), 'not tried again')
+        idle(i)
+        check(len(slow.mails) == 1, 'a second copy')
 
 
 if __name__ == '__main__':
