@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -142,13 +143,33 @@ add_signals(scmp_filter_ctx f, unsigned sys, pid_t self)
 	return r ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
 }
 
+/* Limits of the process itself alone: a zygote's child takes the right to fork from itself; other sessions have the same uid. */
+static int
+add_limits(scmp_filter_ctx f, unsigned sys)
+{
+	int r;
+
+	if (!(sys & JAIL_FORK))
+		return 0;
+	r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
+	return r ? r : seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+}
+
+/* socket() and prlimit64() have rows of their own where they are allowed for some arguments. */
+static bool
+has_rows(unsigned sys, int call)
+{
+	return (call == SCMP_SYS(socket) && (sys & (JAIL_UNIX | JAIL_INET | JAIL_UDP))) ||
+	    (call == SCMP_SYS(prlimit64) && (sys & JAIL_FORK));
+}
+
 static int
 add_refused(scmp_filter_ctx f, unsigned sys)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < NELEMS(refused); i++) {
-		if (in_groups(sys, refused[i]) || (refused[i] == SCMP_SYS(socket) && (sys & (JAIL_UNIX | JAIL_INET | JAIL_UDP))))
+		if (in_groups(sys, refused[i]) || has_rows(sys, refused[i]))
 			continue;
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
 		if (r == -EEXIST)	/* a group with other flags allows it */
@@ -188,6 +209,7 @@ export_filter(unsigned sys, pid_t self, int fd)
 	r = r ? r : add_socket(f, sys);
 	r = r ? r : add_fstat(f, sys);
 	r = r ? r : add_signals(f, sys, self);
+	r = r ? r : add_limits(f, sys);
 	r = r ? r : add_refused(f, sys);
 	r = r ? r : seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);	/* a binary tree of compares */
 	return -(r ? r : seccomp_export_bpf(f, fd));
@@ -244,8 +266,9 @@ jail_seccomp(unsigned sys)
 	return ok;
 }
 
-bool
-jail_no_fork(void)
+/* Root is above limits of processes: a second filter. The kernel translates one for each process that sets one. */
+static bool
+no_fork_filter(void)
 {
 	static const uint32_t calls[] = { SYS_clone, SYS_clone3,
 #ifdef SYS_fork
@@ -262,4 +285,12 @@ jail_no_fork(void)
 	code[NELEMS(calls) + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	code[NELEMS(calls) + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) == 0;
+}
+
+bool
+jail_no_fork(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	return getuid() == 0 ? no_fork_filter() : setrlimit(RLIMIT_NPROC, &none) == 0;
 }

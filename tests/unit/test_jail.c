@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +17,9 @@
 #include "base/jail.h"
 #include "base/banned.h"
 
+#define NOBODY 65534		/* root is above limits of processes */
+
+static pid_t tester;
 static char room[] = "/tmp/merpati-jail-XXXXXX";
 
 /* 0: done; errno otherwise */
@@ -92,6 +96,12 @@ fork_a_child(void)
 	return pid < 0 ? errno : 0;
 }
 
+static int
+limit_itself(void)
+{
+	return jail_no_fork() ? 0 : errno;
+}
+
 /* What a captured session would do to its zygote, which has another pid but the same uid. */
 static int
 signal_the_zygote(void)
@@ -112,7 +122,24 @@ fork_when_it_may_not(void)
 	return jail_no_fork() ? fork_a_child() : 0;
 }
 
-enum { DONE = 1, REFUSED = 2, KILLED = 4 };
+static int
+fork_after_lifting_the_limit(void)
+{
+	const struct rlimit many = { RLIM_INFINITY, RLIM_INFINITY };
+
+	return !jail_no_fork() || setrlimit(RLIMIT_NPROC, &many) == 0 ? 0 : fork_a_child();
+}
+
+/* Another session has the same uid. */
+static int
+limit_another_process(void)
+{
+	const struct rlimit few = { 3, 3 };
+
+	return prlimit(tester, RLIMIT_NOFILE, &few, NULL) < 0 ? errno : 0;
+}
+
+enum { DONE = 1, REFUSED = 2, KILLED = 4, AS_NOBODY = 8 };
 
 static const struct {
 	const char *name;
@@ -138,7 +165,11 @@ static const struct {
 	{ "setuid", JAIL_READ, false, become_root_again, REFUSED | KILLED },
 	{ "fork", JAIL_SOCKET | JAIL_READ, false, fork_a_child, REFUSED | KILLED },
 	{ "fork allowed", JAIL_FORK, false, fork_a_child, DONE },
-	{ "fork no more", JAIL_FORK, false, fork_when_it_may_not, KILLED },
+	{ "fork no more", JAIL_FORK, false, fork_when_it_may_not, REFUSED | AS_NOBODY },
+	{ "fork with a limit that is lifted again", JAIL_FORK, false, fork_after_lifting_the_limit, REFUSED | AS_NOBODY },
+	{ "fork no more, root", JAIL_FORK, false, fork_when_it_may_not, REFUSED | KILLED },
+	{ "limits of another process", JAIL_FORK, false, limit_another_process, REFUSED },
+	{ "limits without the right", JAIL_SOCKET, false, limit_itself, REFUSED | AS_NOBODY },
 	{ "a session and its zygote", JAIL_FORK, false, signal_the_zygote, REFUSED },
 };
 
@@ -153,6 +184,11 @@ how_it_ends(size_t i)
 		struct buf missing;
 
 		buf_init(&missing, 256);
+		if (rows[i].allowed & AS_NOBODY) {
+			j.root = NULL;
+			if (getuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
+				_exit(2);
+		}
 		jail_enter(&j, &missing);
 		_exit(rows[i].attempt() == 0 ? 0 : 1);
 	}
@@ -166,6 +202,7 @@ static void
 each_attempt_ends_as_its_row_says(void **state)
 {
 	(void)state;
+	tester = getpid();
 	for (size_t i = 0; i < NELEMS(rows); i++) {
 		int end = how_it_ends(i);
 
