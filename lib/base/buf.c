@@ -108,16 +108,24 @@ buf_addu(struct buf *b, uint64_t v)
 	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
+/* Into the room that is there; what does not fit is printed again, once its length is known. */
 void
 buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t room = b->over || b->cap == 0 ? 0 : b->cap - b->len;
 	va_list again;
 	char *to;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(room ? b->p + b->len : NULL, room, fmt, again);
 	va_end(again);
+	if (n > 0 && (size_t)n < room) {
+		b->len += (size_t)n;
+		return;
+	}
+	if (room)
+		b->p[b->len] = '\0';
 	if (n <= 0 || !(to = buf_room(b, (size_t)n)))
 		return;
 	vsnprintf(to, (size_t)n + 1, fmt, ap);
