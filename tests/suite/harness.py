@@ -45,16 +45,6 @@ def free_base():
         time.sleep(0.5)
 
 
-def wait(f, secs=20, step=0.02):
-    """f() until it is true; its value, or the last one"""
-    end = time.monotonic() + secs
-    while True:
-        v = f()
-        if v or time.monotonic() > end:
-            return v
-        time.sleep(step)
-
-
 def starved():
     """seconds for which somebody here wanted a processor or a disk and did not get it (pressure stall information, time taken by the host)"""
     secs = 0
@@ -72,6 +62,18 @@ class Watch:
 
     def secs(self):
         return max(0, time.monotonic() - self.began - (starved() - self.starved))
+
+
+def wait(f, secs=20, step=0.02):
+    """f() until it is true, for so many seconds of a Watch, four times as long at most; its value, or the last one"""
+    watch = Watch()
+    while True:
+        passed = time.monotonic() - watch.began
+        late = passed > 4 * secs or passed > secs and watch.secs() > secs
+        v = f()
+        if v or late:
+            return v
+        time.sleep(step)
 
 
 class Instance:
