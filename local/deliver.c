@@ -14,6 +14,7 @@
 #include "mail/delivered.h"
 #include "mail/envelope.h"
 #include "mail/imaptext.h"
+#include "mail/mailboxpath.h"
 #include "mail/store/mailstore.h"
 #include "service/params.h"
 #include "warning.h"
@@ -68,20 +69,6 @@ deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf 
 		if (line.n && line.p[line.n - 1] != '\n')
 			buf_addc(head, '\n');
 	}
-}
-
-bool
-mailbox_path(struct span mailbox, struct buf *path)
-{
-	struct span rest = mailbox, part;
-
-	if (mailbox.n == 0 || mailbox.n > 512 || memchr(mailbox.p, 0, mailbox.n))
-		return false;
-	while (span_cut(&rest, '/', &part))
-		if (part.n == 0 || part.p[0] == '.')
-			return false;
-	buf_addf(path, "%.*s/Maildir", SPAN_FMT(mailbox));
-	return !path->over;
 }
 
 struct outcome
@@ -156,7 +143,7 @@ deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recip
 	deliver_head(d, r, &head);
 	if (place->home)
 		buf_adds(&path, place->home_mailbox);
-	else if (!mailbox_path(r->mailbox, &path))
+	else if (!mailboxpath_maildir(r->mailbox, &path))
 		buf_reset(&path);
 	while (path.len > 1 && path.p[path.len - 1] == '/')
 		buf_truncate(&path, path.len - 1);

@@ -31,8 +31,6 @@ struct delivery_place {
 	int64_t started;		/* of this process */
 };
 
-/* Appends "DIR/Maildir" of a virtual mailbox; false: not a directory below the base. */
-bool mailbox_path(struct span mailbox, struct buf *path) CHECKED;
 
 /* Return-Path, Delivered-To, late headers. */
 void deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head);

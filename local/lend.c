@@ -17,6 +17,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/mailboxpath.h"
 #include "mail/store/mailstore.h"
 #include "service/service.h"
 #include "warning.h"
@@ -66,7 +67,7 @@ lend_open(struct loan *x, const struct msg_DIRECT *m, const char *host, int *fd)
 	buf_reset(&x->address);
 	buf_addspan(&x->id, m->id);
 	buf_addspan(&x->address, m->address);
-	if (x->id.over || m->id.n == 0 || m->arrival > INT64_MAX || !mailbox_path(m->mailbox, &x->path))
+	if (x->id.over || m->id.n == 0 || m->arrival > INT64_MAX || !mailboxpath_maildir(m->mailbox, &x->path))
 		return EINVAL;
 	x->d = (struct mail_delivery){ .path = buf_cstr(&x->path), .create = true, .queue_id = buf_span(&x->id),
 		.rcpt = 0, .arrival = (int64_t)m->arrival, .host = host, .grace = par.virtual_mailbox_limit_grace,
@@ -118,7 +119,7 @@ answer_usage(int link, const struct msg_USAGE *m)
 	struct buf path;
 
 	buf_init(&path, 2048);
-	if (mailbox_path(m->mailbox, &path) && quota_parse(m->quota, &limit))
+	if (mailboxpath_maildir(m->mailbox, &path) && quota_parse(m->quota, &limit))
 		done.full = mailstore_quota_check(buf_cstr(&path), &limit, par.virtual_mailbox_limit_grace, m->size) == STORE_QUOTA;
 	buf_fini(&path);
 	return msg_send(link, MSG_USAGE_DONE, &done);

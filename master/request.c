@@ -11,6 +11,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/mailboxpath.h"
 #include "base/banned.h"
 
 static void
@@ -95,19 +96,6 @@ spawnable(const struct child *c, struct span name)
 	return NULL;
 }
 
-static bool
-mailbox_ok(struct span mailbox)
-{
-	struct span part;
-
-	if (mailbox.n == 0 || mailbox.n > 512 || mailbox.p[0] == '/' || !span_printable(mailbox))
-		return false;
-	while (span_cut(&mailbox, '/', &part))
-		if (part.n == 0 || part.p[0] == '.')
-			return false;
-	return true;
-}
-
 /* A virtual user's session is a fork of the zygote, which already has the right uid and nothing else. */
 static const char *
 spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
@@ -116,7 +104,7 @@ spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
 	struct child *z = child_zygote(s);
 	struct owner o;
 
-	if (!mailbox_ok(q->mailbox))
+	if (!mailboxpath_valid(q->mailbox))
 		return "not a mailbox";
 	if (!z && owner_of_daemon(master.config, s->kind, &o)) {
 		z = child_start(s, &o, -1, 0, "", "");

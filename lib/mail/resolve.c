@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "mail/address.h"
+#include "mail/mailboxpath.h"
 #include "mail/resolve_tables.h"
 #include "mail/users.h"
 
@@ -351,32 +352,20 @@ enum map_answer
 resolve_find_mailbox(struct resolver *r, const struct address_parts *p)
 {
 	enum map_answer ans = resolve_find(r, r->users, p, KEY_ADDRESS);
-	struct span value;
+	bool user = ans == MAP_FOUND;
+	struct buf dir;
 
-	if (ans == MAP_FOUND) {
-		struct buf dir;
-
-		buf_init(&dir, RESOLVE_KEY_MAX * 4);
-		if (!user_mailbox(buf_span(&r->key), buf_span(&r->value), &dir))
-			ans = MAP_FAILED;
-		buf_reset(&r->value);
-		buf_addspan(&r->value, buf_span(&dir));
-		buf_fini(&dir);
-		return ans;
-	}
 	if (ans == MAP_NONE)
 		ans = resolve_find(r, r->virtual_mailbox_maps, p, KEY_ADDRESS | KEY_CATCHALL);
 	if (ans != MAP_FOUND)
 		return ans;
-	/* The directory is the operator's word, but it must stay below its base. */
-	value = span_trim(buf_span(&r->value));
-	if (value.n > 0 && value.p[value.n - 1] == '/')
-		value.n--;
-	buf_truncate(&r->value, (size_t)(value.p - r->value.p) + value.n);
-	buf_consume(&r->value, (size_t)(value.p - r->value.p));
-	if (value.n == 0 || r->value.p[0] == '/' || strstr(buf_cstr(&r->value), ".."))
-		return MAP_FAILED;
-	return MAP_FOUND;
+	buf_init(&dir, RESOLVE_KEY_MAX * 4);
+	if (!(user ? user_mailbox(buf_span(&r->key), buf_span(&r->value), &dir) : mailboxpath_of_value(buf_span(&r->value), &dir, NULL)))
+		ans = MAP_FAILED;
+	buf_reset(&r->value);
+	buf_addspan(&r->value, buf_span(&dir));
+	buf_fini(&dir);
+	return ans;
 }
 
 enum map_answer

@@ -5,11 +5,11 @@
  */
 #include "mail/users.h"
 
+#include "mail/mailboxpath.h"
 #include "base/banned.h"
 
 #define ADDRESS_MAX 320		/* 64 + @ + 255, RFC 5321 4.5.3.1 */
 #define VERIFIER_MAX 2048
-#define HOME_MAX 1024
 
 static bool
 fail(struct buf *err, const char *sentence)
@@ -53,23 +53,6 @@ verifier_ok(struct span v, struct buf *err)
 	return true;
 }
 
-/* A relative path that stays below its base: no empty, "." or ".." part, no control characters. */
-static bool
-path_stays_below(struct span path)
-{
-	struct span rest = path, part;
-
-	if (path.n == 0 || path.n > HOME_MAX)
-		return false;
-	for (size_t i = 0; i < path.n; i++)
-		if ((unsigned char)path.p[i] < ' ' || path.p[i] == 0x7f)
-			return false;
-	while (span_cut(&rest, '/', &part))
-		if (part.n == 0 || part.n > 255 || span_is(part, ".") || span_is(part, ".."))
-			return false;
-	return true;
-}
-
 bool
 user_parse_line(struct span line, struct user_record *u, struct buf *err)
 {
@@ -90,8 +73,8 @@ user_parse_line(struct span line, struct user_record *u, struct buf *err)
 		return false;
 	if (u->uid.n > 0 || u->gid.n > 0)
 		return fail(err, "uid and gid must be empty: all virtual mail belongs to virtual_mail_user");
-	if (u->home.n > 0 && !path_stays_below(u->home))
-		return fail(err, "the home directory must be a path below virtual_mailbox_base, without \"..\"");
+	if (u->home.n > 0 && !mailboxpath_valid(u->home))
+		return fail(err, "the home directory must be a path below virtual_mailbox_base of at most 512 bytes, no part of it with a dot at its start");
 	return true;
 }
 
@@ -126,7 +109,7 @@ user_mailbox(struct span address, struct span value, struct buf *mailbox)
 		buf_addc(mailbox, '/');
 		buf_addspan(mailbox, span_sub(address, 0, (size_t)at));
 	}
-	if (mailbox->over || !path_stays_below(span_skip(buf_span(mailbox), start))) {
+	if (mailbox->over || !mailboxpath_valid(span_skip(buf_span(mailbox), start))) {
 		buf_truncate(mailbox, start);
 		return false;
 	}

@@ -8,7 +8,7 @@
  *              "SCRAM-SHA-256$4096,salt$storedkey,serverkey" (RFC 5803 with ',' for ':');
  *              "!" in front: login is disabled
  *   uid gid    empty: all mail of virtual users belongs to virtual_mail_user
- *   home       directory below virtual_mailbox_base that holds Maildir; empty: DOMAIN/USER
+ *   home       directory below virtual_mailbox_base that holds Maildir, or, with / at its end, is one; empty: DOMAIN/USER
  *
  * Compiled to users.cdb (address -> "uid:gid:home", world-readable) and
  * secrets.cdb (address -> verifier, readable by root only: auth gets it from master).
@@ -32,7 +32,7 @@ struct user_record {
 bool user_parse_line(struct span line, struct user_record *u, struct buf *err);
 void user_format_line(struct buf *out, const struct user_record *u);
 
-/* value of users.cdb to the mailbox directory ("bench.test/u1"); false when malformed. No "..", no leading "/". */
+/* Appends the mailbox (mailboxpath.h) of a value of users.cdb: "bench.test/u1"; false when malformed. */
 bool user_mailbox(struct span address, struct span value, struct buf *mailbox);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "mail/mailboxpath.h"
 #include "service/actions.h"
 #include "service/conf_private.h"
 #include "service/restrict.h"
@@ -16,9 +17,29 @@ struct walk {
 	const struct conf *c;
 	const char *name, *classes;
 	enum action_where where;
+	bool (*check)(const struct walk *w, struct span value, struct buf *why);
 	struct buf *err;
 	int errors;
 };
+
+static bool
+is_action(const struct walk *w, struct span value, struct buf *why)
+{
+	return action_check(value, w->where, w->classes, why);
+}
+
+static bool
+is_mailbox(const struct walk *w, struct span value, struct buf *why)
+{
+	struct buf mailbox;
+	bool ok;
+
+	(void)w;
+	buf_init(&mailbox, MAILBOXPATH_MAX + 1);
+	ok = mailboxpath_of_value(value, &mailbox, why);
+	buf_fini(&mailbox);
+	return ok;
+}
 
 static void
 check_value(void *ctx, const char *file, unsigned line, struct span key, struct span value)
@@ -27,7 +48,7 @@ check_value(void *ctx, const char *file, unsigned line, struct span key, struct 
 	struct buf why;
 
 	buf_init(&why, 4096);
-	if (!action_check(value, w->where, w->classes, &why) && ++w->errors <= TOLD_MAX) {
+	if (!w->check(w, value, &why) && ++w->errors <= TOLD_MAX) {
 		conf_place(w->c, w->name, w->err);
 		buf_addf(w->err, "%s: ", w->name);
 		if (file && line)
@@ -57,7 +78,7 @@ check_spec(struct walk *w, struct span spec)
 int
 conf_check_rule_tables(const struct conf *c, const char *name, struct span list, const char *classes, struct buf *err)
 {
-	struct walk w = { c, name, classes, ACTION_IN_ACCESS, err, 0 };
+	struct walk w = { c, name, classes, ACTION_IN_ACCESS, is_action, err, 0 };
 	struct restrict_word word;
 	struct buf why;
 
@@ -82,13 +103,15 @@ conf_check_actions(const struct conf *c, const char *name, struct span spec, str
 	static const struct {
 		const char *name;
 		enum action_where where;
+		bool (*check)(const struct walk *w, struct span value, struct buf *why);
 	} rows[] = {
-		{ "header_checks", ACTION_IN_HEADER }, { "mime_header_checks", ACTION_IN_HEADER },
-		{ "nested_header_checks", ACTION_IN_HEADER }, { "body_checks", ACTION_IN_BODY },
+		{ "header_checks", ACTION_IN_HEADER, is_action }, { "mime_header_checks", ACTION_IN_HEADER, is_action },
+		{ "nested_header_checks", ACTION_IN_HEADER, is_action }, { "body_checks", ACTION_IN_BODY, is_action },
+		{ "virtual_mailbox_maps", 0, is_mailbox },
 	};
 
 	for (size_t i = 0; i < NELEMS(rows); i++) {
-		struct walk w = { c, name, "", rows[i].where, err, 0 };
+		struct walk w = { c, name, "", rows[i].where, rows[i].check, err, 0 };
 
 		if (strcmp(rows[i].name, name) == 0)
 			return check_spec(&w, spec);

@@ -57,7 +57,7 @@ static const struct {
 	{ "mailbox_transport", "local delivers: remove the line", LOST },
 	{ "local_transport", "local delivers: remove the line", LOST },
 	{ "mailbox_command", "there are no commands in deliveries, see home_mailbox: remove the line", LOST },
-	{ "virtual_uid_maps", "all virtual mail belongs to virtual_mail_user: remove the line", LOST },
+	{ "virtual_uid_maps", "all virtual mail belongs to one user: write virtual_mail_user = NAME instead", LOST },
 	{ "virtual_gid_maps", "all virtual mail belongs to virtual_mail_user: remove the line", LOST },
 	{ "virtual_minimum_uid", "all virtual mail belongs to virtual_mail_user: remove the line", SAFE },
 	{ "dovecot_destination_recipient_limit", "local delivers: remove the line", SAFE },

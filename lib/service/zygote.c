@@ -12,6 +12,7 @@
 #include "base/chan.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/mailboxpath.h"
 #include "service/hibernate.h"
 #include "service/keeper.h"
 
@@ -38,27 +39,15 @@ struct login {
 	int sock;
 };
 
-/* Below the present root, without a way up. */
-static bool
-mailbox_ok(struct span mailbox)
-{
-	struct span part;
-
-	if (mailbox.n == 0 || mailbox.n > 512 || memchr(mailbox.p, 0, mailbox.n))
-		return false;
-	while (span_cut(&mailbox, '/', &part))
-		if (part.n == 0 || part.p[0] == '.')
-			return false;
-	return true;
-}
-
 /* The directory is there but at a user's first login. */
 static bool
-shut_in(const char *mailbox)
+shut_in(struct span mailbox)
 {
-	if (chdir(mailbox) < 0 && (errno != ENOENT || !make_dirs(AT_FDCWD, mailbox, 0700) || chdir(mailbox) < 0))
-		return false;
-	return jail_only_dir(".") && jail_no_fork();
+	char *dir = x_spandup(mailboxpath_dir(mailbox));
+	bool ok = chdir(dir) == 0 || (errno == ENOENT && make_dirs(AT_FDCWD, dir, 0700) && chdir(dir) == 0);
+
+	free(dir);
+	return ok && jail_only_dir(".") && jail_no_fork();
 }
 
 /* A user of the system: what else lies in the home directory (keys, programs that run at a login) is no business of his mail. */
@@ -71,17 +60,15 @@ shut_home(const char *maildir)
 static void
 be_session(const struct login *l)
 {
-	char *dir = x_spandup(l->who.mailbox);
-
 	close(MASTER_LINK);
 	close_fd(&keeper.link);
 	hibernate_become(keeper.ask, &l->who, l->seal, l->state, l->said);
 	log_new_process();
-	if (!shut_in(dir)) {
-		log_error(NULL, "login=<%.*s>: cannot enter %s: %s", SPAN_FMT(l->who.login), dir, strerror(errno));
+	if (!shut_in(l->who.mailbox)) {
+		log_error(NULL, "login=<%.*s>: cannot enter %.*s: %s", SPAN_FMT(l->who.login), SPAN_FMT(l->who.mailbox), strerror(errno));
 		_exit(1);
 	}
-	zygote->session(l->sock, l->who.login, "Maildir");
+	zygote->session(l->sock, l->who.login, mailboxpath_inside(l->who.mailbox));
 	_exit(0);		/* nothing is left to flush: exit handlers would only copy the zygote's pages */
 }
 
@@ -115,7 +102,7 @@ wake(struct msg_WAKE *w)
 	struct login l = { .who = { w->mailbox, w->login, w->quota }, .seal = w->seal, .state = w->state, .said = w->said,
 		.sock = w->sock };
 
-	if (!hibernate_sealed(w->sock, &l.who, w->seal) || !mailbox_ok(w->mailbox)) {
+	if (!hibernate_sealed(w->sock, &l.who, w->seal) || !mailboxpath_valid(w->mailbox)) {
 		log_error(NULL, "login=<%.*s>: not woken: the seal is not for this connection", SPAN_FMT(w->login));
 		return;
 	}
@@ -176,7 +163,7 @@ take_fork(struct span mailbox, struct span login, int sock)
 
 	if (sock < 0)
 		return;
-	if (!mailbox_ok(mailbox)) {
+	if (!mailboxpath_valid(mailbox)) {
 		log_error(NULL, "not a mailbox: %.*s", SPAN_FMT(mailbox));
 		close(sock);
 		return;
@@ -234,11 +221,11 @@ zygote_serve(int fd, unsigned role)
 
 	(void)role;
 	set_nonblocking(fd, false);
-	if (*mailbox && (!mailbox_ok(span_str(mailbox)) || !shut_in(mailbox))) {
+	if (*mailbox && (!mailboxpath_valid(span_str(mailbox)) || !shut_in(span_str(mailbox)))) {
 		log_error(NULL, "cannot enter %s: %s", mailbox, strerror(errno));
 		return;
 	}
-	maildir = x_strdup(service_has_home() && !*mailbox ? par.home_mailbox : "Maildir");
+	maildir = x_strdup(service_has_home() && !*mailbox ? par.home_mailbox : mailboxpath_inside(span_str(mailbox)));
 	for (size_t n = strlen(maildir); n > 1 && maildir[n - 1] == '/'; n--)
 		maildir[n - 1] = '\0';
 	if (!*mailbox && !shut_home(maildir))

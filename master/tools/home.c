@@ -12,6 +12,7 @@
 
 #include "base/fdio.h"
 #include "common/tool.h"
+#include "mail/mailboxpath.h"
 #include "base/banned.h"
 
 #define PATHS_MAX (1u << 30)
@@ -53,10 +54,11 @@ enter_or_make(int at, const char *name)
 static bool
 make_home(int base, struct span path)
 {
-	struct span rest = path, part;
+	struct span rest, part;
 	int at = base, next = 0;
 	char name[256];
 
+	rest = mailboxpath_dir(path);
 	while (next >= 0 && span_cut(&rest, '/', &part)) {
 		snprintf(name, sizeof(name), "%.*s", SPAN_FMT(part));
 		next = enter_or_make(at, name);

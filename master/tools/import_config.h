@@ -25,6 +25,14 @@ struct import_config {
 struct import_line *import_add(struct import_config *ic, const char *file, unsigned line, struct span name, struct span value);
 void import_verdict(struct import_line *l, enum verdict v, const char *why);
 
+/* Our line of main.cf. */
+void import_out(struct import_line *l, const char *name, struct span value);
+
+/* Parameters with a way of their own: verdict, and perhaps our line, of the name arg. False: as any other. */
+bool import_mail_user(struct import_line *l, const char *arg);
+bool import_mail_group(struct import_line *l, const char *arg);
+bool import_mailboxes(struct import_line *l, const char *arg);
+
 /* One parameter, wherever it is set: verdict, and our name and value. Whether the value is right is not looked at. */
 void import_param(struct import_config *ic, struct import_line *l);
 /* The same for the lines of master.cf. */

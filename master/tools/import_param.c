@@ -38,8 +38,8 @@ translate_maps(struct span value, struct buf *out)
 	return changed;
 }
 
-static void
-set_out(struct import_line *l, const char *name, struct span value)
+void
+import_out(struct import_line *l, const char *name, struct span value)
 {
 	free(l->out_name);
 	free(l->out_value);
@@ -54,7 +54,7 @@ to_may(struct import_line *l, const char *arg)
 {
 	if (strcmp(l->value, "yes") != 0)
 		return false;
-	set_out(l, arg, strstr(l->name, "enforce") ? SPAN("encrypt") : SPAN("may"));
+	import_out(l, arg, strstr(l->name, "enforce") ? SPAN("encrypt") : SPAN("may"));
 	import_verdict(l, VERDICT_TRANSLATED, "the name that Postfix itself has used since 2.3");
 	return true;
 }
@@ -66,7 +66,7 @@ to_normalize(struct import_line *l, const char *arg)
 
 	if (!no && strcmp(l->value, "yes") != 0)
 		return false;
-	set_out(l, arg, SPAN("normalize"));
+	import_out(l, arg, SPAN("normalize"));
 	import_verdict(l, no ? VERDICT_LOST : VERDICT_TRANSLATED, no ?
 	    "a bare line feed never ends a message here: that would let mail be smuggled in" : NULL);
 	return true;
@@ -87,7 +87,7 @@ zero_is_largest(struct import_line *l, const char *arg)
 {
 	if (strcmp(l->value, "0") != 0)
 		return false;
-	set_out(l, arg, SPAN("4G"));
+	import_out(l, arg, SPAN("4G"));
 	import_verdict(l, VERDICT_TRANSLATED, "there is always a limit here; this is the largest");
 	return true;
 }
@@ -97,7 +97,7 @@ protocols(struct import_line *l, const char *arg)
 {
 	if (!strstr(l->value, "ipv4") || !strstr(l->value, "ipv6"))
 		return false;
-	set_out(l, arg, SPAN("all"));
+	import_out(l, arg, SPAN("all"));
 	import_verdict(l, VERDICT_TRANSLATED, NULL);
 	return true;
 }
@@ -115,7 +115,7 @@ first_line_of_file(struct import_line *l, const char *arg)
 	if (tool_read(l->value, 4096, &text)) {
 		rest = buf_span(&text);
 		(void)span_cut(&rest, '\n', &line);
-		set_out(l, arg, span_trim(line));
+		import_out(l, arg, span_trim(line));
 		import_verdict(l, VERDICT_TRANSLATED, "the name that the file has now");
 	} else {
 		import_verdict(l, VERDICT_LOST, "the file cannot be read; write the name itself");
@@ -159,7 +159,7 @@ extensions(struct import_line *l, const char *arg)
 			buf_addf(&kept, "%s%.*s", kept.len ? ", " : "", SPAN_FMT(word));
 	}
 	if (less) {
-		set_out(l, arg, buf_span(&kept));
+		import_out(l, arg, buf_span(&kept));
 		import_verdict(l, VERDICT_LOST, "addresses in .forward and :include: files get no extension of the one that was written to");
 	}
 	buf_fini(&kept);
@@ -182,6 +182,9 @@ static const struct {
 	{ "inet_protocols", protocols, "inet_protocols" },
 	{ "myorigin", first_line_of_file, "myorigin" },
 	{ "propagate_unmatched_extensions", extensions, "propagate_unmatched_extensions" },
+	{ "virtual_uid_maps", import_mail_user, "virtual_mail_user" },
+	{ "virtual_gid_maps", import_mail_group, NULL },
+	{ "virtual_mailbox_maps", import_mailboxes, NULL },
 	{ "strict_rfc821_envelopes", yes_is_so, "it is always so" },
 	{ "smtputf8_enable", yes_is_so, "it is always so" },
 	{ "tls_preempt_cipherlist", yes_is_so, "it is always so" },
@@ -327,6 +330,6 @@ import_param(struct import_config *ic, struct import_line *l)
 	buf_adds(&value, "");
 	import_verdict(l, translate_maps(span_str(l->value), &value) ? VERDICT_TRANSLATED : VERDICT_HONOURED,
 	    row ? NULL : "a name of your own");
-	set_out(l, l->name, buf_span(&value));
+	import_out(l, l->name, buf_span(&value));
 	buf_fini(&value);
 }

@@ -10,6 +10,7 @@
 #include "mail/store/mailstore.h"
 #include "mail/users.h"
 #include "mailbox.h"
+#include "mail/mailboxpath.h"
 #include "tools.h"
 #include "base/banned.h"
 
@@ -39,7 +40,7 @@ find_system_user(struct mailbox *m, const char *name)
 static void
 find_virtual_user(struct mailbox *m, const char *address)
 {
-	struct buf spec, value, err;
+	struct buf spec, value, err, mailbox;
 	struct span rest, uid = SPAN_NONE, gid = SPAN_NONE;
 	struct maps *users;
 	uint32_t n;
@@ -47,15 +48,15 @@ find_virtual_user(struct mailbox *m, const char *address)
 	buf_init(&spec, 8192);
 	buf_init(&value, 8192);
 	buf_init(&err, 8192);
+	buf_init(&mailbox, 8192);
 	buf_addf(&spec, "cdb:%s", par.users_file);
 	users = maps_open(buf_span(&spec), &err);
 	if (!users)
 		tool_fail(EX_CONFIG, "%s", err.p);
 	if (maps_find(users, span_str(address), &value) != MAP_FOUND)
 		tool_fail(EX_NOUSER, "there is no user %s", address);
-	if (!user_mailbox(span_str(address), buf_span(&value), &m->path))
+	if (!user_mailbox(span_str(address), buf_span(&value), &mailbox) || !mailboxpath_maildir(buf_span(&mailbox), &m->path))
 		tool_fail(EX_DATAERR, "the entry of %s in %s.cdb is damaged", address, par.users_file);
-	buf_adds(&m->path, "/Maildir");
 	find_owner(m, par.virtual_mail_user);
 	m->base = par.virtual_mailbox_base;
 	rest = buf_span(&value);
@@ -69,6 +70,7 @@ find_virtual_user(struct mailbox *m, const char *address)
 	buf_fini(&spec);
 	buf_fini(&value);
 	buf_fini(&err);
+	buf_fini(&mailbox);
 }
 
 void

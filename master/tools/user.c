@@ -100,6 +100,7 @@ static int
 set_password(const char *confdir, struct span address, bool must_exist)
 {
 	struct user_table t;
+	const struct user_record *rec;
 	struct buf verifier;
 	bool exists;
 
@@ -115,12 +116,12 @@ set_password(const char *confdir, struct span address, bool must_exist)
 	user_table_open(&t, confdir, true);
 	if ((user_table_find(&t, address) != NULL) != must_exist)
 		tool_fail(EX_TEMPFAIL, "the table was changed meanwhile; try again");
-	user_table_set(&t, address, buf_span(&verifier));
+	rec = user_table_set(&t, address, buf_span(&verifier));
 	user_table_save(&t);
+	if (!must_exist)
+		home_make(rec);
 	user_table_close(&t);
 	buf_fini(&verifier);
-	if (!must_exist)
-		home_make(&(struct user_record){ .address = address });
 	if (!must_exist && !domain_is_ours(span_skip(address, (size_t)span_rfind(address, '@') + 1)))
 		tool_complain("warning: the domain of %.*s is not in virtual_mailbox_domains, no mail will come: "
 		    "merpati domain add DOMAIN", SPAN_FMT(address));

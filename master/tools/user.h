@@ -27,12 +27,12 @@ void user_table_save(struct user_table *t);
 void user_table_close(struct user_table *t);
 
 struct user_line *user_table_find(struct user_table *t, struct span address);
-/* Adds the user, or gives the present one another verifier. */
-void user_table_set(struct user_table *t, struct span address, struct span verifier);
+/* Adds the user (his home is what virtual_mailbox_maps say), or gives the present one another verifier. Valid until the next change. */
+const struct user_record *user_table_set(struct user_table *t, struct span address, struct span verifier);
 /* Gives a present user another record; its spans need not outlive the call. The address stays. */
 void user_table_put(struct user_table *t, struct user_line *l, const struct user_record *rec);
 /* A user who is not there yet; no look-up finds it before the table is read again. */
-void user_table_add(struct user_table *t, const struct user_record *rec);
+const struct user_record *user_table_add(struct user_table *t, const struct user_record *rec);
 void user_table_remove(struct user_table *t, struct user_line *l);
 
 /* Checked and canonical; false and a sentence. */

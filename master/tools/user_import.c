@@ -207,8 +207,7 @@ user_import(struct user_table *t, const char *file)
 		l = user_table_find(t, j->address);
 		changed += l != NULL;
 		added += !l;
-		homes_add(&homes, l ? &l->rec : &(struct user_record){ .address = j->address });
-		user_table_set(t, j->address, span_str(j->verifier));
+		homes_add(&homes, user_table_set(t, j->address, span_str(j->verifier)));
 	}
 	user_table_save(t);
 	homes_make(&homes);

@@ -5,6 +5,7 @@
 
 #include "common/tool.h"
 #include "home.h"
+#include "mail/mailboxpath.h"
 #include "tools.h"
 #include "user.h"
 #include "base/banned.h"
@@ -94,20 +95,22 @@ user_show(const char *confdir, int argc, char **argv)
 {
 	struct user_table t;
 	const struct user_record *u;
-	struct buf where, value;
+	struct buf where, value, mailbox;
 
 	(void)argc;
 	user_table_open(&t, confdir, false);
 	u = &find(&t, argv[0])->rec;
 	buf_init(&where, 4096);
+	buf_init(&mailbox, 4096);
 	buf_init(&value, 4096);
 	buf_addf(&value, "%.*s:%.*s:%.*s", SPAN_FMT(u->uid), SPAN_FMT(u->gid), SPAN_FMT(u->home));
 	if (want_json)
 		show_json(u);
-	else if (user_mailbox(u->address, buf_span(&value), &where))
-		printf("%.*s\nmailbox: %s/%s/Maildir\nlogin: %s\n", SPAN_FMT(u->address), par.virtual_mailbox_base, where.p,
+	else if (user_mailbox(u->address, buf_span(&value), &mailbox) && mailboxpath_maildir(buf_span(&mailbox), &where))
+		printf("%.*s\nmailbox: %s/%s\nlogin: %s\n", SPAN_FMT(u->address), par.virtual_mailbox_base, where.p,
 		    u->verifier.p[0] == '!' ? "disabled" : "allowed");
 	buf_fini(&where);
+	buf_fini(&mailbox);
 	buf_fini(&value);
 	user_table_close(&t);
 	return 0;
@@ -158,7 +161,7 @@ set_one(struct user_record *u, const char *arg, struct buf *room)
 		for (size_t i = 0; i < NELEMS(settings); i++)
 			if (span_is(name, settings[i].name) && settings[i].set(u, value, room))
 				return;
-	tool_fail(EX_USAGE, "\"%s\" is not login=yes, login=no or home=DIR (below virtual_mailbox_base; empty: DOMAIN/USER)", arg);
+	tool_fail(EX_USAGE, "\"%s\" is not login=yes, login=no or home=DIR (below virtual_mailbox_base; with / at its end it is the Maildir itself; empty: DOMAIN/USER)", arg);
 }
 
 int

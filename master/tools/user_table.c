@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/map.h"
 #include "common/compile.h"
 #include "common/tool.h"
 #include "mail/address.h"
+#include "mail/mailboxpath.h"
 #include "user.h"
 #include "base/banned.h"
 
@@ -148,37 +150,58 @@ user_table_put(struct user_table *t, struct user_line *l, const struct user_reco
 	buf_fini(&err);
 }
 
-void
-user_table_set(struct user_table *t, struct span address, struct span verifier)
-{
-	struct user_line *l = user_table_find(t, address);
-	struct user_record rec = l ? l->rec : (struct user_record){ .address = address };
-	struct buf text, err;
-
-	buf_init(&text, LINE_LONGEST);
-	buf_init(&err, LINE_LONGEST);
-	rec.verifier = verifier;
-	user_format_line(&text, &rec);
-	if (l)
-		user_table_put(t, l, &rec);
-	else if (text.over || !parse_line(add_line(t, buf_span(&text)), &err))
-		tool_fail(EX_DATAERR, "%.*s: %s", SPAN_FMT(address), err.p);
-	buf_fini(&text);
-	buf_fini(&err);
-}
-
-void
+const struct user_record *
 user_table_add(struct user_table *t, const struct user_record *rec)
 {
+	struct user_line *l = NULL;
 	struct buf text, err;
 
 	buf_init(&text, LINE_LONGEST);
 	buf_init(&err, LINE_LONGEST);
 	user_format_line(&text, rec);
-	if (text.over || !parse_line(add_line(t, buf_span(&text)), &err))
+	if (text.over || !parse_line(l = add_line(t, buf_span(&text)), &err))
 		tool_fail(EX_DATAERR, "%.*s: %s", SPAN_FMT(rec->address), err.p);
 	buf_fini(&text);
 	buf_fini(&err);
+	return &l->rec;
+}
+
+/* Where virtual_mailbox_maps have had the mail of this address until now; empty: they do not know it. */
+static void
+find_home(struct span address, struct buf *home)
+{
+	static struct maps *maps;
+	struct buf value, err;
+
+	buf_init(&value, LINE_LONGEST);
+	buf_init(&err, LINE_LONGEST);
+	if (!maps && !(maps = maps_open(span_str(par.virtual_mailbox_maps), &err)))
+		tool_fail(EX_CONFIG, "virtual_mailbox_maps: %s", buf_cstr(&err));
+	if (maps_find(maps, address, &value) == MAP_FOUND && !mailboxpath_of_value(buf_span(&value), home, &err))
+		tool_fail(EX_CONFIG, "virtual_mailbox_maps: %.*s: %s", SPAN_FMT(address), buf_cstr(&err));
+	buf_fini(&value);
+	buf_fini(&err);
+}
+
+const struct user_record *
+user_table_set(struct user_table *t, struct span address, struct span verifier)
+{
+	struct user_line *l = user_table_find(t, address);
+	const struct user_record *out;
+	struct user_record rec;
+	struct buf home;
+
+	if (l) {
+		rec = l->rec;
+		rec.verifier = verifier;
+		user_table_put(t, l, &rec);
+		return &l->rec;
+	}
+	buf_init(&home, MAILBOXPATH_MAX);
+	find_home(address, &home);
+	out = user_table_add(t, &(struct user_record){ .address = address, .verifier = verifier, .home = buf_span(&home) });
+	buf_fini(&home);
+	return out;
 }
 
 void

@@ -274,6 +274,14 @@ def a_postfix_configuration_is_taken_over_line_by_line():
             i.run('check')
         finally:
             i.close()
+        # mailboxes, and whose they are
+        open(d + '/boxes', 'w').write('ann@x.test x.test/ann/\n')
+        r = run(f'virtual_mailbox_maps = proxy:hash:{d}/boxes\nvirtual_uid_maps = static:{os.getuid() or 1}\nvirtual_gid_maps = static:1\n', '')
+        check(r.returncode == 0 and f'\nvirtual_mailbox_maps = hash:{d}/boxes\n' in r.stdout and '\nvirtual_mail_user = ' in r.stdout, r.stdout)
+        open(d + '/boxes', 'a').write('bob@x.test OK\n')
+        r = run(f'virtual_mailbox_maps = hash:{d}/boxes\nvirtual_uid_maps = hash:/x\n', '')
+        check(f'1 of 2 values are no Maildir (DIR/) below virtual_mailbox_base ({d}/boxes:2: bob@x.test has "OK")' in r.stdout and
+              '\nvirtual_mailbox_maps =' not in r.stdout and 'NOT honoured: virtual_uid_maps: all virtual mail belongs to one user' in r.stdout, r.stdout)
         rows = [json.loads(l) for l in run(''.join(f'{n} = x\n' for n in CENSUS), '', '--json').stdout.splitlines()]
         check([r['name'] for r in rows] == CENSUS, 'a line without a verdict')
         unknown = [r['name'] for r in rows if 'there is no such parameter here' in r.get('why', '')]

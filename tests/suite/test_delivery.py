@@ -96,6 +96,43 @@ def addresses_are_rewritten():
               got.endswith('\n\nFrom: s@y.example\n'), got)
 
 
+@test
+def a_mailbox_is_where_virtual_mailbox_maps_say():
+    import imaplib, poplib, shutil
+    i = Instance(main=f'virtual_mailbox_maps = inline:{{ {{old@{DOMAIN} = {DOMAIN}/old/}}, {{deep@{DOMAIN} = a/b/Maildir/}}, {{list@{DOMAIN} = shared/list/}} }}\n')
+    old = f'{i.root}/mail/{DOMAIN}/old'
+    for d in 'cur', 'new', 'tmp':
+        os.makedirs(f'{old}/{d}')
+    open(old + '/cur/1000000001.M1P1.host:2,S', 'w').write('Subject: from before\n\nx\n')
+    st = os.stat(i.root + '/mail')
+    for path, dirs, files in os.walk(f'{i.root}/mail/{DOMAIN}'):
+        for name in [path] + [path + '/' + f for f in files]:
+            os.chown(name, st.st_uid, st.st_gid)
+    i.run('user', 'import', '-', input=f'old@{DOMAIN}:pw-old\ndeep@{DOMAIN}:pw-deep\n')
+    with i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            s.sendmail('x@y.example', [f'{u}@{DOMAIN}' for u in ('old', 'deep', 'list')], 'Subject: now\r\n\r\nx\r\n')
+            s.sendmail('x@y.example', [f'old@{DOMAIN}'], 'Subject: direct\r\n\r\nx\r\n')
+        for place in old, i.root + '/mail/a/b/Maildir', i.root + '/mail/shared/list':
+            check(wait(lambda: glob.glob(place + '/new/*')), f'no mail in {place}')
+        check(wait(lambda: len(glob.glob(old + '/new/*')) == 2), 'no direct delivery')
+        with imaplib.IMAP4('127.0.0.1', i.port('imap')) as c:
+            c.login('old@' + DOMAIN, 'pw-old')
+            check(c.select()[1] == [b'3'] and c.create('Sub')[0] == 'OK' and os.path.isdir(old + '/.Sub') and not os.path.exists(old + '/Maildir'), 'another place')
+            check(c.copy('1:*', 'Sub')[0] == 'OK' and len(os.listdir(old + '/.Sub/cur')) == 3 and c.rename('Sub', 'Other')[0] == 'OK', 'COPY, RENAME')
+        p = poplib.POP3('127.0.0.1', i.port('pop3'))
+        check(p.user('old@' + DOMAIN) and p.pass_('pw-old') and p.stat()[0] == 3 and p.quit(), 'POP3')
+        check(f'mailbox: {old}\n' in i.run('user', 'show', 'old@' + DOMAIN).stdout and f'{i.root}/mail/a/b/Maildir\n' in i.run('user', 'show', 'deep@' + DOMAIN).stdout, 'user show')
+        i.run('index', 'rebuild', 'old@' + DOMAIN)
+        i.run('quota', 'set', 'old@' + DOMAIN, '1M')
+        check('"messages":6' in i.run('--json', 'quota', 'show', 'old@' + DOMAIN).stdout, 'quota show')
+        i.run('user', 'set', 'bob@' + DOMAIN, 'home=here/bob/')
+        check(os.path.isdir(i.root + '/mail/here/bob'), 'no home')
+        i.configure(f'virtual_mailbox_maps = inline:{{ {{x@{DOMAIN} = OK}}, {{y@{DOMAIN} = OK}} }}\n')
+        r = i.run('check', ok=False)
+        check(r.returncode == 78 and f'virtual_mailbox_maps: x@{DOMAIN}: "OK" is not a Maildir: write' in r.stdout, r.stdout)
+
+
 def refused(i, address):
     with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
         s.ehlo()

@@ -109,7 +109,7 @@ tables(void)
 {
 	const struct resolve_spec spec = { .mydestination = "l.test", .virtual_mailbox_domains = "v.test",
 		.virtual_alias_domains = "", .relay_domains = "",
-		.virtual_mailbox_maps = "inline:{ { u@v.test = v.test/u }, { w@v.test = v.test/w } }",
+		.virtual_mailbox_maps = "inline:{ { u@v.test = v.test/u/Maildir/ }, { w@v.test = v.test/w/Maildir/ } }",
 		.virtual_alias_maps = "inline:{ { alias@v.test = u@v.test }, { two@v.test = u@v.test w@v.test }, { w@v.test = w@v.test x@far.test } }",
 		.alias_maps = "", .relay_recipient_maps = "", .transport_maps = "", .users = "", .system_users = "",
 		.relayhost = "", .recipient_delimiter = "+", .myorigin = "v.test" };

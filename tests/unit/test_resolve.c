@@ -154,7 +154,7 @@ test_expand(void **state)
 		{ "a@virtual.example", "a@virtual.example>virtual:/virtual.example/a" },
 		{ "A+x@Virtual.Example", "A+x@Virtual.Example>virtual:/virtual.example/a" },
 		{ "b@virtual.example", "b@virtual.example>virtual:/custom/b" },
-		{ "m@virtual.example", "m@virtual.example>virtual:/special/m" },
+		{ "m@virtual.example", "m@virtual.example>virtual:/special/m/" },
 		{ "sales@virtual.example",
 		    "a@virtual.example>virtual:/virtual.example/a | b@virtual.example>virtual:/custom/b" },
 		{ "both@virtual.example", "a@virtual.example>virtual:/virtual.example/a" },

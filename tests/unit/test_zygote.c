@@ -120,6 +120,8 @@ a_login_sees_its_mailbox_only(void **state)
 	(void)state;
 	ask("v.example/a", out, sizeof(out));
 	assert_string_equal(out, "login=a@v.example maildir=Maildir own=done neighbour=walled above=walled root=walled");
+	ask("v.example/a/", out, sizeof(out));	/* the Maildir itself */
+	assert_string_equal(out, "login=a@v.example maildir=. own=done neighbour=walled above=walled root=walled");
 }
 
 static void
@@ -141,7 +143,7 @@ static void
 odd_mailboxes_are_refused(void **state)
 {
 	static const char *const odd[] = { "", "/", "/etc", "..", "v.example/..", "v.example/../v.example/b", ".", ".hidden",
-		"v.example//a", "v.example/a/", "v.example/.x" };
+		"v.example//a", "v.example/a//", "v.example/.x" };
 	char out[1024], longname[700];
 
 	(void)state;
