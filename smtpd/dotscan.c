@@ -9,17 +9,24 @@ dotscan_init(struct dotscan *d)
 	d->at = DS_LINE_START;
 }
 
-/* Text up to and including the next CR, as much as out can take. */
+/* Lines up to the next dot that begins one, as much as out can take. Most messages have few dots, and many lines. */
 static size_t
 take_text(struct dotscan *d, struct span in, struct buf *out)
 {
 	size_t room = out->max - out->len, n = in.n < room ? in.n : room;
-	const char *cr = memchr(in.p, '\r', n);
+	const char *dot = in.p;
 
-	if (cr) {
-		n = (size_t)(cr - in.p) + 1;
-		d->at = DS_CR;
+	while ((dot = memchr(dot, '.', n - (size_t)(dot - in.p)))) {
+		if (dot - in.p >= 2 && dot[-1] == '\n' && dot[-2] == '\r') {
+			n = (size_t)(dot - in.p);
+			break;
+		}
+		dot++;
 	}
+	if (in.p[n - 1] == '\r')
+		d->at = DS_CR;
+	else if (n >= 2 && in.p[n - 1] == '\n' && in.p[n - 2] == '\r')
+		d->at = DS_LINE_START;
 	buf_add(out, in.p, n);
 	return n;
 }

@@ -1,6 +1,10 @@
 /* linelaw.c: the law of lines, as a machine over chunks. Reads what strangers send after DATA: hostile. */
 #include "mail/linelaw.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/banned.h"
 
 /* What is known of a field by its name. */
@@ -264,6 +268,30 @@ text_with_cr(struct linelaw *l, struct span s, struct buf *out)
 	text(l, s, out);
 }
 
+#ifdef __SSE2__
+/* How many of the bytes at p, counted in sixteens, stay as they are: no line end, no NUL. They are put together in *all. */
+static size_t
+plain_run(const char *p, size_t n, uint64_t *all)
+{
+	const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'), nul = _mm_setzero_si128();
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)), _mm_cmpeq_epi8(v, nul));
+		unsigned at = (unsigned)_mm_movemask_epi8(special), high = (unsigned)_mm_movemask_epi8(v);
+
+		if (at) {
+			unsigned before = (unsigned)__builtin_ctz(at);
+
+			*all |= high & ((1u << before) - 1) ? 0x80 : 0;
+			return i + before;
+		}
+		*all |= high ? 0x80 : 0;
+	}
+	return i;
+}
+#else
 #define ALL_BYTES(c) (0x0101010101010101u * (c))
 
 static bool
@@ -272,15 +300,50 @@ has_zero(uint64_t w)
 	return ((w - ALL_BYTES(0x01)) & ~w & ALL_BYTES(0x80)) != 0;
 }
 
-/* Eight bytes that stay as they are: no line end, no NUL. */
-static bool
-is_plain(uint64_t w)
+/* How many of the bytes at p, counted in eights, stay as they are: no line end, no NUL. */
+static size_t
+plain_run(const char *p, size_t n, uint64_t *all)
 {
-	return !has_zero(w) && !has_zero(w ^ ALL_BYTES('\n')) && !has_zero(w ^ ALL_BYTES('\r'));
+	uint64_t word;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= n; i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		if (has_zero(word) || has_zero(word ^ ALL_BYTES('\n')) || has_zero(word ^ ALL_BYTES('\r')))
+			break;
+		*all |= word & ALL_BYTES(0x80) ? 0x80 : 0;
+	}
+	return i;
+}
+#endif
+
+/* One byte that plain_run() did not take. Gives at most two: a CR that turns out to be a bare one, and itself. */
+static char *
+one_byte(struct linelaw *l, char c, char *to, uint64_t *all)
+{
+	if (l->cr && c != '\n') {
+		l->bare_cr++;
+		l->line++;
+		*to++ = ' ';
+	}
+	if (c == '\n') {
+		l->bare_lf += !l->cr;
+		if (l->line > l->longest)
+			l->longest = l->line;
+		l->line = 0;
+		*to++ = c;
+	} else if (c != '\r') {
+		*all |= (unsigned char)c;
+		l->nul += !c;
+		l->line++;
+		*to++ = c;
+	}
+	l->cr = c == '\r';
+	return to;
 }
 
 /*
- * The body: eight plain bytes a step, all others one by one, so that lines of
+ * The body: runs of plain bytes at once, all others one by one, so that lines of
  * one byte cost little more than long ones. A pending CR and each byte give at
  * most one byte each.
  */
@@ -288,54 +351,23 @@ static void
 body_bytes(struct linelaw *l, struct span in, struct buf *out)
 {
 	char *start = buf_room(out, in.n + 1), *to = start;
-	uint64_t all = 0, word;
-	size_t line = l->line, i = 0;
-	bool cr = l->cr;
+	uint64_t all = 0;
 
 	if (!start)
 		return;
-	while (i < in.n) {
-		size_t stop = in.n - i < sizeof(word) ? in.n : i + sizeof(word);
+	for (size_t i = 0; i < in.n; ) {
+		size_t n = l->cr ? 0 : plain_run(in.p + i, in.n - i, &all);
 
-		if (!cr && stop - i == sizeof(word)) {
-			memcpy(&word, in.p + i, sizeof(word));
-			if (is_plain(word)) {
-				memcpy(to, &word, sizeof(word));
-				all |= word;
-				to += sizeof(word);
-				line += sizeof(word);
-				i = stop;
-				continue;
-			}
-		}
-		for (; i < stop; i++) {
-			char c = in.p[i];
-
-			if (cr && c != '\n') {
-				l->bare_cr++;
-				line++;
-				*to++ = ' ';
-			}
-			if (c == '\n') {
-				l->bare_lf += !cr;
-				if (line > l->longest)
-					l->longest = line;
-				line = 0;
-				*to++ = c;
-			} else if (c != '\r') {
-				all |= (unsigned char)c;
-				l->nul += !c;
-				line++;
-				*to++ = c;
-			}
-			cr = c == '\r';
-		}
+		memcpy(to, in.p + i, n);
+		to += n;
+		l->line += n;
+		i += n;
+		if (i < in.n)		/* no plain one, or one of the last few */
+			to = one_byte(l, in.p[i++], to, &all);
 	}
-	l->cr = cr;
-	l->line = line;
-	if (line > l->longest)
-		l->longest = line;
-	l->eight_bit = l->eight_bit || (all & ALL_BYTES(0x80));
+	if (l->line > l->longest)
+		l->longest = l->line;
+	l->eight_bit = l->eight_bit || (all & 0x80);
 	buf_grew(out, (size_t)(to - start));
 }
 

@@ -155,6 +155,37 @@ header_end(void **state)
 	buf_fini(&out);
 }
 
+/* A body in large pieces, where many bytes go at once, is what it is byte by byte. */
+static void
+pieces(void **state)
+{
+	static const char alphabet[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0\r\n\r\n\n\r\xe4";
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int k = 0; k < 300; k++) {
+		size_t kinds = k % 3 ? sizeof(alphabet) - 1 : 60, n = (size_t)(20 + k * 3);
+		struct linelaw whole, bytes;
+		struct buf in, a, b;
+
+		buf_init(&in, 2000);
+		buf_init(&a, 10000);
+		buf_init(&b, 10000);
+		buf_adds(&in, "\r\n");
+		while (in.len < n)
+			buf_addc(&in, alphabet[(seed = seed * 1664525 + 1013904223) % 65536 * kinds / 65536]);
+		run(&whole, buf_span(&in), 10000, 0, &a);
+		run(&bytes, buf_span(&in), 1, 0, &b);
+		assert_int_equal(a.len, b.len);
+		assert_memory_equal(a.p, b.p, a.len);
+		assert_true(whole.longest == bytes.longest && whole.bare_cr == bytes.bare_cr && whole.bare_lf == bytes.bare_lf &&
+		    whole.nul == bytes.nul && whole.eight_bit == bytes.eight_bit);
+		buf_fini(&in);
+		buf_fini(&a);
+		buf_fini(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -164,6 +195,7 @@ main(void)
 		cmocka_unit_test(nul),
 		cmocka_unit_test(long_fields),
 		cmocka_unit_test(header_end),
+		cmocka_unit_test(pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
