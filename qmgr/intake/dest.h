@@ -35,8 +35,9 @@ struct dest_file {
 void dest_file_init(struct dest_file *f);
 
 /*
- * A file in a mailbox: set mailbox and arrival before create(), write() the whole message
- * at once. Answers of the local are waited for a few seconds; link is -1 after a failure of it.
+ * A file in a mailbox: set mailbox, arrival and in_pieces before create(). Not in pieces: write() the whole message
+ * at once, and `strings` are made from it; else they are the caller's. Until release() or abort() what was
+ * written can be read from fd. Answers of the local are waited for a few seconds; link is -1 after a failure of it.
  */
 struct dest_mailbox {
 	struct dest d;
@@ -45,6 +46,8 @@ struct dest_mailbox {
 	struct span mailbox, quota, address;	/* borrowed */
 	uint64_t arrival, size, crlf_size;
 	struct buf strings;		/* imap_strings() */
+	bool in_pieces;
+	char last;			/* byte of the piece before */
 	bool open;			/* local keeps a file for us */
 	bool full;			/* it was refused by the limit of the mailbox */
 	bool linking;			/* it was asked to link: the message may be in the mailbox */

@@ -70,6 +70,7 @@ mailbox_create(struct dest *d, const char *id)
 
 	f->id = id;
 	f->size = f->crlf_size = 0;
+	f->last = 0;
 	f->linking = f->full = false;
 	if (!ask(f, MSG_DIRECT, &m) || !answer(f, MSG_DIRECT_FILE, &a))
 		return failed(d, EPIPE);
@@ -85,15 +86,15 @@ mailbox_create(struct dest *d, const char *id)
 	return lose(f, "what it opened is no file");
 }
 
-/* The whole message in one piece. */
 static bool
 mailbox_write(struct dest *d, struct span s)
 {
 	struct dest_mailbox *f = mailbox_of(d);
 
-	imap_strings(s, &f->strings);
+	if (!f->in_pieces)
+		imap_strings(s, &f->strings);
 	f->size += s.n;
-	f->crlf_size += mailtext_crlf_size(s);
+	f->crlf_size += mailtext_crlf_more(s, &f->last);
 	return write_all(f->fd, s.p, s.n) || failed(d, errno);
 }
 
@@ -106,7 +107,6 @@ mailbox_commit_submit(struct dest *d)
 
 	if (fsync(f->fd) < 0)
 		return failed(d, errno);
-	close_fd(&f->fd);
 	f->open = false;
 	f->linking = true;
 	return ask(f, MSG_DIRECT_LINK, &m);
@@ -127,7 +127,7 @@ mailbox_commit_done(struct dest *d)
 static void
 mailbox_release(struct dest *d)
 {
-	(void)d;
+	close_fd(&mailbox_of(d)->fd);
 }
 
 static void

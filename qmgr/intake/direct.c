@@ -1,11 +1,15 @@
 /* direct.c: which messages go straight into a mailbox, and the log's lines about them. */
 #include "direct.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "intake.h"
+#include "mail/bodyfile.h"
 #include "mail/delivered.h"
 #include "mail/envelope.h"
+#include "mail/imaptext.h"
 #include "mail/resolve.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -113,43 +117,65 @@ direct_full(struct direct *d, struct span address, uint64_t size)
 }
 
 static bool
-put(struct direct *d, struct intake *in)
+commit(struct dest *to)
 {
-	struct dest *to = &d->to.d;
+	return to->ops->commit_submit(to) && to->ops->commit_done(to);
+}
 
-	if (to->ops->create(to, in->id) && to->ops->write(to, buf_span(&in->out)) &&
-	    to->ops->commit_submit(to) && to->ops->commit_done(to))
-		return true;
-	to->ops->abort(to);
-	if (d->to.full && in->role == R_SMTPD) {		/* a report would be sent to whom the sender claims to be */
-		static const struct reply now = { 452, "4.2.2", "The mailbox is full" }, for_good = { 552, "5.2.2", "The mailbox is full" };
+/* True: the sender is told. Otherwise the queue tries again; a report would go to whom the sender claims to be. */
+static bool
+is_refused(struct direct *d, struct intake *in)
+{
+	static const struct reply now = { 452, "4.2.2", "The mailbox is full" }, for_good = { 552, "5.2.2", "The mailbox is full" };
 
+	if (d->to.full && in->role == R_SMTPD) {
 		intake_fail(in, par.virtual_overquota_bounce ? for_good : now);
-		return false;
+		return true;
 	}
-	log_info(in->id, "goes by the queue, a direct delivery has failed: %s", strerror(to->err));
+	log_info(in->id, "goes by the queue, a direct delivery has failed: %s", strerror(d->to.d.err));
 	if (d->to.linking)
 		in->env.flags |= MAIL_REPEATED;
 	return false;
 }
 
-bool
-direct_deliver(struct direct *d, struct intake *in)
+static bool
+put(struct direct *d, struct intake *in)
 {
+	struct dest *to = &d->to.d;
+
+	d->to.in_pieces = false;
+	if (to->ops->create(to, in->id) && to->ops->write(to, buf_span(&in->out)) && commit(to)) {
+		to->ops->release(to);
+		return true;
+	}
+	to->ops->abort(to);
+	(void)is_refused(d, in);
+	return false;
+}
+
+/* May it go straight into a mailbox, as far as the beginning of it tells? Then `head` is what comes in front. */
+static bool
+is_simple(struct direct *d, struct intake *in, struct buf *head)
+{
+	if (!par.direct_delivery || d->to.link < 0 || in->created || in->out.over ||
+	    delivered_before(buf_span(&in->out), buf_span(&in->first_rcpt)) || !find_mailbox(d, in))
+		return false;
+	d->to.arrival = in->env.arrival_us / 1000000;
+	delivered_head(in->env.sender, buf_span(&in->first_rcpt), head);
+	return !head->over;
+}
+
+static bool
+deliver_small(struct direct *d, struct intake *in)
+{
+	size_t text = in->out.len;
 	struct buf head;
 	bool ok;
 
-	if (!par.direct_delivery || d->to.link < 0 || in->created || in->out.over || delivered_before(buf_span(&in->out), buf_span(&in->first_rcpt)) ||
-	    !find_mailbox(d, in))
-		return false;
-	d->begun_us = clock_wall_us();
-	d->to.arrival = in->env.arrival_us / 1000000;
 	buf_init(&head, HEAD_MAX);
-	delivered_head(in->env.sender, buf_span(&in->first_rcpt), &head);
-	ok = !head.over && buf_room(&in->out, head.len);
+	d->begun_us = clock_wall_us();
+	ok = is_simple(d, in, &head) && buf_room(&in->out, head.len);
 	if (ok) {
-		size_t text = in->out.len;
-
 		memmove(in->out.p + head.len, in->out.p, text);
 		memcpy(in->out.p, head.p, head.len);
 		buf_grew(&in->out, head.len);
@@ -160,6 +186,97 @@ direct_deliver(struct direct *d, struct intake *in)
 	in->out.over = false;
 	buf_fini(&head);
 	return ok;
+}
+
+/* ---- a message that is not in memory as a whole ---- */
+
+void
+direct_begin(struct direct *d, struct intake *in)
+{
+	struct dest *to = &d->to.d;
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX);
+	if (is_simple(d, in, &head)) {
+		d->to.in_pieces = true;
+		imap_strings_of_header(buf_span(&in->out), &d->to.strings);
+		if (to->ops->create(to, in->id) && to->ops->write(to, buf_span(&head))) {
+			d->head = head.len;
+			in->to = to;
+			in->created = true;
+		} else {
+			to->ops->abort(to);
+			(void)is_refused(d, in);
+		}
+	}
+	buf_fini(&head);
+}
+
+/* The file is one of the mailbox's: what comes out of it is believed when it is what went in. */
+static bool
+copy_back(const struct direct *d, struct intake *in)
+{
+	static char block[BODYFILE_PIECE];
+	struct bodyfile file = { .fd = d->to.fd, .off = d->head, .len = in->written, .sum = BODYFILE_SUM(in->crc) };
+	struct span piece;
+
+	if (!in->dest->ops->create(in->dest, in->id))
+		return false;
+	in->created = true;
+	do {
+		if (!bodyfile_next(&file, block, sizeof(block), &piece)) {
+			in->dest->err = errno;
+			return false;
+		}
+		if (!in->dest->ops->write(in->dest, piece))
+			return false;
+	} while (piece.n);
+	return true;
+}
+
+bool
+direct_leave(struct direct *d, struct intake *in)
+{
+	bool ok;
+
+	if (is_refused(d, in))
+		return false;
+	in->to = in->dest;
+	in->created = false;
+	ok = copy_back(d, in);
+	d->to.d.ops->abort(&d->to.d);
+	return ok;
+}
+
+/* Nothing has been ordered meanwhile that the queue must do. */
+static bool
+is_still_simple(const struct intake *in)
+{
+	return in->trailer.rcpts == 1 && in->redirect.len == 0 && !(in->env.flags & ~(uint32_t)PLAIN);
+}
+
+static bool
+deliver_large(struct direct *d, struct intake *in)
+{
+	d->to.d.err = ECANCELED;
+	intake_flush(in);
+	if (in->failure.code || in->to == in->dest)
+		return false;
+	d->begun_us = clock_wall_us();
+	if (is_still_simple(in) && commit(in->to)) {
+		in->to->ops->release(in->to);
+		in->created = false;
+		return true;
+	}
+	if (!direct_leave(d, in) && !in->failure.code)
+		intake_fail_errno(in, "write");
+	return false;
+}
+
+bool
+direct_deliver(struct direct *d, struct intake *in)
+{
+	return in->to == &d->to.d ? deliver_large(d, in) : deliver_small(d, in);
 }
 
 static double

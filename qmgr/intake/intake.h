@@ -27,7 +27,7 @@ struct reply {
 
 struct intake {
 	/* of the process */
-	struct dest *dest;
+	struct dest *dest;		/* of what goes by the queue */
 	uint32_t instance;
 	struct bcc *bcc;		/* NULL: no copies */
 	struct rewrite *rewrite;	/* NULL: addresses stay as they are */
@@ -38,7 +38,8 @@ struct intake {
 	uint32_t uid;			/* R_PUBLIC: who it is */
 	/* of the message */
 	bool active;
-	bool created;			/* dest has begun */
+	struct dest *to;		/* dest, or the mailbox of a large message */
+	bool created;			/* `to` has begun */
 	bool in_body;
 	bool utf8;			/* the envelope has UTF-8 */
 	bool notify;			/* a recipient has a NOTIFY */
@@ -51,10 +52,10 @@ struct intake {
 	struct buf first_rcpt;
 	struct buf redirect, more_bcc;	/* of smtpd's lists and of checks: one address; a list of addresses */
 	struct seen seen;		/* recipients, so that each gets one copy */
-	uint64_t received, written;	/* body bytes from the link, bytes given to dest */
+	uint64_t received, written;	/* body bytes from the link; of the message, given to `to` */
 	uint64_t size;			/* of the message as it is stored */
 	struct linelaw law;
-	uint32_t crc;			/* of the bytes given to dest */
+	uint32_t crc;			/* of the bytes given to `to` */
 	struct buf out;			/* waiting to be written */
 	struct buf lines;		/* out of the law of lines, for the checks */
 	bool is_binary;			/* BODY=BINARYMIME: goes through `binary` to `plain` before all else */
@@ -83,6 +84,7 @@ void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);
 bool intake_has_room(struct intake *in, uint64_t size_hint);	/* on the disk, as queue_minfree wants it */
 void intake_fail(struct intake *in, struct reply r);	/* the first failure counts */
+void intake_fail_errno(struct intake *in, const char *what);	/* in->to->err, for the log and the client */
 void intake_flush(struct intake *in);			/* in->out to the destination */
 
 /* A whole link: messages until its end. recv and links are given, for tests. */

@@ -44,7 +44,7 @@ static const struct reply bare_lf = { 550, "5.5.2", "Error: bare <LF> received" 
 void
 intake_init(struct intake *in, struct dest *dest, uint32_t instance)
 {
-	*in = (struct intake){ .dest = dest, .instance = instance };
+	*in = (struct intake){ .dest = dest, .to = dest, .instance = instance };
 	buf_init(&in->names, NAMES_MAX);
 	buf_init(&in->first_rcpt, ADDRESS_PATH_MAX);
 	buf_init(&in->redirect, ADDRESS_PATH_MAX);
@@ -74,14 +74,21 @@ intake_fini(struct intake *in)
 	seen_fini(&in->seen);
 }
 
+/* Nothing remains of what was written. */
+static void
+intake_drop(struct intake *in)
+{
+	if (in->created)
+		in->to->ops->abort(in->to);
+	in->created = false;
+}
+
 void
 intake_fail(struct intake *in, struct reply r)
 {
 	if (!in->failure.code)
 		in->failure = r;
-	if (in->created)
-		in->dest->ops->abort(in->dest);
-	in->created = false;
+	intake_drop(in);
 	buf_reset(&in->out);
 }
 
@@ -91,11 +98,13 @@ fail(struct intake *in, struct reply r)
 	intake_fail(in, r);
 }
 
-static void
-fail_errno(struct intake *in, const char *what)
+void
+intake_fail_errno(struct intake *in, const char *what)
 {
-	int err = in->dest->err;
+	int err = in->to->err;
 
+	if (in->failure.code)		/* of an earlier step */
+		return;
 	log_error(in->id, "cannot %s the queue file: %s", what, strerror(err));
 	fail(in, err == ENOSPC || err == EDQUOT || err == EFBIG ? no_storage : write_error);
 }
@@ -214,6 +223,7 @@ static void
 reset(struct intake *in)
 {
 	in->active = in->created = in->in_body = in->utf8 = false;
+	in->to = in->dest;
 	in->notify = in->delivered = in->discarded = false;
 	in->env = (struct queue_envelope){ 0 };
 	in->received = in->written = 0;
@@ -321,22 +331,31 @@ intake_rcpts(struct intake *in, struct span list)
 
 /* ---- the body ---- */
 
+/* A mailbox that takes no more is left for the queue, with what it has. */
+static bool
+write_out(struct intake *in)
+{
+	if (in->to->ops->write(in->to, buf_span(&in->out)))
+		return true;
+	if (in->to != in->dest)
+		return direct_leave(in->direct, in) && in->to->ops->write(in->to, buf_span(&in->out));
+	return false;
+}
+
 void
 intake_flush(struct intake *in)
 {
-	struct dest *d = in->dest;
-
 	if (in->failure.code || in->out.len == 0)
 		return;
 	if (!in->created) {
-		if (!d->ops->create(d, in->id)) {
-			fail_errno(in, "create");
+		if (!in->to->ops->create(in->to, in->id)) {
+			intake_fail_errno(in, "create");
 			return;
 		}
 		in->created = true;
 	}
-	if (!d->ops->write(d, buf_span(&in->out))) {
-		fail_errno(in, "write");
+	if (!write_out(in)) {
+		intake_fail_errno(in, "write");
 		return;
 	}
 	in->written += in->out.len;
@@ -570,8 +589,11 @@ take_text(struct intake *in, struct span body)
 	/* A header is checked as a whole: one that does not fit in here is longer than any mail needs. */
 	if (in->out.len >= INTAKE_FLUSH && in->law.where == LINELAW_HEADER && checks_wanted(in))
 		fail(in, header_too_long);
-	if (in->out.len >= INTAKE_FLUSH)
-		intake_flush(in);
+	if (in->out.len < INTAKE_FLUSH)
+		return;
+	if (!in->created && !in->failure.code && in->direct && in->law.where == LINELAW_BODY)
+		direct_begin(in->direct, in);
+	intake_flush(in);
 }
 
 void
@@ -656,7 +678,7 @@ commit(struct intake *in)
 	if (d->ops->commit_submit(d) && d->ops->commit_done(d))
 		in->created = false;	/* it is no longer ours to remove */
 	else
-		fail_errno(in, "sync");
+		intake_fail_errno(in, "sync");
 }
 
 static void
@@ -688,9 +710,7 @@ intake_end(struct intake *in)
 	in->size = in->written + in->out.len;
 	in->active = false;
 	if (in->discarded && !in->failure.code) {
-		if (in->created)
-			in->dest->ops->abort(in->dest);
-		in->created = false;
+		intake_drop(in);
 		buf_reset(&in->out);
 		return accepted;
 	}
@@ -725,7 +745,6 @@ intake_after(struct intake *in, const struct reply *r)
 void
 intake_abort(struct intake *in)
 {
-	if (in->created)
-		in->dest->ops->abort(in->dest);
-	in->created = in->active = false;
+	intake_drop(in);
+	in->active = false;
 }

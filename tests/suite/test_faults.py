@@ -41,11 +41,11 @@ class World:
         refused = {'later': b'450 4.7.1 later\r\n', 'bad': b'550 5.1.1 no\r\n'}.get(name.split('-')[0])
         return None if self.accept_all else refused
 
-    def send(self, mark, to, sender='x@y.example'):
+    def send(self, mark, to, sender='x@y.example', body=BODY):
         """the code"""
         try:
             with smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=30) as s:
-                s.sendmail(sender, to, f'Subject: {mark}\r\n\r\n{BODY}end of {mark}\r\n')
+                s.sendmail(sender, to, f'Subject: {mark}\r\n\r\n{body}end of {mark}\r\n')
             return 250
         except smtplib.SMTPDataError as e:
             return e.smtp_code
@@ -99,6 +99,12 @@ class Queue(Path):
 
 class Direct(Queue):
     daemons = ('intake', 'local')
+
+
+class LargeDirect(Direct):
+    """written while it comes; what goes wrong later than that takes it out of the mailbox again, into the queue"""
+    def act(self, w, mark): return w.send('large-' + mark, ['bob@' + DOMAIN], body=BODY * 500)
+    def copies(self, w, mark): return w.local_copies('large-' + mark)
 
 
 class Mark(Path):
@@ -215,7 +221,7 @@ def play(main, paths, user=None):
 
 @test
 def every_call_of_a_direct_delivery_may_fail():
-    play('direct_delivery = yes\n', [Direct])
+    play('direct_delivery = yes\n', [Direct, LargeDirect])
 
 
 @test

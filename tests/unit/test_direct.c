@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#undef MAP_FAILED			/* an answer of a table, here */
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,10 +31,23 @@ static char dir[64];
 
 enum fault {
 	NO_FAULT, DIES_FIRST, REFUSES, NO_FILE, A_PIPE, READ_ONLY, WRONG_ANSWER, DIES_BEFORE_LINK, REFUSES_LINK,
-	DIES_AFTER_LINK, WRONG_DONE
+	DIES_AFTER_LINK, WRONG_DONE, STOPS_GROWING, CUTS
 };
 
 /* ---- the local ---- */
+
+static int lent = -1;
+
+#define ENOUGH (INTAKE_FLUSH + 100000)	/* where a file stops to grow */
+
+/* A file that takes no more than ENOUGH bytes. */
+static int
+open_bounded(void)
+{
+	int fd = memfd_create("bounded", MFD_ALLOW_SEALING);
+
+	return fd >= 0 && ftruncate(fd, ENOUGH) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0 ? fd : -1;
+}
 
 static void
 answer_open(struct loan *x, int link, const struct msg_DIRECT *m, enum fault fault)
@@ -48,12 +63,17 @@ answer_open(struct loan *x, int link, const struct msg_DIRECT *m, enum fault fau
 		a.fd = p[1];
 	else if (fault == READ_ONLY)
 		a.fd = open("/etc/passwd", O_RDONLY);
+	else if (fault == STOPS_GROWING)
+		a.fd = open_bounded();
 	else if (fault != NO_FILE)
 		a.error = (uint32_t)lend_open(x, m, "h", &a.fd);
 	if (fault == WRONG_ANSWER ? !msg_send(link, MSG_DIRECT_DONE, &(struct msg_DIRECT_DONE){ 0 }) :
 	    !msg_send(link, MSG_DIRECT_FILE, &a))
 		_exit(1);
-	close_fd(&a.fd);
+	if (fault == CUTS)
+		lent = a.fd;
+	else
+		close_fd(&a.fd);
 }
 
 static void
@@ -63,7 +83,9 @@ answer_link(struct loan *x, int link, const struct msg_DIRECT_LINK *m, enum faul
 
 	if (fault == DIES_BEFORE_LINK)
 		_exit(0);
-	if (fault == REFUSES_LINK)
+	if (fault == CUTS && ftruncate(lent, 1000) != 0)
+		_exit(1);
+	if (fault == REFUSES_LINK || fault == CUTS)
 		a.error = EIO;
 	else
 		a.error = (uint32_t)lend_link(x, m);
@@ -185,7 +207,10 @@ struct envelope {
 
 static const char text[] = "Subject: s\r\n\r\nhello\r\n";
 
-/* One message; the id and whether it went directly. */
+static const char *bcc_order;		/* of smtpd, with the end of the message */
+static uint32_t want = 250;		/* the answer */
+
+/* One message, in pieces as they come over a link; the id and whether it went directly. */
 static bool
 send_one(const struct envelope *e, struct span body, enum fault fault, char id[32], bool *linked)
 {
@@ -213,9 +238,15 @@ send_one(const struct envelope *e, struct span body, enum fault fault, char id[3
 	in.direct = &direct;
 	in.role = R_SMTPD;
 	assert_true(intake_begin(&in, &m));
-	intake_body(&in, body);
+	for (size_t at = 0; at < body.n; at += 60000)
+		intake_body(&in, span_sub(body, at, at + 60000));
+	if (bcc_order) {
+		buf_reset(&rcpts);
+		msg_list_add(&rcpts, span_str(bcc_order));
+		intake_orders(&in, false, SPAN_NONE, buf_span(&rcpts));
+	}
 	r = intake_end(&in);
-	assert_int_equal(r.code, 250);
+	assert_int_equal(r.code, want);
 	intake_after(&in, &r);
 	snprintf(id, 32, "%s", in.id);
 	*linked = direct.to.linking;
@@ -340,17 +371,123 @@ by_the_queue(void **state)
 		assert_int_equal(access("v.test", F_OK), -1);
 		unlink(id);
 	}
-	/* too large to be kept in memory until the end */
-	struct envelope e = { .rcpt = "u@v.test" };
-	size_t n = INTAKE_FLUSH + 1000;
-	char *big = malloc(n);
+}
 
-	memset(big, 'x', n);
-	for (size_t i = 79; i < n; i += 80)
-		big[i] = '\n';
-	assert_false(send_one(&e, span_of(big, n), NO_FAULT, id, &linked));
-	assert_int_equal(access(id, F_OK), 0);
-	free(big);
+/* ---- what is not kept in memory until the end ---- */
+
+static void
+make_large(struct buf *big)
+{
+	buf_init(big, 1 << 20);
+	buf_adds(big, "Subject: s\r\n\r\n");
+	while (big->len < 2 * INTAKE_FLUSH + 1234)
+		buf_addf(big, "line %zu of a large message\r\n", big->len);
+}
+
+/* The message from its Subject on is what was sent. */
+static void
+assert_same(struct span file, size_t body_len, const struct buf *big)
+{
+	const char *at = memmem(file.p, file.n, "Subject: s\n\n", 12);
+	struct buf lf;
+
+	assert_non_null(at);
+	buf_init(&lf, 1 << 20);
+	for (size_t i = 0; i < big->len; i++)
+		if (big->p[i] != '\r')
+			buf_addc(&lf, big->p[i]);
+	assert_int_equal(body_len - (size_t)(at - file.p), lf.len);
+	assert_memory_equal(at, lf.p, lf.len);
+	buf_fini(&lf);
+}
+
+static void
+large_goes_directly(void **state)
+{
+	static const struct envelope e = { .rcpt = "u@v.test" };
+	struct buf big, b, sizes;
+	char id[32];
+	DIR *d;
+	struct dirent *f;
+	bool linked, found = false;
+
+	(void)state;
+	make_large(&big);
+	assert_true(send_one(&e, buf_span(&big), NO_FAULT, id, &linked));
+	assert_true(count(".") == 0 && count("v.test/u/Maildir/tmp") == 0);
+	buf_init(&b, 1 << 20);
+	read_one("v.test/u/Maildir/new", &b);
+	assert_true(span_starts(buf_span(&b), "Return-Path: <a@b>\nDelivered-To: u@v.test\nReceived: from helo.test (c.test"));
+	assert_same(buf_span(&b), b.len, &big);
+	buf_init(&sizes, 100);
+	buf_addf(&sizes, ",S=%zu,W=%zu", b.len, (size_t)mailtext_crlf_size(buf_span(&b)));
+	d = opendir("v.test/u/Maildir/new");
+	while ((f = readdir(d)))
+		found |= strstr(f->d_name, buf_cstr(&sizes)) != NULL;
+	closedir(d);
+	assert_true(found);
+	buf_fini(&sizes);
+	buf_fini(&b);
+	buf_fini(&big);
+}
+
+/* Whatever the local does, and whatever is ordered at the end: the queue file holds all of it. */
+static void
+large_by_the_queue(void **state)
+{
+	static const struct {
+		enum fault fault;
+		bool linked;
+		int in_new;
+		const char *bcc;
+		uint32_t want;
+	} cases[] = {
+		{ DIES_FIRST, false, 0, NULL, 250 }, { REFUSES, false, 0, NULL, 250 }, { NO_FILE, false, 0, NULL, 250 },
+		{ A_PIPE, false, 0, NULL, 250 }, { READ_ONLY, false, 0, NULL, 250 }, { STOPS_GROWING, false, 0, NULL, 250 },
+		{ DIES_BEFORE_LINK, true, 0, NULL, 250 }, { REFUSES_LINK, true, 0, NULL, 250 },
+		{ DIES_AFTER_LINK, true, 1, NULL, 250 }, { WRONG_DONE, true, 1, NULL, 250 },
+		{ NO_FAULT, false, 0, "w@v.test", 250 }, { CUTS, true, 0, NULL, 451 },
+	};
+	struct envelope e = { .rcpt = "u@v.test" };
+	struct buf big;
+
+	(void)state;
+	make_large(&big);
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct queue_file q;
+		struct buf err, file;
+		char id[32];
+		bool linked;
+		int fd;
+
+		bcc_order = cases[i].bcc;
+		want = cases[i].want;
+		assert_false(send_one(&e, buf_span(&big), cases[i].fault, id, &linked));
+		bcc_order = NULL;
+		assert_int_equal(linked, cases[i].linked);
+		assert_int_equal(count("v.test/u/Maildir/new"), cases[i].in_new);
+		if (want == 250) {
+			buf_init(&err, 1000);
+			buf_init(&file, 1 << 20);
+			fd = open(id, O_RDONLY);
+			assert_true(fd >= 0 && read_file(AT_FDCWD, id, &file));
+			assert_int_equal(queue_file_read(fd, &q, true, &err), QUEUE_READ_OK);
+			assert_int_equal(q.rcpts, cases[i].bcc ? 2 : 1);
+			assert_int_equal(!!(q.env.flags & MAIL_REPEATED), cases[i].linked);
+			assert_true(span_starts(buf_span(&file), "Received: "));
+			assert_same(buf_span(&file), (size_t)q.body_len, &big);
+			queue_file_fini(&q);
+			close(fd);
+			buf_fini(&file);
+			buf_fini(&err);
+		} else {
+			assert_true(access(id, F_OK) < 0);
+		}
+		remove_tree("v.test");
+		unlink(id);
+	}
+	want = 250;
+	buf_fini(&big);
 }
 
 int
@@ -360,6 +497,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(goes_directly, setup, teardown),
 		cmocka_unit_test_setup_teardown(faults, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_the_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_goes_directly, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_by_the_queue, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

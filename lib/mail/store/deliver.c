@@ -169,10 +169,10 @@ create_tmp(struct delivery *v)
 	int fd;
 
 	v->step = "create";
-	fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = open(v->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST) {	/* left by a crash, before it was ours to tell of */
 		unlink(v->tmp);
-		fd = open(v->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		fd = open(v->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	}
 	return fd;
 }

@@ -353,7 +353,7 @@ enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *c
 
 /*
  * The same in two steps, for a file that another process writes and makes durable in
- * between (head, body and maybe_repeated are not used). open: *fd is new, empty, the caller's. link:
+ * between (head, body and maybe_repeated are not used). open: *fd is new, empty, for reading and writing, the caller's. link:
  * durable in new/ on STORE_OK. drop: nothing remains.
  */
 enum store_result mailstore_direct_open(const struct mail_delivery *d, int *fd, struct buf *cause);
