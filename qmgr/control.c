@@ -15,6 +15,7 @@
 #include "base/fdio.h"
 #include "base/loop.h"
 #include "flow.h"
+#include "glance.h"
 #include "outbox.h"
 #include "queue.h"
 #include "reason.h"
@@ -75,9 +76,12 @@ static bool
 open_file(const struct message *m, struct queue_file *q)
 {
 	struct buf why;
-	int fd = queue_open(m, O_RDONLY);
 	bool ok;
+	int fd;
 
+	if (glance_find(m, q))
+		return true;
+	fd = queue_open(m, O_RDONLY);
 	if (fd < 0 && errno == ENOENT)
 		return false;
 	if (fd < 0) {			/* an operator must see that it is there */
@@ -87,6 +91,8 @@ open_file(const struct message *m, struct queue_file *q)
 	}
 	buf_init(&why, 256);
 	ok = queue_file_read(fd, q, false, &why) == QUEUE_READ_OK;
+	if (ok)
+		glance_keep(m, q);
 	buf_fini(&why);
 	close(fd);
 	return ok;

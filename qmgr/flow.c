@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "deliver.h"
+#include "glance.h"
 #include "learned.h"
 #include "queue.h"
 #include "reason.h"
@@ -211,6 +212,7 @@ void
 flow_forget(struct message *m)
 {
 	reason_drop(m->reason);
+	glance_forget(m);
 	message_free(m);
 }
 
@@ -322,6 +324,7 @@ activate(struct message *m)
 	active_resolve(a);
 	full = deliver_full_lane(a);
 	if (full) {
+		glance_keep(m, &a->file);
 		active_free(a);
 		state_park(full, m, 0);
 		return;

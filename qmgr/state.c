@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "deliver.h"
 #include "flow.h"
+#include "glance.h"
 #include "queue.h"
 #include "reason.h"
 #include "report.h"
@@ -58,6 +59,7 @@ state_save(struct active *a)
 
 	if (a->m->deleted || !needs_saving(a, &remote))
 		return;
+	glance_forget(a->m);
 	fd = queue_open(a->m, O_WRONLY);
 	for (uint32_t i = 0; i < a->nrcpts && fd >= 0 && ok; i++) {
 		struct rcpt *r = &a->rcpts[i];
@@ -66,7 +68,7 @@ state_save(struct active *a)
 
 		if (!byte)
 			continue;
-		ok = queue_file_mark(fd, &r->q, byte);
+		ok = queue_file_mark(fd, &a->file, &r->q, byte);
 		if (ok)
 			r->saved = byte;
 	}
@@ -248,8 +250,7 @@ remove_message(struct active *a)
 	}
 	log_info(a->id, "removed");
 	active_free(a);
-	reason_drop(m->reason);
-	message_free(m);
+	flow_forget(m);
 }
 
 /* Recipients who had their copy before stay marked: an operator who mends the file sends it to the others. */
@@ -322,6 +323,7 @@ finish(struct active *a)
 	delay = delay_of(a);
 	reason = last_reasons(a);
 	l = a->not_before ? deliver_dead_lane(a) : NULL;
+	glance_keep(m, &a->file);
 	active_free(a);
 	if (again)
 		try_again(m, reason);

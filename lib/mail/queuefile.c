@@ -478,7 +478,34 @@ queue_file_sum(const struct queue_file *q)
 }
 
 bool
-queue_file_mark(int fd, const struct queue_rcpt *r, char state)
+queue_file_mark(int fd, struct queue_file *q, const struct queue_rcpt *r, char state)
 {
-	return pwrite_all(fd, &state, 1, r->state_at);
+	if (!pwrite_all(fd, &state, 1, r->state_at))
+		return false;
+	q->records.p[(size_t)r->state_at - q->body_len] = state;
+	return true;
+}
+
+void
+queue_file_brief(const struct queue_file *q, struct buf *records)
+{
+	struct span recs = buf_span(&q->records), value;
+	size_t at = 0;
+	char type;
+
+	while (next_record(recs, &at, &type, &value))
+		if (type == 'S' || type == 'R')
+			buf_addspan(records, span_sub(recs, at - value.n - RECORD_HEAD, at));
+}
+
+bool
+queue_file_from_brief(struct span records, uint64_t body_len, uint32_t rcpts, struct queue_file *q)
+{
+	*q = (struct queue_file){ .body_len = body_len, .rcpts = rcpts };
+	buf_init(&q->records, QUEUE_RECORDS_MAX);
+	buf_addspan(&q->records, records);
+	if (parse_records(q))
+		return true;
+	queue_file_fini(q);
+	return false;
 }

@@ -88,6 +88,11 @@ void queue_file_fini(struct queue_file *q);
 bool queue_file_rcpt(const struct queue_file *q, size_t *at, struct queue_rcpt *r);
 bool queue_file_header(const struct queue_file *q, size_t *at, struct span *line);
 uint64_t queue_file_sum(const struct queue_file *q);	/* of a message that was not read, for bodyfile.h; else 0 */
-bool queue_file_mark(int fd, const struct queue_rcpt *r, char state) CHECKED;	/* pwrite of one byte; no sync */
+bool queue_file_mark(int fd, struct queue_file *q, const struct queue_rcpt *r, char state) CHECKED;	/* pwrite of one byte, no sync; and in q */
+
+/* What a list tells of a message, to be kept in memory: the records of sender and recipients. */
+void queue_file_brief(const struct queue_file *q, struct buf *records);
+/* And back: sender and recipients as they were, nothing else of the envelope. False: these are no such records; q is empty. */
+bool queue_file_from_brief(struct span records, uint64_t body_len, uint32_t rcpts, struct queue_file *q) CHECKED;
 
 #endif

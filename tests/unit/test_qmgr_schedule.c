@@ -1,6 +1,6 @@
 /*
  * The memory of qmgr: messages, reasons, the timer wheel, sites and their windows. No disk, no clock.
- * links: qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/lane.c qmgr/steady.c
+ * links: qmgr/glance.c qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/lane.c qmgr/steady.c
  */
 #include "tests/unit/unit.h"
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "qmgr/glance.h"
 #include "qmgr/message.h"
 #include "qmgr/reason.h"
 #include "qmgr/schedule.h"
@@ -51,6 +52,77 @@ test_messages(void **state)
 	for (unsigned i = 0; i < MANY; i++)
 		message_free(message_find(id_of(i)));
 	assert_int_equal(message_count(), 0);
+}
+
+static void
+make_file(struct queue_file *q, unsigned rcpts)
+{
+	struct queue_trailer t;
+
+	queue_trailer_init(&t);
+	queue_trailer_envelope(&t, &(struct queue_envelope){ .sender = SPAN("a@b") });
+	for (unsigned i = 0; i < rcpts; i++)
+		queue_trailer_rcpt(&t, SPAN("somebody@example.com"), SPAN_NONE, SPAN_NONE);
+	assert_true(queue_file_from_brief(buf_span(&t.b), 4096, rcpts, q));
+	q->env.arrival_us = 77;
+	queue_trailer_fini(&t);
+}
+
+static void
+keep(const struct message *m, unsigned rcpts)
+{
+	struct queue_file q;
+
+	make_file(&q, rcpts);
+	glance_keep(m, &q);
+	queue_file_fini(&q);
+}
+
+/* The number of recipients that is kept of a message; 0: nothing is. */
+static unsigned
+kept(const struct message *m)
+{
+	struct queue_file q;
+	struct queue_rcpt r;
+	unsigned n = 0;
+	size_t at = 0;
+
+	if (!glance_find(m, &q))
+		return 0;
+	while (queue_file_rcpt(&q, &at, &r))
+		n += span_is(r.addr, "somebody@example.com");
+	assert_true(span_is(q.env.sender, "a@b") && q.env.arrival_us == 77 && q.body_len == 4096 && n == q.rcpts);
+	queue_file_fini(&q);
+	return n;
+}
+
+/* What lists know of messages: bounded, replaced, and never that of another message under the same number. */
+static void
+test_glances(void **state)
+{
+	enum { MANY = 140000 };
+	unsigned found = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++)
+		keep(message_new(id_of(i)), 1);
+	assert_true(glance_bytes() <= GLANCE_BYTES && glance_bytes() > GLANCE_BYTES / 10 * 9);
+	for (unsigned i = 0; i < MANY; i++)
+		found += kept(message_find(id_of(i)));
+	assert_in_range(found, 90000, 131072);
+	assert_int_equal(kept(message_find(id_of(5))), 1);
+	glance_forget(message_find(id_of(5)));
+	assert_int_equal(kept(message_find(id_of(5))), 0);
+	glance_forget(message_find(id_of(6)));
+	keep(message_find(id_of(6)), 2);
+	assert_int_equal(kept(message_find(id_of(6))), 2);
+	keep(message_find(id_of(6)), 1000);		/* too large to be kept: then nothing is, not what was before */
+	assert_int_equal(kept(message_find(id_of(6))), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		glance_forget(message_find(id_of(i)));
+		message_free(message_find(id_of(i)));
+	}
+	assert_int_equal(glance_bytes(), 0);
 }
 
 static void
@@ -429,6 +501,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_glances),
 		cmocka_unit_test(test_arrival),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_reasons_of_each_recipient),

@@ -44,6 +44,27 @@ make_message(struct buf *out, unsigned rcpts)
 	queue_trailer_fini(&t);
 }
 
+/* What is kept for lists is the same envelope, marks of this moment included. */
+static void
+same_in_brief(const struct queue_file *q)
+{
+	size_t at = 0, at_brief = 0;
+	struct queue_rcpt r, s;
+	struct queue_file brief;
+	struct buf records;
+
+	buf_init(&records, QUEUE_RECORDS_MAX);
+	queue_file_brief(q, &records);
+	assert_true(queue_file_from_brief(buf_span(&records), q->body_len, q->rcpts, &brief));
+	assert_true(span_eq(brief.env.sender, q->env.sender) && brief.body_len == q->body_len && brief.rcpts == q->rcpts);
+	while (queue_file_rcpt(q, &at, &r))
+		assert_true(queue_file_rcpt(&brief, &at_brief, &s) && span_eq(r.addr, s.addr) && r.state == 'D' && s.state == 'D');
+	assert_false(queue_file_rcpt(&brief, &at_brief, &s));
+	queue_file_fini(&brief);
+	assert_false(queue_file_from_brief(buf_span(&records), q->body_len, q->rcpts + 1, &brief));
+	buf_fini(&records);
+}
+
 static void
 round_trip(void **state)
 {
@@ -72,9 +93,10 @@ round_trip(void **state)
 		while (queue_file_rcpt(&q, &at, &r)) {
 			assert_true(span_is(r.addr, n++ ? "c@d" : "first@d"));
 			assert_true(span_is(r.orcpt, "rfc822;c") && span_is(r.notify, "FAILURE") && r.state == '.');
-			assert_true(queue_file_mark(fd, &r, 'D'));
+			assert_true(queue_file_mark(fd, &q, &r, 'D'));
 		}
 		assert_int_equal(n, counts[i]);
+		same_in_brief(&q);
 		at = 0;
 		assert_true(queue_file_header(&q, &at, &line) && span_is(line, "X-Late: 1\n"));
 		assert_false(queue_file_header(&q, &at, &line));
