@@ -25,7 +25,7 @@
 #include "base/banned.h"
 
 #define STEP 50			/* messages a turn of the loop */
-#define LIST_MAX (48u << 10)	/* recipients of one QUEUE_ENTRY, in bytes */
+#define LIST_MAX (24u << 10)	/* recipients of one QUEUE_ENTRY, in bytes */
 #define CLIENTS_MAX 50
 
 enum work { WORK_MORE, WORK_DONE, WORK_FAILED };	/* failed: the link ends without an answer */
@@ -190,7 +190,10 @@ list_one(struct control *c, const struct message *m)
 
 	if (m->deleted || (m->state != MESSAGE_ACTIVE && !open_file(m, &q)))
 		return true;
-	if (add_entry(c, m, file, &more) && !more) {
+	if (!add_entry(c, m, file, &more)) {	/* only a file that nobody here has written */
+		place(c, (struct rcpt_place){ 0 });
+		more = false;
+	} else if (!more) {
 		c->messages++;
 		c->bytes += file->body_len;
 	}
@@ -215,7 +218,7 @@ go_on(struct control *c)
 static bool
 work(struct control *c)
 {
-	enum work w = c->work && c->out.n == 0 ? c->work(c) : WORK_MORE;
+	enum work w = c->work && outbox_empty(&c->out) ? c->work(c) : WORK_MORE;
 
 	if (w == WORK_FAILED)
 		return false;
@@ -495,7 +498,7 @@ take_request(struct control *c)
 		return true;
 	if (r != MSG_OK)
 		return false;
-	if (c->work || c->out.n || !begin(c, &m)) {	/* one thing at a time */
+	if (c->work || !outbox_empty(&c->out) || !begin(c, &m)) {	/* one thing at a time */
 		msg_close_fds(&m);
 		return false;
 	}

@@ -19,9 +19,9 @@ static struct glance **slots;
 static size_t bytes;
 
 static size_t
-cost(const struct glance *g)
+cost(size_t records)
 {
-	return sizeof(*g) + g->n + OVERHEAD;
+	return sizeof(struct glance) + records + OVERHEAD;
 }
 
 static struct glance **
@@ -42,7 +42,7 @@ glance_forget(const struct message *m)
 
 	if (!g || !*g)
 		return;
-	bytes -= cost(*g);
+	bytes -= cost((*g)->n);
 	x_free(g);
 }
 
@@ -54,7 +54,7 @@ put(struct glance **to, const struct message *m, const struct queue_file *q, str
 	*g = (struct glance){ .body_len = q->body_len, .arrival_us = q->env.arrival_us, .number = m->self,
 		.rcpts = q->rcpts, .n = (uint32_t)records.n };
 	memcpy(g->records, records.p, records.n);
-	bytes += cost(g);
+	bytes += cost(records.n);
 	*to = g;
 }
 
@@ -69,7 +69,7 @@ glance_keep(const struct message *m, const struct queue_file *q)
 	glance_forget(m);
 	buf_init(&records, RECORDS_MAX);
 	queue_file_brief(q, &records);
-	if (!records.over && bytes + records.len <= GLANCE_BYTES)
+	if (!records.over && bytes + cost(records.len) <= GLANCE_BYTES)
 		put(g, m, q, buf_span(&records));
 	buf_fini(&records);
 }

@@ -5,62 +5,59 @@
 
 #include "base/banned.h"
 
-#define FULL (64u << 10)		/* bytes that may wait before another one is added */
+#define FULL (32u << 10)		/* bytes that may wait before another one is added */
+#define LIST_MAX_BYTES (CHAN_MAX - 7)	/* without kind, tag and length of QUEUE_ANSWERS */
+#define ONE_MAX (LIST_MAX_BYTES - 4 - FULL)	/* so that one more always fits */
 
 void
 outbox_init(struct outbox *o)
 {
 	*o = (struct outbox){ 0 };
-	buf_init(&o->wire, FULL + CHAN_MAX);
+	buf_init(&o->list, LIST_MAX_BYTES);
 }
 
 void
 outbox_fini(struct outbox *o)
 {
-	buf_fini(&o->wire);
+	buf_fini(&o->list);
+}
+
+bool
+outbox_empty(const struct outbox *o)
+{
+	return o->list.len == 0;
 }
 
 bool
 outbox_full(const struct outbox *o)
 {
-	return o->n == CHAN_MANY || o->wire.len >= FULL;
+	return o->list.len >= FULL;
 }
 
 bool
 outbox_add(struct outbox *o, enum msg_kind kind, const void *m)
 {
-	size_t begin = o->wire.len;
+	static struct buf one;
 	int fds[CHAN_FDS], nfds;
 
-	if (outbox_full(o) || !msg_encode(kind, m, &o->wire, fds, &nfds) || nfds > 0 || o->wire.len - begin > CHAN_MAX) {
-		o->wire.over = false;
-		buf_truncate(&o->wire, begin);
+	if (!one.max)
+		buf_init(&one, ONE_MAX);
+	buf_reset(&one);
+	if (outbox_full(o) || !msg_encode(kind, m, &one, fds, &nfds) || nfds > 0) {
 		errno = EMSGSIZE;
 		return false;
 	}
-	o->ends[o->n++] = o->wire.len;
+	msg_list_add(&o->list, buf_span(&one));
 	return true;
 }
 
 bool
 outbox_flush(struct outbox *o, int fd)
 {
-	while (o->sent < o->n) {
-		struct span rest[CHAN_MANY];
-		unsigned k = 0;
-		int n;
+	struct msg_QUEUE_ANSWERS m = { .list = buf_span(&o->list) };
 
-		for (uint32_t i = o->sent; i < o->n; i++) {
-			size_t begin = i ? o->ends[i - 1] : 0;
-
-			rest[k++] = span_of(o->wire.p + begin, o->ends[i] - begin);
-		}
-		n = chan_send_many(fd, rest, k);
-		if (n < 0)
-			return false;
-		o->sent += (uint32_t)n;
-	}
-	o->n = o->sent = 0;
-	buf_reset(&o->wire);
+	if (o->list.len && !msg_send(fd, MSG_QUEUE_ANSWERS, &m))
+		return false;
+	buf_reset(&o->list);
 	return true;
 }

@@ -102,26 +102,6 @@ chan_send(int fd, const void *p, size_t n, const int *fds, int nfds)
 	return w == (ssize_t)n;
 }
 
-int
-chan_send_many(int fd, const struct span *messages, unsigned n)
-{
-	struct mmsghdr m[CHAN_MANY] = { 0 };
-	struct iovec iov[CHAN_MANY];
-	int sent;
-
-	if (n > CHAN_MANY)
-		n = CHAN_MANY;
-	for (unsigned i = 0; i < n; i++) {
-		iov[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)messages[i].p, .iov_len = messages[i].n };
-		m[i].msg_hdr.msg_iov = &iov[i];
-		m[i].msg_hdr.msg_iovlen = 1;
-	}
-	do
-		sent = sendmmsg(fd, m, n, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent;
-}
-
 static void
 take_fds(struct msghdr *m, int fds[CHAN_FDS])
 {

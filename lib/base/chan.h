@@ -11,7 +11,6 @@
 
 #define CHAN_MAX (128 * 1024)	/* bytes in one message */
 #define CHAN_FDS 2		/* descriptors in one message */
-#define CHAN_MANY 64		/* messages by one call */
 
 bool chan_pair(int fd[2]) CHECKED;		/* close-on-exec, blocking */
 int chan_connect(const char *path);		/* blocking connect; -1 with errno */
@@ -23,9 +22,6 @@ int chan_listen(const char *path, mode_t mode);	/* replaces a stale socket file;
  * SIGPIPE). A blocking socket blocks until there is room.
  */
 bool chan_send(int fd, const void *p, size_t n, const int *fds, int nfds) CHECKED;
-
-/* Send messages without descriptors by one call: how many went out, -1 with errno as chan_send when none did. */
-int chan_send_many(int fd, const struct span *messages, unsigned n);
 
 /*
  * Receive one message into p[0..cap). Returns its length, 0 at the end of the

@@ -37,6 +37,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	buf_init(&wire, 4 * CHAN_MAX);
 	if (m.kind == MSG_MAIL)
 		walk(m.MAIL.rcpts);
+	if (m.kind == MSG_QUEUE_ANSWERS)
+		walk(m.QUEUE_ANSWERS.list);
 	if (m.kind == MSG_QUEUE_ENTRY)
 		walk(m.QUEUE_ENTRY.rcpts);
 	/* what was understood survives another trip; other tags and repeated fields do not come back */

@@ -86,6 +86,27 @@ take_site(struct reader *r, const struct msg_QUEUE_SITE *m)
 		r->visit_site(r->ctx, &s);
 }
 
+/* Of one datagram, all that is in it. */
+static bool
+take_answers(struct reader *r, struct entry *e, struct queue_size *q, struct span list)
+{
+	static const int none[CHAN_FDS] = { -1, -1 };
+	struct span wire;
+	struct msg m;
+
+	while (msg_list_next(&list, &wire)) {
+		if (!msg_decode(wire, none, R_QMGR, R_PUBLIC, &m))
+			return false;
+		if (m.kind == MSG_QUEUE_END)
+			*q = (struct queue_size){ true, m.QUEUE_END.messages, m.QUEUE_END.bytes };
+		else if (m.kind == MSG_QUEUE_ENTRY)
+			take_entry(r, e, &m.QUEUE_ENTRY);
+		else if (m.kind == MSG_QUEUE_SITE)
+			take_site(r, &m.QUEUE_SITE);
+	}
+	return true;
+}
+
 /* Reads until QUEUE_END; false when the link ends before. */
 static bool
 read_answer(int fd, struct reader *r, struct queue_size *q)
@@ -99,13 +120,11 @@ read_answer(int fd, struct reader *r, struct queue_size *q)
 	buf_init(&e.rcpts, ENTRY_MAX);
 	buf_init(&e.sites, ENTRY_MAX);
 	while (!q->known && msg_recv(fd, R_QMGR, R_PUBLIC, &in) == MSG_OK) {
-		if (in.kind == MSG_QUEUE_END)
-			*q = (struct queue_size){ true, in.QUEUE_END.messages, in.QUEUE_END.bytes };
-		else if (in.kind == MSG_QUEUE_ENTRY)
-			take_entry(r, &e, &in.QUEUE_ENTRY);
-		else if (in.kind == MSG_QUEUE_SITE)
-			take_site(r, &in.QUEUE_SITE);
+		bool ok = in.kind == MSG_QUEUE_ANSWERS && take_answers(r, &e, q, in.QUEUE_ANSWERS.list);
+
 		msg_close_fds(&in);
+		if (!ok)
+			break;
 	}
 	buf_fini(&e.id);
 	buf_fini(&e.state);
