@@ -13,7 +13,7 @@
 #include "service/roles.h"
 #include "base/banned.h"
 
-#define CAPABILITY_MAX 512
+#define CAPABILITY_MAX 1024
 #define COMMAND_MAX (2 * FRONT_LINE_MAX)
 #define LITERAL_MAX 4096	/* before login, RFC 7888 5 */
 
@@ -223,7 +223,14 @@ on_refused(struct front *f, struct span command)
 static void
 logged_in(struct front *f)
 {
-	answer(f, "OK [CAPABILITY " IMAP_CAPABILITY_SESSION "] Logged in");
+	struct buf text;
+
+	buf_init(&text, CAPABILITY_MAX);
+	buf_adds(&text, "OK [CAPABILITY ");
+	imap_capability_session(&text, (uint32_t)par.imap_message_limit);
+	buf_adds(&text, "] Logged in");
+	answer(f, buf_cstr(&text));
+	buf_fini(&text);
 }
 
 static void

@@ -209,7 +209,7 @@ take_all(struct session *s, struct command *c, struct append *a)
 		struct reply r;
 
 		if (a->n == a->max)
-			return reply_no("LIMIT", "Too many messages in one command");
+			return reply_no(a->max == s->how->message_limit ? session_limit_code(s, 0) : "LIMIT", "Too many messages in one command");
 		if (!parse_item(&c->args, &a->items[a->n]))
 			return reply_bad(c);
 		if (!s->literal) {
@@ -252,7 +252,8 @@ append(struct session *s, struct command *c, struct append *a)
 struct reply
 cmd_append(struct session *s, struct command *c)
 {
-	struct append a = { .max = APPEND_MESSAGES_MAX };
+	uint32_t limit = s->how->message_limit;
+	struct append a = { .max = limit && limit < APPEND_MESSAGES_MAX ? limit : APPEND_MESSAGES_MAX };
 
 	if (!s->literal) {
 		parse_fail(&c->args, "Message literal expected");

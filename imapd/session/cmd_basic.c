@@ -13,9 +13,14 @@
 struct reply
 cmd_capability(struct session *s, struct command *c)
 {
+	struct buf out;
+
 	if (!parse_end(&c->args))
 		return reply_bad(c);
-	stream_puts(&s->io, "* CAPABILITY " IMAP_CAPABILITY_SESSION "\r\n");
+	buf_init(&out, 2048);
+	imap_capability_session(&out, s->how->message_limit);
+	stream_putf(&s->io, "* CAPABILITY %s\r\n", buf_cstr(&out));
+	buf_fini(&out);
 	return reply_ok("Capability completed");
 }
 

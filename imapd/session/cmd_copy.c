@@ -38,15 +38,18 @@ copyuid(struct session *s, uint32_t uidvalidity, const uint32_t *from, const uin
 }
 
 static struct reply
-copy(struct session *s, struct span to, bool move, const uint32_t *index, size_t n)
+copy(struct session *s, struct span to, bool move, uint32_t *index, size_t n)
 {
 	uint32_t *old = arena_try(&s->arena, (n + 1) * sizeof(*old)), *new = arena_try(&s->arena, (n + 1) * sizeof(*new));
+	const char *code, *limited = NULL;
 	uint32_t uidvalidity;
 	enum store_result r;
-	const char *code;
 
 	if (!old || !new)
 		return reply_no("LIMIT", "Too many messages at once");
+	limited = session_limit(s, &index, &n);
+	if (limited && !move)		/* COPY is all or nothing: RFC 9738 3.1 */
+		return reply_no(session_limit_code(s, 0), "Too many messages at once");
 	for (size_t i = 0; i < n; i++)
 		old[i] = session_message(s, index[i])->uid;
 	r = mailfolder_copy(s->folder, index, n, to, move, new, &uidvalidity);
@@ -60,7 +63,7 @@ copy(struct session *s, struct span to, bool move, const uint32_t *index, size_t
 		return (struct reply){ REPLY_OK, code, "Copied" };
 	if (code)
 		stream_putf(&s->io, "* OK [%s] Moved\r\n", code);	/* before the EXPUNGEs (RFC 6851 4.3) */
-	return reply_ok("Moved");
+	return (struct reply){ REPLY_OK, limited, "Moved" };
 }
 
 struct reply
@@ -96,6 +99,7 @@ cmd_expunge(struct session *s, struct command *c)
 	struct parser *p = &c->args;
 	enum store_result r = STORE_OK;
 	struct seqset set;
+	const char *limited = NULL;
 	uint32_t *index;
 	size_t n, k = 0;
 
@@ -115,7 +119,9 @@ cmd_expunge(struct session *s, struct command *c)
 	for (size_t i = 0; i < n; i++)
 		if (session_message(s, index[i])->flags & MFLAG_DELETED)
 			index[k++] = index[i];
+	if (c->uid)
+		limited = session_limit(s, &index, &k);
 	if (k)
 		r = mailfolder_expunge(s->folder, index, k);
-	return r == STORE_OK ? reply_ok("Expunge completed") : reply_store(r);
+	return r == STORE_OK ? (struct reply){ REPLY_OK, limited, "Expunge completed" } : reply_store(r);
 }

@@ -437,7 +437,9 @@ cmd_fetch(struct session *s, struct command *c)
 {
 	struct fetch_list list;
 	struct modseq_fetch m;
+	const char *limited;
 	struct seqset set;
+	struct reply r;
 	uint32_t *index;
 	size_t n, from = 0;
 
@@ -453,5 +455,10 @@ cmd_fetch(struct session *s, struct command *c)
 		n = changed_since(s, index, n, m.since);
 	if (m.paged)
 		n = partial_cut(&m.page, n, &from);
-	return fetch(s, &list, index + from, n);
+	index += from;
+	limited = session_limit(s, &index, &n);
+	r = fetch(s, &list, index, n);
+	if (r.kind == REPLY_OK)
+		r.code = limited;
+	return r;
 }

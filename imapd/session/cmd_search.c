@@ -49,6 +49,7 @@ cmd_search(struct session *s, struct command *c)
 	struct parser *p = &c->args;
 	struct searching q;
 	struct reply r;
+	const char *limited;
 	struct esearch e;
 	bool ok, charset;
 
@@ -70,10 +71,14 @@ cmd_search(struct session *s, struct command *c)
 	e.modseq = q.prog.modseq;
 	if (ok && e.modseq)
 		modseq_enable(s);
-	if (!ok)
+	if (!ok) {
 		r = reply_bad(c);
-	else
+	} else {
+		limited = searching_limit(&q);
 		r = e.what ? extended_answer(&q, c, &e) : plain_answer(&q, c);
+		if (r.kind == REPLY_OK)
+			r.code = limited;
+	}
 	searching_end(&q);
 	return r;
 }

@@ -152,15 +152,16 @@ sort(struct sorting *o, struct searching *q, uint32_t *index, size_t n)
 static struct reply
 answer(struct sorting *o, struct searching *q, struct command *c, const struct esearch *e)
 {
+	bool too_many = searching_limit(q) != NULL;	/* no order of some: RFC 9738 3.3 */
 	struct session *s = q->s;
 	uint32_t *index;
 	size_t n;
 
-	index = searching_all(q, false, &n);
+	index = too_many ? NULL : searching_all(q, false, &n);
 	if (!index) {
 		if (e->what & RETURN_SAVE)
 			esearch_save(s, NULL, 0);
-		return reply_no("LIMIT", "Mailbox is too large for this command");
+		return reply_no(too_many ? session_limit_code(s, 0) : "LIMIT", "Mailbox is too large for this command");
 	}
 	buf_init(&o->texts, TEXTS_MAX);
 	if (n)

@@ -122,6 +122,7 @@ modified(struct session *s, const struct command *c, const uint32_t *failed, siz
 static struct reply
 change(struct session *s, struct command *c, size_t verb, const struct flag_list *list, uint64_t since, uint32_t *index, size_t n)
 {
+	const char *limited = session_limit(s, &index, &n), *code;
 	uint32_t keywords, *failed = arena_try(&s->arena, (n + 1) * sizeof(*failed));
 	enum store_result r = STORE_OK;
 	size_t nfailed = 0;
@@ -139,7 +140,10 @@ change(struct session *s, struct command *c, size_t verb, const struct flag_list
 		return reply_store(r);
 	session_tell_keywords(s);
 	tell(s, c, index, without(index, n, failed, nfailed), verbs[verb].silent);
-	return (struct reply){ REPLY_OK, modified(s, c, failed, nfailed), nfailed ? "Some were changed meanwhile" : "Store completed" };
+	code = modified(s, c, failed, nfailed);
+	if (code && limited)
+		stream_putf(&s->io, "* OK [%s] Only these\r\n", limited);
+	return (struct reply){ REPLY_OK, code ? code : limited, code ? "Some were changed meanwhile" : "Store completed" };
 }
 
 struct reply

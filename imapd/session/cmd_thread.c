@@ -26,6 +26,8 @@ answer(struct searching *q, const struct command *c, const struct algorithm *a)
 	uint32_t *index;
 	size_t n;
 
+	if (searching_limit(q))		/* RFC 9738 3.3 */
+		return reply_no(session_limit_code(s, 0), "Mailbox is too large for this command");
 	index = searching_all(q, false, &n);
 	if (!index || n > THREAD_MESSAGES_MAX)
 		return reply_no("LIMIT", "Mailbox is too large for this command");

@@ -17,7 +17,7 @@ serve_login(int fd, struct span login, const char *maildir)
 {
 	struct session_how how = {
 		.path = maildir, .timeout_ms = par.imap_idle_timeout * 1000, .line_max = (size_t)par.imap_max_line_length,
-		.message_max = par.mailbox_message_size_limit,
+		.message_max = par.mailbox_message_size_limit, .message_limit = (uint32_t)par.imap_message_limit,
 	};
 	char *id = x_spandup(login);
 

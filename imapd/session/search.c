@@ -4,7 +4,7 @@
 #include "fold.h"
 #include "base/banned.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_INTERVAL, ARG_ATOM, ARG_SET, ARG_MODSEQ };
+enum arg { ARG_NONE, ARG_TEXT, ARG_FIELD, ARG_DATE, ARG_NUMBER, ARG_POSITIVE, ARG_ATOM, ARG_SET, ARG_MODSEQ };
 
 static const struct key {
 	const char *name;
@@ -30,7 +30,7 @@ static const struct key {
 	{ "MODSEQ", SK_MODSEQ, ARG_MODSEQ, 0, NULL },
 	{ "NEW", SK_NEW, ARG_NONE, 0, NULL },
 	{ "OLD", SK_OLD, ARG_NONE, 0, NULL },
-	{ "OLDER", SK_OLDER, ARG_INTERVAL, 0, NULL },
+	{ "OLDER", SK_OLDER, ARG_POSITIVE, 0, NULL },
 	{ "ON", SK_ON, ARG_DATE, 0, NULL },
 	{ "RECENT", SK_RECENT, ARG_NONE, 0, NULL },
 	{ "SAVEDATESUPPORTED", SK_ALL, ARG_NONE, 0, NULL },
@@ -48,13 +48,15 @@ static const struct key {
 	{ "THREADID", SK_NONE, ARG_ATOM, 0, NULL },
 	{ "TO", SK_HEADER, ARG_TEXT, 0, "To" },
 	{ "UID", SK_UID, ARG_SET, 0, NULL },
+	{ "UIDAFTER", SK_UIDAFTER, ARG_POSITIVE, 0, NULL },	/* RFC 9738 3.2 */
+	{ "UIDBEFORE", SK_UIDBEFORE, ARG_POSITIVE, 0, NULL },
 	{ "UNANSWERED", SK_UNFLAG, ARG_NONE, FLAG_ANSWERED, NULL },
 	{ "UNDELETED", SK_UNFLAG, ARG_NONE, FLAG_DELETED, NULL },
 	{ "UNDRAFT", SK_UNFLAG, ARG_NONE, FLAG_DRAFT, NULL },
 	{ "UNFLAGGED", SK_UNFLAG, ARG_NONE, FLAG_FLAGGED, NULL },
 	{ "UNKEYWORD", SK_UNKEYWORD, ARG_ATOM, 0, NULL },
 	{ "UNSEEN", SK_UNFLAG, ARG_NONE, FLAG_SEEN, NULL },
-	{ "YOUNGER", SK_YOUNGER, ARG_INTERVAL, 0, NULL },
+	{ "YOUNGER", SK_YOUNGER, ARG_POSITIVE, 0, NULL },
 };
 
 /* What is being read: a parenthesised list, or the operands of NOT and OR. */
@@ -161,11 +163,11 @@ read_args(struct parser *p, const struct charset *cs, const struct key *k, struc
 		return true;
 	case ARG_NUMBER:
 		return parse_space(p) && parse_u63(p, &node->number);
-	case ARG_INTERVAL:		/* RFC 5032 3: seconds, not 0 */
+	case ARG_POSITIVE:		/* seconds (RFC 5032 3), a UID */
 		if (!parse_space(p) || !parse_u32(p, &v))
 			return false;
 		node->number = v;
-		return v || parse_fail(p, "Interval must not be 0");
+		return v || parse_fail(p, "Number must not be 0");
 	case ARG_ATOM:
 		return parse_space(p) && parse_atom(p, &node->name);
 	case ARG_MODSEQ:

@@ -96,6 +96,10 @@ ask_index(struct searching *q, struct search_node *node)
 		return yes_no(seqset_has(&node->set, (uint32_t)q->msg.index + 1, &node->cursor));
 	case SK_UID:
 		return yes_no(seqset_has(&node->set, m->uid, &node->cursor));
+	case SK_UIDAFTER:
+		return yes_no(m->uid > node->number);
+	case SK_UIDBEFORE:
+		return yes_no(m->uid < node->number);
 	case SK_FLAG:
 		return yes_no(m->flags & stored_flag(node->flag));
 	case SK_UNFLAG:
@@ -289,6 +293,39 @@ searching_matches(struct searching *q, size_t index)
 	return v == SEARCH_YES;
 }
 
+/* What the client has said by number alone. */
+static enum search_value
+ask_numbers(void *ctx, struct search_node *node)
+{
+	bool number = node->op == SK_SEQ || node->op == SK_UID || node->op == SK_UIDAFTER || node->op == SK_UIDBEFORE;
+
+	return number ? ask_index(ctx, node) : SEARCH_OPEN;
+}
+
+/* Is it left to look at, by its number? */
+static bool
+is_candidate(struct searching *q, size_t index)
+{
+	message_choose(&q->msg, index);
+	return !(session_message(q->s, index)->flags & MFLAG_GONE) && search_eval(&q->prog, ask_numbers, q) != SEARCH_NO;
+}
+
+const char *
+searching_limit(struct searching *q)
+{
+	size_t limit = q->s->how->message_limit, candidates = 0;
+
+	if (!limit || q->count <= limit)
+		return NULL;
+	for (size_t i = 0; i < q->count; i++)
+		candidates += is_candidate(q, i);
+	if (candidates <= limit)
+		return NULL;
+	for (candidates -= limit; candidates || !is_candidate(q, q->from); q->from++)
+		candidates -= candidates && is_candidate(q, q->from);
+	return session_limit_code(q->s, session_message(q->s, q->from)->uid);
+}
+
 /* Sets are resolved against the folder as it is now. */
 static void
 resolve_sets(struct session *s, struct search_program *prog)
@@ -353,7 +390,7 @@ searching_all(struct searching *q, bool first, size_t *n)
 	uint32_t *found = arena_try(&s->arena, (count + 1) * sizeof(*found));
 
 	*n = 0;
-	for (size_t i = 0; found && i < count && !(first && *n) && session_go_on(s, i, count); i++)
+	for (size_t i = q->from; found && i < count && !(first && *n) && session_go_on(s, i, count); i++)
 		if (!(session_message(s, i)->flags & MFLAG_GONE) && searching_matches(q, i))
 			found[(*n)++] = (uint32_t)i;
 	return found;

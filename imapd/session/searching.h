@@ -16,6 +16,7 @@ struct searching {
 	time_t sent;			/* day of the Date header */
 	bool sent_known, sent_valid;
 	size_t count;			/* messages in the folder */
+	size_t from;			/* the first that is looked at */
 };
 
 /*
@@ -28,6 +29,12 @@ void searching_end(struct searching *q);
 /* A charset's name becomes *cs; NULL: unknown, the answer is searching_bad_charset(). */
 bool searching_charset(struct parser *p, const struct charset **cs) CHECKED;
 struct reply searching_bad_charset(void);
+
+/*
+ * RFC 9738: of the messages that the keys do not leave out by their numbers, only the last ones are looked at that one command
+ * may work on. The code for the answer, with the lowest UID of them; NULL: all are.
+ */
+const char *searching_limit(struct searching *q);
 
 bool searching_matches(struct searching *q, size_t index);
 

@@ -112,6 +112,33 @@ session_resolve(struct session *s, struct command *c, struct seqset *set, uint32
 	return true;
 }
 
+const char *
+session_limit_code(struct session *s, uint32_t uid)
+{
+	struct buf b;
+	char *text;
+
+	buf_init(&b, 64);
+	buf_addf(&b, "MESSAGELIMIT %u", s->how->message_limit);
+	if (uid)
+		buf_addf(&b, " %u", uid);
+	text = arena_strdup(&s->arena, buf_span(&b));
+	buf_fini(&b);
+	return text;
+}
+
+const char *
+session_limit(struct session *s, uint32_t **index, size_t *n)
+{
+	size_t limit = s->how->message_limit;
+
+	if (!limit || *n <= limit)
+		return NULL;
+	*index += *n - limit;
+	*n = limit;
+	return session_limit_code(s, session_message(s, **index)->uid);
+}
+
 static void
 sync_flags(struct session *s, struct buf *out, uint32_t index)
 {
@@ -315,8 +342,12 @@ run_command(struct session *s)
 		session_sync(s, c.row->sync >= SYNC_FULL || c.uid);
 	s->must_tell = false;
 	notify_look(s);
-	if (c.row->sync == SYNC_EXPUNGE && r.kind == REPLY_OK && !r.code && s->folder && s->enabled & ENABLED_QRESYNC)
-		r.code = modseq_code(s);
+	if (c.row->sync == SYNC_EXPUNGE && r.kind == REPLY_OK && s->folder && s->enabled & ENABLED_QRESYNC) {
+		if (r.code)
+			stream_putf(&s->io, "* OK [%s] Highest\r\n", modseq_code(s));
+		else
+			r.code = modseq_code(s);
+	}
 	answer(s, c.tag, r);
 }
 

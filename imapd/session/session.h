@@ -114,6 +114,7 @@ struct session_how {
 	uint32_t timeout_ms;
 	size_t line_max;
 	uint64_t message_max;
+	uint32_t message_limit;		/* messages that one command works on (RFC 9738); 0: any number */
 	struct mail_quota quota;	/* all zeros: no limit */
 	bool special_folders;		/* for who has no folders yet */
 	uint32_t nap_ms;		/* as long idle a session sleeps; 0: never */
@@ -148,6 +149,13 @@ const struct mail_message *session_message(const struct session *s, size_t index
 void session_recall(const struct session *s, struct seqset *set);
 /* Sorted indexes of the messages that are in the set, without the gone ones; from the arena. false: BAD. */
 bool session_resolve(struct session *s, struct command *c, struct seqset *set, uint32_t **index, size_t *n);
+
+/*
+ * RFC 9738: of index[n], ascending, the last ones stay that one command may work on; the rest is for the client to ask
+ * for. "MESSAGELIMIT 1000 23221" for the answer, with the lowest UID that stays; NULL: all stay.
+ */
+const char *session_limit(struct session *s, uint32_t **index, size_t *n);
+const char *session_limit_code(struct session *s, uint32_t uid);	/* 0: without a UID */
 
 /* "* 7 FETCH (", or by UID where numbers are not wanted; `uid`: with "UID 9 " behind it, where that is not said already */
 void print_fetch(const struct session *s, struct buf *out, size_t index, bool uid);

@@ -103,6 +103,49 @@ def status_tells_what_append_takes():
     c.ok('LOGOUT')
 
 
+# what the session says of itself, by what each word stands for
+EXTENSIONS = '''IMAP4rev1 IMAP4rev2 UTF8=ACCEPT LITERAL+ ID ENABLE NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE UIDPLUS MOVE UNSELECT IDLE
+STATUS=SIZE LIST-EXTENDED LIST-STATUS ESEARCH ESORT SEARCHRES WITHIN SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES APPENDLIMIT MULTIAPPEND
+CONDSTORE QRESYNC OBJECTID SAVEDATE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY PREVIEW REPLACE COMPRESS=DEFLATE INPROGRESS PARTIAL UIDONLY NOTIFY
+MESSAGELIMIT=1000000'''.split()
+
+
+@test
+def every_announced_word_is_there():
+    c = Imap(I, None)
+    a = c.ok(f'LOGIN bob@{DOMAIN} pw-bob')
+    said = a.tagged.split(b'[CAPABILITY ')[1].split(b']')[0].decode().split()
+    check(sorted(said) == sorted(EXTENSIONS), f'{set(said) ^ set(EXTENSIONS)}')
+    check(c.ok('CAPABILITY').of('CAPABILITY')[0].decode().split() == said, 'CAPABILITY and the login differ')
+    c.ok('CREATE Every')
+    c.append('Every', b'Subject: one\r\n\r\nx\r\n'), c.append('Every', b'Subject: two\r\n\r\nx\r\n')
+    c.ok('SELECT Every')
+    for text, want in (
+            ('NAMESPACE', '* NAMESPACE (("" ".")) NIL NIL'),
+            ('ID NIL', '* ID ("name" "Merpati")'),
+            ('STATUS Every (SIZE APPENDLIMIT HIGHESTMODSEQ MAILBOXID)', '* STATUS Every (SIZE 38 HIGHESTMODSEQ '),
+            ('LIST (SPECIAL-USE) "" * RETURN (CHILDREN STATUS (MESSAGES))', '\\Sent'),
+            ('SEARCH RETURN (COUNT SAVE) YOUNGER 1000', ' COUNT 2'),
+            ('FETCH $ (EMAILID THREADID SAVEDATE PREVIEW BINARY.SIZE[1] MODSEQ)', 'EMAILID (M'),
+            ('UID SEARCH RETURN (PARTIAL 1:1) ALL', ' PARTIAL (1:1 1)'),
+            ('UID SEARCH UIDAFTER 1 UIDBEFORE 3', '* SEARCH 2'),
+            ('SORT RETURN (MIN ALL) (REVERSE DISPLAYFROM SUBJECT) UTF-8 ALL', ' ALL 1:2'),
+            ('THREAD ORDEREDSUBJECT UTF-8 ALL', '* THREAD (1)(2)'),
+            ('THREAD REFERENCES UTF-8 ALL', '* THREAD (1)(2)'),
+            ('GETQUOTAROOT INBOX', '* QUOTAROOT INBOX'),
+            ('ENABLE CONDSTORE', 'OK'),
+            ('UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)', 'MODSEQ ('),
+            ('CREATE Every.Sent (USE (\\Sent))', 'OK'),
+            ('UID MOVE 1 Trash', '[COPYUID '),
+            ('NOTIFY SET (selected (MessageNew MessageExpunge))', 'OK'),
+            ('NOTIFY NONE', 'OK'),
+            ('UNSELECT', 'OK'),
+            ('ENABLE QRESYNC UIDONLY UTF8=ACCEPT IMAP4rev2', '* ENABLED QRESYNC IMAP4rev2 UTF8=ACCEPT UIDONLY')):
+        got = c.ok(text).all()
+        check(want.encode() in got, f'{text}: {got}')
+    c.ok('LOGOUT')
+
+
 @test
 def several_messages_in_one_append():
     c = Imap(I, 'carol')

@@ -27,10 +27,11 @@ struct client {
 };
 
 static inline void
-start(struct client *c, uint32_t timeout_ms)
+start_limited(struct client *c, uint32_t timeout_ms, uint32_t message_limit)
 {
 	struct session_how how = {
 		.id = "test", .path = "Maildir", .timeout_ms = timeout_ms, .line_max = 8192, .message_max = 100000,
+		.message_limit = message_limit,
 	};
 	int fd[2];
 
@@ -45,6 +46,12 @@ start(struct client *c, uint32_t timeout_ms)
 	close(fd[1]);
 	c->fd = fd[0];
 	buf_init(&c->in, 4 << 20);
+}
+
+static inline void
+start(struct client *c, uint32_t timeout_ms)
+{
+	start_limited(c, timeout_ms, 0);
 }
 
 static inline void
