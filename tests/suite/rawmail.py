@@ -198,6 +198,24 @@ def honest(i, user='bob'):
     check(took < (5 if SANITIZED else 1), f'an honest client waited {took:.1f} s')
 
 
+def cpu(pid):
+    """nanoseconds of processor time; a loaded machine makes them no more"""
+    try:
+        return int(open(f'/proc/{pid}/schedstat').read().split()[0])
+    except (OSError, IndexError):
+        return 0
+
+
+def linear(i, what, f, n):
+    """f(n) and f(2n), each a command of a session that is there: twice as much may cost the sessions no more than about twice"""
+    cost = []
+    for k in n, 2 * n:
+        before = {p: cpu(p) for p in sessions(i)}
+        f(k)
+        cost.append(sum(cpu(p) - t for p, t in before.items()))
+    check(cost[1] < 4 * cost[0] + 20_000_000, f'{what}: {cost[0] / 1e6:.1f} ms, of twice as much {cost[1] / 1e6:.1f} ms')
+
+
 def outside(i):
     """files and links of the instance that no client may make: everything but the mailboxes, queue and log"""
     out = set()

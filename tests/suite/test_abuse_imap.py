@@ -115,9 +115,8 @@ def row_105_search_depth():
     c.ok('SELECT INBOX')
     for key in 'NOT ' * 12000 + 'ALL', 'OR ' * 10000 + 'ALL ALL', 'OR ALL ' * 8000 + 'ALL', '(' * 30000 + 'ALL' + ')' * 30000, 'OR', 'NOT', '()', '( ALL)', 'ALL )', 'OR ALL':
         c.want('BAD', 'SEARCH ' + key)
-    t = time.monotonic()
-    a = c.cmd('SEARCH ' + 'ALL ' * 15000 + 'ALL')
-    check(a.tagged.startswith((b'BAD', b'OK')) and time.monotonic() - t < 3, str(a.tagged))
+    c.want('BAD', 'SEARCH ' + 'ALL ' * 15000 + 'ALL')
+    linear(I, 'SEARCH of many keys', lambda n: c.ok('SEARCH ' + 'ALL ' * n + 'ALL'), 1200)
     c.ok('SEARCH OR NOT (NOT SEEN ALL) OR OR ALL ALL NOT (OR DELETED (ALL))')
 
 
@@ -134,14 +133,15 @@ def row_106_sequence_sets():
         c.want('BAD', f'COPY {s} INBOX')
         c.ok('NOOP')
     for s in ','.join(['1:*'] * 15000), ','.join(str(k % 999 + 1) + ':*' for k in range(9000)), '*:1', '*', '4294967295:*', '1,1,1,1:*':
-        t = time.monotonic()
         a = c.ok(f'FETCH {s} UID')
         check(len(a.of(str(1) + ' FETCH')) <= 1, 'a message came twice')
         want = 1 if s in ('*', '4294967295:*') else n
         check(len([l for l in a.lines if b' FETCH (' in l]) == want, f'{s[:20]}: {len(a.lines)} answers, not {want}')
-        check(time.monotonic() - t < 3, f'{s[:20]} took {time.monotonic() - t:.1f} s')
         a = c.ok(f'UID FETCH {s} FLAGS')
         check(len([l for l in a.lines if b' FETCH (' in l]) == want, f'UID {s[:20]}: {len(a.lines)} answers, not {want}')
+    for part in '1:*', '*:1', '1':
+        linear(I, f'a set of many {part}', lambda k: c.ok('FETCH ' + ','.join([part] * k) + ' UID'), 5000)
+    linear(I, 'a set that goes down', lambda k: c.ok('UID FETCH ' + ','.join(str(u) for u in range(k, 0, -1)) + ' UID'), 5000)
     c.want('BAD', f'FETCH {n + 1} UID')
     c.ok(f'UID FETCH 4000000000 FLAGS')
     c.ok('UID FETCH 4000000000:4294967295 FLAGS')
@@ -247,10 +247,9 @@ def row_111_append():
     check(c.line().startswith(b'+'), 'no go-ahead')
     c.send(b'half of it')
     c.close()
-    time.sleep(0.2)
+    check(wait(lambda: not glob.glob(I.maildir('erin') + '/tmp/*')), 'left in tmp/')
     c = Imap(I, 'erin')
     check(b'* 0 EXISTS' in c.ok('SELECT INBOX').lines and not I.mails('erin'), 'a partial message was kept')
-    check(not glob.glob(I.maildir('erin') + '/tmp/*'), 'left in tmp/')
     # MULTIAPPEND: the second message is refused, and so is the first; its text is never run as a command
     c.send(b'x APPEND INBOX {%d+}\r\n' % len(SIMPLE) + SIMPLE + b' (\\Bad) {16+}\r\nc CREATE hacked\n\r\n')
     check(c.collect('x').tagged.startswith(b'BAD'), 'MULTIAPPEND')
@@ -357,14 +356,8 @@ def row_118_addresses():
     for n in 100_000, 200_000:
         c.append('INBOX', b'To: ' + b'a@b,' * n + b'\r\n\r\n')
     c.ok('SELECT INBOX')
-    k, took = len(cases), []
-    for _ in range(2):
-        k += 1
-        t = time.monotonic()
-        got = c.ok(f'FETCH {k} ENVELOPE').of(f'{k} FETCH')[0]
-        took.append(time.monotonic() - t)
-        check(balanced(got), 'unbalanced')
-    check(took[1] < (10 if SANITIZED else 2), f'took {took}')
+    many = {100_000: len(cases) + 1, 200_000: len(cases) + 2}
+    linear(I, 'ENVELOPE of many addresses', lambda n: check(balanced(c.ok(f'FETCH {many[n]} ENVELOPE').lines[0]), 'unbalanced'), 100_000)
 
 
 def balanced(line):
@@ -484,10 +477,8 @@ def idle_tells_several_changes():
     a.append('INBOX', SIMPLE)
     a.append('INBOX', SIMPLE)
     got = []
-    end = time.monotonic() + 10
-    while time.monotonic() < end and not (b'* 1 EXPUNGE' in got and b'* 5 EXISTS' in got and any(b'\\Flagged' in l for l in got)):
+    while not (b'* 1 EXPUNGE' in got and b'* 5 EXISTS' in got and any(b'\\Flagged' in l for l in got)):
         got.append(b.line())
-    check(b'* 5 EXISTS' in got, f'{got}')
     b.send('DONE\r\n')
     check(b.collect('i').tagged.startswith(b'OK'), 'DONE')
     check(len(b.ok('FETCH 1:* UID').lines) == 5, 'FETCH')
