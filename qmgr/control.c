@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/loop.h"
-#include "flow.h"
+#include "flush.h"
 #include "glance.h"
 #include "outbox.h"
 #include "queue.h"
@@ -44,7 +44,7 @@ struct control {
 	uint32_t current;		/* number of that message, 0: none */
 	uint32_t messages;
 	uint64_t bytes;
-	char site[256];
+	struct flush flush;
 	bool with_sites;		/* the list shall name next hops */
 	uint32_t action, states;	/* of a change */
 	struct buf list;		/* ids still to change; or sites still to tell */
@@ -274,92 +274,25 @@ list_some(struct control *c)
 
 /* ---- flush ---- */
 
-static bool
-goes_to(const struct message *m, struct span site)
-{
-	struct queue_file q = { 0 };
-	struct queue_rcpt r;
-	size_t at = 0;
-	bool found = false;
-	struct buf hop;
-
-	if (!open_file(m, &q))
-		return false;
-	buf_init(&hop, 512);
-	while (!found && queue_file_rcpt(&q, &at, &r)) {
-		ssize_t sign = span_rfind(r.addr, '@');
-
-		if (r.state != '.' || sign < 0)
-			continue;
-		found = span_eq_nocase(span_skip(r.addr, (size_t)sign + 1), site);
-		if (!found) {
-			buf_reset(&hop);
-			active_site_of(q.env.sender, r.addr, &hop);
-			found = span_eq_nocase(buf_span(&hop), site);
-		}
-	}
-	buf_fini(&hop);
-	queue_file_fini(&q);
-	return found;
-}
-
-static void
-count_flushed(struct control *c, struct message *m)
-{
-	c->messages++;
-	(void)change_retry(m);
-}
-
-/* Somebody waits for its next attempt: the whole of it, or recipients whom the present one has put off. */
-static bool
-waits(const struct message *m)
-{
-	return change_state(m) == QUEUE_IN_DEFERRED || (m->state == MESSAGE_ACTIVE && !message_recalled(m) && active_put_off(m->active));
-}
-
 static enum work
 flush_some(struct control *c)
 {
-	for (int i = 0; i < STEP * (c->site[0] ? 1 : 50); i++) {
-		struct message *m = message_each(&c->at);
-
-		if (!m) {
-			flow_pump();
-			return add_end(c);
-		}
-		if (waits(m) && (!c->site[0] || goes_to(m, span_str(c->site))))
-			count_flushed(c, m);
-	}
-	return WORK_MORE;
+	if (!flush_step(&c->flush))
+		return WORK_MORE;
+	c->messages += c->flush.messages;
+	return add_end(c);
 }
 
 static bool
 begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 {
-	struct message *m;
-
 	if (f->id.n) {
-		m = message_find(f->id);
-		if (m && !m->held && !m->deleted) {
-			count_flushed(c, m);
-			flow_pump();
-		}
+		c->messages += flush_message(f->id);
 		c->work = add_end;
 		return true;
 	}
-	if (f->site.n >= sizeof(c->site))
+	if (!flush_begin(&c->flush, f->site))
 		return false;
-	memcpy(c->site, f->site.p, f->site.n);
-	c->site[f->site.n] = '\0';
-	if (f->site.n) {
-		struct site *s = site_find(POOL_SMTP, f->site);
-
-		if (s)
-			site_revive(s);
-	} else {
-		site_each(site_revive);
-		flow_hurry_incoming();
-	}
 	c->work = flush_some;
 	return true;
 }

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "control.h"
 #include "flow.h"
+#include "flush.h"
 #include "learned.h"
 #include "regex/regex.h"
 #include "service/resolver.h"
@@ -50,6 +51,10 @@ on_intake(void *ctx, int events)
 	if (r == MSG_OK && m.kind == MSG_NEW) {
 		flow_arrived(m.NEW.id, m.NEW.hold != 0);
 		flow_pump();
+		return;
+	}
+	if (r == MSG_OK && m.kind == MSG_FLUSH) {
+		flush_request(m.FLUSH.sites);
 		return;
 	}
 	if (r == MSG_OK)

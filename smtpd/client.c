@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/conn.h"
 #include "policy.h"
 #include "service/params.h"
 #include "worker.h"
@@ -47,6 +48,21 @@ client_peer(const struct session *s)
 	struct sockaddr_storage sa = { 0 };
 
 	memcpy(&sa, &s->peer, sizeof(s->peer));
+	return sa;
+}
+
+struct sockaddr_storage
+client_here(const struct session *s)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+
+	if (s->here_told)
+		memcpy(&sa, &s->here, sizeof(s->here));
+	else if (!s->conn || getsockname(conn_fd(s->conn), (void *)&sa, &len) < 0 || (sa.ss_family != AF_INET && sa.ss_family != AF_INET6))
+		sa = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+	if (s->here.sin6_port)
+		((struct sockaddr_in6 *)&sa)->sin6_port = s->here.sin6_port;
 	return sa;
 }
 

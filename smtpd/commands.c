@@ -44,11 +44,11 @@ static struct reply cmd_refused(struct session *s, struct span arg);
 
 static const struct smtp_command commands[] = {
 /*	  verb        handler       in states                     needs */
-	{ "EHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | NEVER_LMTP,
+	{ "EHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | JUNK | NEVER_LMTP,
 	    "", "Syntax: EHLO hostname" },
-	{ "LHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | ONLY_LMTP,
+	{ "LHLO",     cmd_ehlo,     ANYTIME,                      ARG | LAST_IN_GROUP | JUNK | ONLY_LMTP,
 	    "", "Syntax: LHLO hostname" },
-	{ "HELO",     cmd_helo,     ANYTIME,                      ARG | LAST_IN_GROUP | NEVER_LMTP,
+	{ "HELO",     cmd_helo,     ANYTIME,                      ARG | LAST_IN_GROUP | JUNK | NEVER_LMTP,
 	    "", "Syntax: HELO hostname" },
 	{ "STARTTLS", cmd_starttls, IN(ST_START) | IN(ST_HELLO),  NO_ARG,	/* what is behind it is thrown away */
 	    "Error: MAIL transaction in progress", "Syntax: STARTTLS" },
@@ -76,8 +76,8 @@ static const struct smtp_command commands[] = {
 	    "Error: MAIL transaction in progress", "Syntax: XCLIENT attribute=value..." },
 	{ "XFORWARD", cmd_xforward, IN(ST_START) | IN(ST_HELLO),  ARG,
 	    "Error: MAIL transaction in progress", "Syntax: XFORWARD attribute=value..." },
-	{ "ETRN",     cmd_refused,  ANYTIME,                      JUNK,
-	    "", "" },
+	{ "ETRN",     cmd_etrn,     IN(ST_START) | IN(ST_HELLO),  ARG | NEVER_LMTP | HELO_IF_ASKED | TLS_IF_ASKED | JUNK,
+	    "Error: MAIL transaction in progress", "Syntax: ETRN domain" },
 	{ "EXPN",     cmd_refused,  ANYTIME,                      JUNK,
 	    "", "" },
 };

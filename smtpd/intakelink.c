@@ -84,6 +84,11 @@ receive(struct intake_link *l)
 			j->on_room(j->ctx, m.ROOM_DONE.full != 0);
 			return;
 		}
+		if (j && m.kind == MSG_FLUSH_DONE && j->on_told) {
+			j->deadline = 0;
+			j->on_told(j->ctx, m.FLUSH_DONE.error);
+			return;
+		}
 		if (j && m.kind == MSG_SPILL_FILE && j->on_file) {
 			j->deadline = 0;
 			j->on_file(j->ctx, m.SPILL_FILE.file);

@@ -35,6 +35,7 @@ struct intake_job {
 	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
 	void (*on_room)(void *ctx, bool full);	/* the answer to ROOM; NULL: that is not asked */
 	void (*on_file)(void *ctx, int fd);	/* the same to SPILL; its owner from now on */
+	void (*on_told)(void *ctx, uint32_t error);	/* the same to FLUSH */
 	void *ctx;
 };
 

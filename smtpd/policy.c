@@ -19,7 +19,7 @@
 
 static const char *const subjects[] = {
 	[OF_CLIENT] = "Client host", [OF_REVERSE] = "Unverified Client host", [OF_HELO] = "Helo command", [OF_SENDER] = "Sender address",
-	[OF_RCPT] = "Recipient address", [OF_DATA] = "Data command", [OF_END] = "End-of-data",
+	[OF_RCPT] = "Recipient address", [OF_DATA] = "Data command", [OF_END] = "End-of-data", [OF_ETRN] = "Etrn command",
 };
 
 struct span
@@ -34,6 +34,8 @@ run_who(const struct policy_run *run, enum subject of, struct buf *room)
 		buf_adds(room, run->s->helo);
 	else if (of == OF_SENDER)
 		buf_addspan(room, buf_span(&run->sender));
+	else if (of == OF_ETRN)
+		buf_adds(room, run->etrn);
 	else if (of == OF_RCPT && run->rcpt.len > 0)
 		buf_addspan(room, buf_span(&run->rcpt));
 	else
@@ -79,7 +81,7 @@ run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const ch
 
 static const char *const stage_names[] = {
 	[STAGE_HELLO] = "EHLO", [STAGE_MAIL] = "MAIL", [STAGE_RCPT] = "RCPT", [STAGE_DATA] = "DATA",
-	[STAGE_END] = "END-OF-MESSAGE",
+	[STAGE_END] = "END-OF-MESSAGE", [STAGE_ETRN] = "ETRN",
 };
 
 const char *
@@ -250,8 +252,9 @@ policy_abandon(struct session *s)
 	s->policy = NULL;
 }
 
+/* about: the recipient, or the domain of ETRN */
 static struct policy_run *
-run_new(struct session *s, enum stage stage, struct span sender, struct span rcpt)
+run_new(struct session *s, enum stage stage, struct span sender, struct span about)
 {
 	struct policy_run *run = x_new(struct policy_run);
 
@@ -260,11 +263,14 @@ run_new(struct session *s, enum stage stage, struct span sender, struct span rcp
 	buf_init(&run->sender, ADDRESS_MAX + 256);
 	buf_init(&run->rcpt, ADDRESS_MAX + 256);
 	buf_addspan(&run->sender, sender);
-	buf_addspan(&run->rcpt, rcpt);
+	if (stage != STAGE_ETRN)
+		buf_addspan(&run->rcpt, about);
+	else if (about.n < sizeof(run->etrn))
+		memcpy(run->etrn, about.p, about.n);
 	buf_init(&run->prepend, ADDED_MAX);
 	buf_init(&run->bcc, ADDED_MAX);
-	if (rcpt.n > 0)
-		run->cls = resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1)));
+	if (run->rcpt.len > 0)
+		run->cls = resolve_domain(policy_resolver(), span_skip(about, (size_t)(span_rfind(about, '@') + 1)));
 	return run;
 }
 
@@ -275,16 +281,17 @@ run_add(struct policy_run *run, enum list_name which)
 		run->todo[run->ntodo++] = policy_list(which);
 }
 
-/* The lists of each stage: smtpd_delay_reject moves the first three to RCPT. */
+/* The lists of each stage: smtpd_delay_reject moves the first three to RCPT, the first two of them to ETRN as well. */
 static void
 run_lists(struct policy_run *run)
 {
 	bool early = !par.smtpd_delay_reject, hello = run->s->helo[0] != '\0';
+	bool late = !early && (run->stage == STAGE_RCPT || run->stage == STAGE_ETRN);
 
 	if ((run->stage == STAGE_HELLO && early) || (run->stage == STAGE_MAIL && early && !hello) ||
-	    (run->stage == STAGE_RCPT && !early))
+	    late)
 		run_add(run, LIST_CLIENT);
-	if ((run->stage == STAGE_HELLO && early) || (run->stage == STAGE_RCPT && !early && hello))
+	if ((run->stage == STAGE_HELLO && early) || (late && hello))
 		run_add(run, LIST_HELO);
 	if ((run->stage == STAGE_MAIL && early) || (run->stage == STAGE_RCPT && !early))
 		run_add(run, LIST_SENDER);
@@ -296,6 +303,8 @@ run_lists(struct policy_run *run)
 		run_add(run, LIST_DATA);
 	if (run->stage == STAGE_END)
 		run_add(run, LIST_END);
+	if (run->stage == STAGE_ETRN)
+		run_add(run, LIST_ETRN);
 }
 
 /* ---- what the commands ask ---- */
@@ -384,6 +393,20 @@ struct reply
 policy_data(struct session *s)
 {
 	return ask_stage(s, STAGE_DATA, buf_span(&s->sender));
+}
+
+struct reply
+policy_etrn(struct session *s, struct span domain)
+{
+	struct reply r = ask_lists(s, STAGE_ETRN, SPAN_NONE, domain);
+
+	return r.code > 0 ? refused(s, stage_names[STAGE_ETRN], &r, SPAN_NONE) : r;
+}
+
+enum map_answer
+policy_flushes(struct span domain)
+{
+	return resolver_flushes(policy_resolver(), domain);
 }
 
 struct reply

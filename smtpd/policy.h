@@ -23,6 +23,7 @@ struct reply policy_hello(struct session *s);
 struct reply policy_sender(struct session *s, struct span sender);
 struct reply policy_rcpt(struct session *s, struct span rcpt);
 struct reply policy_data(struct session *s);
+struct reply policy_etrn(struct session *s, struct span domain);
 struct reply policy_end_of_data(struct session *s);	/* when it waits, data_judged() is called */
 
 /* "NOQUEUE: reject: RCPT from name[addr]: 550 5.1.1 ...; from=<> to=<> proto=ESMTP helo=<>" */
@@ -31,6 +32,8 @@ void policy_log_reject(const struct session *s, const char *stage, const struct 
 /* Is the address, by smtpd_sender_login_maps, the login's own? */
 enum map_answer policy_owned(struct span address, const char *login);
 bool policy_has_owners(void);
+
+enum map_answer policy_flushes(struct span domain);		/* fast_flush_domains */
 
 /* Does the recipient exist? RESOLVE_*; and the tables that VRFY asks too. */
 struct reply policy_listed(struct span rcpt);

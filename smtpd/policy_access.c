@@ -373,6 +373,12 @@ ask_helo(struct policy_run *run, struct lookup *l)
 }
 
 static void
+ask_etrn(struct policy_run *run, struct lookup *l)
+{
+	(void)try_domain(l, span_str(run->etrn), true);
+}
+
+static void
 ask_sender(struct policy_run *run, struct lookup *l)
 {
 	if (run->sender.len > 0)
@@ -436,6 +442,12 @@ enum verdict
 judge_check_helo_access(struct policy_run *run, const struct word *w)
 {
 	return run->s->helo[0] ? check_access(run, w, OF_HELO, ask_helo) : DUNNO;
+}
+
+enum verdict
+judge_check_etrn_access(struct policy_run *run, const struct word *w)
+{
+	return run->etrn[0] ? check_access(run, w, OF_ETRN, ask_etrn) : DUNNO;
 }
 
 enum verdict

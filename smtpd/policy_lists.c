@@ -194,6 +194,7 @@ policy_open(void)
 		[LIST_RELAY] = { OF_RCPT, "smtpd_relay_restrictions", par.smtpd_relay_restrictions },
 		[LIST_RCPT] = { OF_RCPT, "smtpd_recipient_restrictions", par.smtpd_recipient_restrictions },
 		[LIST_DATA] = { OF_DATA, "smtpd_data_restrictions", par.smtpd_data_restrictions },
+		[LIST_ETRN] = { OF_ETRN, "smtpd_etrn_restrictions", par.smtpd_etrn_restrictions },
 		[LIST_END] = { OF_END, "smtpd_end_of_data_restrictions", par.smtpd_end_of_data_restrictions },
 	};
 

@@ -18,7 +18,7 @@ enum verdict {
 	WAIT,			/* run_resume() will come */
 };
 
-enum stage { STAGE_HELLO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_END };
+enum stage { STAGE_HELLO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_END, STAGE_ETRN };
 
 struct policy_run;
 struct list;
@@ -33,7 +33,7 @@ struct word {
 	bool wants_name;			/* the client's, which the DNS may still be asked for */
 };
 
-enum subject { OF_CLIENT, OF_REVERSE, OF_HELO, OF_SENDER, OF_RCPT, OF_DATA, OF_END };
+enum subject { OF_CLIENT, OF_REVERSE, OF_HELO, OF_SENDER, OF_RCPT, OF_DATA, OF_END, OF_ETRN };
 
 struct list {
 	const char *name;
@@ -50,6 +50,7 @@ struct policy_run {
 	enum stage stage;
 	struct buf sender, rcpt;		/* copies: the session may forget its own meanwhile */
 	enum address_class cls;			/* of rcpt */
+	char etrn[SMTP_HELO_MAX + 1];		/* the domain of ETRN */
 
 	const struct list *todo[5];
 	unsigned ntodo, next;
@@ -83,7 +84,7 @@ struct policy_run {
 void run_resume(struct policy_run *run, enum verdict v);
 enum verdict run_call(struct policy_run *run, const struct list *l, struct list *own);
 /* policy_lists.c */
-enum list_name { LIST_CLIENT, LIST_HELO, LIST_SENDER, LIST_RELAY, LIST_RCPT, LIST_DATA, LIST_END, LISTS };
+enum list_name { LIST_CLIENT, LIST_HELO, LIST_SENDER, LIST_RELAY, LIST_RCPT, LIST_DATA, LIST_END, LIST_ETRN, LISTS };
 const struct list *policy_list(enum list_name which);
 struct resolver *policy_resolver(void);
 struct maps *policy_sender_logins(void);

@@ -318,12 +318,26 @@ port_text(const struct session *s, char out[8])
 	return span_str(out);
 }
 
+/* Where the client has connected to; empty: not known. */
+static void
+server_text(const struct session *s, char addr[NETLIST_TEXT_MAX], char port[8])
+{
+	struct sockaddr_storage here = client_here(s);
+
+	addr[0] = '\0';
+	if (here.ss_family != AF_UNSPEC)
+		netlist_text(&here, addr);
+	snprintf(port, 8, "%u", ntohs(((const struct sockaddr_in6 *)&here)->sin6_port));
+}
+
 static void
 write_request(const struct policy_run *run, struct buf *out)
 {
 	const struct session *s = run->s;
 	bool counted = run->stage == STAGE_DATA || run->stage == STAGE_END;
-	char number[40], port[8];
+	char number[40], port[8], here[NETLIST_TEXT_MAX], here_port[8];
+
+	server_text(s, here, here_port);
 	const struct { const char *name; struct span value; } rows[] = {
 		{ "request", SPAN("smtpd_access_policy") },
 		{ "protocol_state", span_str(run_stage_name(run)) },
@@ -336,6 +350,8 @@ write_request(const struct policy_run *run, struct buf *out)
 		{ "client_name", span_str(client_name(s)) },
 		{ "client_port", port_text(s, port) },
 		{ "reverse_client_name", span_str(client_reverse(s)) },
+		{ "server_address", span_str(here) },
+		{ "server_port", span_str(here_port) },
 		{ "sasl_method", span_str(s->mech) },
 		{ "sasl_username", span_str(s->login) },
 		{ "sasl_sender", SPAN_NONE },

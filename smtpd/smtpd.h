@@ -64,6 +64,8 @@ struct session {
 	char id[SESSION_ID_LEN + 1];
 	char addr[NETLIST_TEXT_MAX];
 	struct sockaddr_in6 peer;	/* or a sockaddr_in: client_peer(); family and port are at the same place in both */
+	bool here_told;			/* by XCLIENT, where the client has connected to: */
+	struct sockaddr_in6 here;	/* family 0: not known. The port counts when it is not 0 */
 	struct peername *names;		/* of the address; NULL: none */
 	struct peername_wait wait;
 	uint64_t named_by;		/* MAIL waits for the name no longer than this */
@@ -151,6 +153,7 @@ const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
 /* client.c: who the client is */
 void client_set_peer(struct session *s, const struct sockaddr_storage *peer);	/* an IP address, or AF_UNSPEC */
 struct sockaddr_storage client_peer(const struct session *s);
+struct sockaddr_storage client_here(const struct session *s);	/* where it has connected to; AF_UNSPEC: not known */
 void client_begin(struct session *s);			/* the peer is set: ask for its name */
 void client_end(struct session *s);
 void client_announce(struct session *s);		/* "connect from": once, when the name is known or nobody waits for it */
@@ -196,6 +199,8 @@ void data_tick(struct session *s);		/* DATA_TICK_MS later */
 void data_judged(struct session *s);	/* what policy_end_of_data() waited for is there */
 void data_abandon(struct session *s);		/* nobody waits for it any more */
 #define DATA_TICK_MS 10000
+/* etrn.c */
+struct reply cmd_etrn(struct session *s, struct span arg);
 /* headerlogin.c: of the message whose beginning, with the whole header, is in s->body; code 0: may pass */
 struct reply headerlogin_check(const struct session *s);
 /* auth.c */

@@ -24,12 +24,12 @@
 struct told {
 	char value[VALUE_MAX + 1];	/* of the attribute at hand, decoded; "" when it is not known */
 	bool unknown, failed;		/* [UNAVAILABLE], [TEMPUNAVAIL] */
-	struct sockaddr_storage peer;
-	bool has_addr, has_name, has_reverse, has_login, has_helo, esmtp, has_proto;
+	struct sockaddr_storage peer, here;
+	bool has_here, has_addr, has_name, has_reverse, has_login, has_helo, esmtp, has_proto;
 	enum dns_status name_status, reverse_status;
 	char name[VALUE_MAX + 1], reverse[VALUE_MAX + 1], login[VALUE_MAX + 1], helo[VALUE_MAX + 1];
 	char addr[VALUE_MAX + 1], proto[16], ident[VALUE_MAX + 1];
-	uint32_t port;
+	uint32_t port, here_port;
 };
 
 /* ---- values ---- */
@@ -64,27 +64,46 @@ take_reverse(struct told *t)
 
 /* "192.0.2.1", "IPv6:2001:db8::1" */
 static bool
-take_addr(struct told *t)
+take_ip(const struct told *t, struct sockaddr_storage *to)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
 	struct sockaddr_in four = { .sin_family = AF_INET };
 
-	t->has_addr = true;
-	t->peer = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
-	copy(t->addr, t);
+	*to = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
 	if (t->unknown)
 		return true;
 	if (inet_pton(AF_INET, t->value, &four.sin_addr) == 1)
-		memcpy(&t->peer, &four, sizeof(four));
+		memcpy(to, &four, sizeof(four));
 	else if (span_starts_nocase(span_str(t->value), "IPv6:") && inet_pton(AF_INET6, t->value + 5, &six.sin6_addr) == 1)
-		memcpy(&t->peer, &six, sizeof(six));
-	return t->peer.ss_family != AF_UNSPEC;
+		memcpy(to, &six, sizeof(six));
+	return to->ss_family != AF_UNSPEC;
+}
+
+static bool
+take_addr(struct told *t)
+{
+	t->has_addr = true;
+	copy(t->addr, t);
+	return take_ip(t, &t->peer);
+}
+
+static bool
+take_destaddr(struct told *t)
+{
+	t->has_here = true;
+	return take_ip(t, &t->here);
 }
 
 static bool
 take_port(struct told *t)
 {
 	return t->unknown || span_u32(span_str(t->value), 0, 65535, &t->port);
+}
+
+static bool
+take_destport(struct told *t)
+{
+	return t->unknown || span_u32(span_str(t->value), 0, 65535, &t->here_port);
 }
 
 static bool
@@ -133,6 +152,7 @@ struct attribute {
 static const struct attribute xclient_attributes[] = {
 	{ "NAME", take_name }, { "ADDR", take_addr }, { "PROTO", take_proto }, { "HELO", take_helo },
 	{ "REVERSE_NAME", take_reverse }, { "PORT", take_port }, { "LOGIN", take_login },
+	{ "DESTADDR", take_destaddr }, { "DESTPORT", take_destport },
 };
 
 static const struct attribute xforward_attributes[] = {
@@ -216,6 +236,12 @@ become(struct session *s, const struct told *t)
 	if (t->has_addr)
 		client_set_peer(s, &t->peer);
 	s->peer.sin6_port = htons((uint16_t)t->port);
+	if (t->has_here) {
+		s->here_told = true;
+		memcpy(&s->here, &t->here, sizeof(s->here));
+	}
+	if (t->here_port)		/* the same place in a sockaddr_in */
+		s->here.sin6_port = htons((uint16_t)t->here_port);
 	if (named || t->has_addr)
 		client_end(s);
 	if (named)

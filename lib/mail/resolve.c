@@ -143,6 +143,7 @@ resolver_free(struct resolver *r)
 	domain_list_fini(&r->virtual_mailbox_domains);
 	domain_list_fini(&r->virtual_alias_domains);
 	domain_list_fini(&r->relay_domains);
+	domain_list_fini(&r->fast_flush_domains);
 	buf_fini(&r->key);
 	buf_fini(&r->value);
 	free(r);
@@ -170,6 +171,7 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    domain_list_init(&r->virtual_mailbox_domains, "virtual_mailbox_domains", spec->virtual_mailbox_domains, err) &&
 	    domain_list_init(&r->virtual_alias_domains, "virtual_alias_domains", spec->virtual_alias_domains, err) &&
 	    domain_list_init(&r->relay_domains, "relay_domains", spec->relay_domains, err) &&
+	    domain_list_init(&r->fast_flush_domains, "fast_flush_domains", spec->fast_flush_domains ? spec->fast_flush_domains : "", err) &&
 	    open_maps(&r->virtual_mailbox_maps, "virtual_mailbox_maps", spec->virtual_mailbox_maps, err) &&
 	    open_maps(&r->virtual_alias_maps, "virtual_alias_maps", spec->virtual_alias_maps, err) &&
 	    open_maps(&r->alias_maps, "alias_maps", spec->alias_maps, err) &&
@@ -191,6 +193,15 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	return NULL;
 }
 
+enum map_answer
+resolver_flushes(struct resolver *r, struct span domain)
+{
+	r->domains_failed = false;
+	if (domain_list_has_parent(r, &r->fast_flush_domains, domain))
+		return MAP_FOUND;
+	return r->domains_failed ? MAP_FAILED : MAP_NONE;
+}
+
 void
 resolver_refresh(struct resolver *r)
 {
@@ -198,6 +209,7 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->virtual_mailbox_domains.tables);
 	maps_refresh(r->virtual_alias_domains.tables);
 	maps_refresh(r->relay_domains.tables);
+	maps_refresh(r->fast_flush_domains.tables);
 	maps_refresh(r->virtual_mailbox_maps);
 	maps_refresh(r->virtual_alias_maps);
 	maps_refresh(r->alias_maps);

@@ -54,6 +54,7 @@ struct resolve_spec {
 	const char *lists;		/* spec of the compiled table of lists; NULL: none */
 	const char *lists_directory;	/* where the files of their members are */
 	const char *relocated_maps;	/* NULL: none */
+	const char *fast_flush_domains;	/* NULL: none */
 	const char *canonical_maps, *recipient_canonical_maps;	/* intake replaces these recipients: they are known. NULL: none */
 	const char *relayhost, *recipient_delimiter, *myorigin;
 	bool propagate_virtual, propagate_alias;	/* an extension that the alias did not have goes to its targets */
@@ -68,6 +69,9 @@ void resolver_refresh(struct resolver *r);	/* tables replaced meanwhile; call at
 
 /* For smtpd: the class of a recipient and whether it exists. No expansion beyond the first step. */
 enum resolve_status resolve_check(struct resolver *r, struct span address, enum address_class *cls);
+
+/* fast_flush_domains has it, or a domain above it. MAP_FAILED: a table could not be read. */
+enum map_answer resolver_flushes(struct resolver *r, struct span domain);
 
 /* Will intake give this recipient another address (recipient_canonical_maps, canonical_maps)? Then that one counts. */
 bool resolve_rewritten(struct resolver *r, struct span address);

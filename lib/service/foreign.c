@@ -67,8 +67,6 @@ static const struct {
 	{ "smtpd_milters", "Merpati speaks to no milter: remove the line", LOST },
 	{ "non_smtpd_milters", "Merpati speaks to no milter: remove the line", LOST },
 	{ "content_filter", NOT_THERE, LOST },
-	{ "smtpd_etrn_restrictions", "ETRN is answered with 502: remove the line", LOST },
-	{ "fast_flush_domains", "ETRN is answered with 502: remove the line", LOST },
 	{ "receive_override_options", NOT_THERE, LOST },
 	{ "smtp_header_checks", NOT_THERE, LOST },
 	{ "postscreen_*", NOT_THERE, LOST },

@@ -68,6 +68,7 @@ resolver_open(void)
 		.propagate_alias = param_list_has(par.propagate_unmatched_extensions, SPAN("alias")),
 		.lists_directory = par.lists_directory,
 		.relocated_maps = par.relocated_maps,
+		.fast_flush_domains = par.fast_flush_domains,
 		.canonical_maps = par.canonical_maps,
 		.recipient_canonical_maps = par.recipient_canonical_maps,
 		.expansion_limit = par.virtual_alias_expansion_limit,

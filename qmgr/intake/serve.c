@@ -1,7 +1,7 @@
 /*
  * serve.c: a link of one client: any number of messages, one at a time.
  *
- *   state      MAIL        PART, SPILLED                                         ROOM, SPILL
+ *   state      MAIL        PART, SPILLED                                         ROOM, SPILL, FLUSH
  *   idle       begin       read past (what follows a message that was refused)   answer
  *   message    close       go on                                                 close
  */
@@ -124,6 +124,15 @@ take_file(struct intake *in, struct intake_links *l, int fd, const struct msg_SP
 	return !in->active || !in->failure.code || finish(in, l, fd);
 }
 
+/* Of smtpd, for ETRN: qmgr hears nothing from smtpd itself. */
+static bool
+answer_flush(struct intake_links *l, int fd, const struct msg_FLUSH *m)
+{
+	struct msg_FLUSH_DONE done = { .error = msg_send(l->qmgr, MSG_FLUSH, m) ? 0 : (uint32_t)errno };
+
+	return msg_send(fd, MSG_FLUSH_DONE, &done);
+}
+
 static bool
 serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 {
@@ -131,6 +140,8 @@ serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m
 		return !in->active && answer_room(in, fd, &m->ROOM);
 	if (m->kind == MSG_SPILL)
 		return !in->active && answer_spill(in, fd, &m->SPILL);
+	if (m->kind == MSG_FLUSH)
+		return !in->active && answer_flush(l, fd, &m->FLUSH);
 	if (m->kind == MSG_SPILLED)
 		return take_file(in, l, fd, &m->SPILLED);
 	return (m->kind == MSG_MAIL || m->kind == MSG_PART) && take(in, l, fd, m);

@@ -1,6 +1,6 @@
 /*
  * fuzz_smtp_line.c: command lines of a stranger through the table and its handlers, no socket behind them.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/etrn.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include <stdlib.h>
 
@@ -43,6 +43,11 @@ void auth_list(const struct session *s, struct buf *out) { (void)s; buf_adds(out
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 struct reply cmd_data(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(354, "", "Go"); }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
+enum intake_state intake_take(struct intake_job *j, bool large) { (void)j; (void)large; return INTAKE_BROKEN; }
+enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m) { (void)j; (void)kind; (void)m; return INTAKE_BROKEN; }
+void intake_answer_due(struct intake_job *j, uint32_t ms) { (void)j; (void)ms; }
+void intake_finish(struct intake_job *j) { (void)j; }
+void intake_drop(struct intake_job *j) { (void)j; }
 bool limits_mail(const struct session *s) { return s != NULL; }
 bool limits_rcpt(const struct session *s) { return s != NULL; }
 const char *limits_enter(struct session *s) { (void)s; return NULL; }
@@ -76,7 +81,8 @@ set_up(void)
 		.smtpd_recipient_restrictions = "reject_non_fqdn_sender, reject_non_fqdn_recipient, reject_invalid_helo_hostname",
 		.smtpd_relay_restrictions = "permit_sasl_authenticated, reject_unauth_destination",
 		.smtpd_reject_unlisted_recipient = true, .smtpd_delay_reject = true, .unknown_local_recipient_reject_code = 550,
-		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "" };
+		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "",
+		.fast_flush_domains = "r.example", .smtpd_etrn_restrictions = "check_etrn_access inline:{no.r.example=REJECT}" };
 	policy_open();
 }
 

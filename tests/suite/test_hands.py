@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The operator's hands: hold, release, delete, requeue (also over kill -9), postsuper, qshape, sendmail -q, merpati queue, trace, explain."""
-import glob, json, os, re, signal, subprocess, threading, time
+import glob, json, os, re, signal, smtplib, subprocess, threading, time
 from harness import *
 from sink import FAST, Sink, idle, submit
 
@@ -254,6 +254,27 @@ def one_message_or_site_is_asked_for():
         check(len(sink.mails) == 2 and queued(i) == [c], f'another one was sent: {queued(i)}')
         i.tool('sendmail', '-qS' + f'[127.0.0.1]:{sink.port}')
         check(wait(lambda: not queued(i)) and held(i) == [d], 'sendmail -qS')
+
+
+@test
+def a_client_asks_for_its_mail_by_etrn():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nfast_flush_domains = far.test\n'
+                       f'smtpd_etrn_restrictions = check_client_access inline:{{127.0.0.9=REJECT}}\n{SLOW}') as i:
+        ids = deferred(i)
+        sink.reply = lambda v, a: None
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), source_address=('127.0.0.9', 0)) as s:
+            s.ehlo('x')
+            check(s.docmd('ETRN', 'far.test')[0] == 554, 'a client that may not')
+        with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+            s.ehlo('x')
+            check(s.docmd('ETRN', 'example.test')[0] == 459, 'a domain that is not served so')
+            check(len(queued(i)) == len(ids), 'something was tried')
+            check(s.docmd('ETRN', '@Far.test')[0] == 250, 'ETRN')
+            check(wait(lambda: not queued(i)), f'still waits: {queued(i)}')
+            check(wait(lambda: f'ETRN: {len(ids)} messages for Far.test' in i.log()), 'the log')
+            check([s.docmd('ETRN', 'far.test')[0] for _ in range(20)] == [250] * 20, 'again and again')
+        check(i.log().count('ETRN: ') == 1, 'the queue was looked through again')
 
 
 @test

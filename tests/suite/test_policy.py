@@ -214,6 +214,7 @@ smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
         check('\nX-Seen: RCPT\n' in text, text)
         check([q['protocol_state'] for q in srv.asked] == ['RCPT', 'DATA', 'END-OF-MESSAGE'], srv.asked)
         check(len({q['instance'] for q in srv.asked}) == 1 and srv.asked[2]['recipient_count'] == '1', srv.asked)
+        check((srv.asked[0]['server_address'], srv.asked[0]['server_port']) == ('127.0.0.1', str(i.port('smtp'))), srv.asked[0])
         said(rcpt(i, 'no@good.test'), 554, '5.7.3 <alice@example.test>: Recipient address rejected: not you')
         try:
             send(i, 'die@good.test')

@@ -49,6 +49,7 @@ struct reply room_check(struct session *s, struct span rcpt) { (void)s; (void)rc
 bool room_asked(const struct session *s) { (void)s; return false; }
 bool auth_offered(const struct session *s) { (void)s; return false; }
 void auth_list(const struct session *s, struct buf *out) { (void)s; (void)out; }
+struct reply cmd_etrn(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }
 struct reply cmd_bdat(struct session *s, struct span arg) { (void)s; (void)arg; return reply_make(250, "", "Ok"); }
 struct reply cmd_auth(struct session *s, struct span arg) { (void)s; (void)arg; return reply_pending(); }
 const char *session_protocol(const struct session *s) { (void)s; return "ESMTP"; }

@@ -1,7 +1,7 @@
 /*
  * test_smtpd.c: whole dialogues of smtpd without a socket: the connection is two buffers, intake is one end
  * of a socket pair. Each dialogue runs whole and byte by byte.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/data.c smtpd/handover.c smtpd/lmtp.c smtpd/chunk.c smtpd/bdat.c smtpd/headerlogin.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/room.c smtpd/spill.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/crowd.c smtpd/session.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/data.c smtpd/handover.c smtpd/lmtp.c smtpd/chunk.c smtpd/etrn.c smtpd/bdat.c smtpd/headerlogin.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/room.c smtpd/spill.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/crowd.c smtpd/session.c
  */
 #include "tests/unit/unit.h"
 
@@ -51,6 +51,7 @@ conn_new(int fd, const struct conn_ops *ops, void *ctx, size_t in_max)
 }
 
 void conn_finish(struct conn *c) { c->finished = true; }
+int conn_fd(const struct conn *c) { (void)c; return -1; }
 struct span conn_input(const struct conn *c) { return buf_span(&c->in); }
 void conn_consume(struct conn *c, size_t n) { buf_consume(&c->in, n); }
 void conn_kick(struct conn *c) { c->kicked = true; }
@@ -131,6 +132,10 @@ intake_turn(void)
 
 	if (intake_fd < 0 || msg_recv(intake_fd, R_SMTPD, R_INTAKE, &m) != MSG_OK)
 		return false;
+	if (m.kind == MSG_FLUSH) {
+		assert_true(msg_send(intake_fd, MSG_FLUSH_DONE, &(struct msg_FLUSH_DONE){ 0 }));
+		return true;
+	}
 	if (m.kind == MSG_MAIL) {
 		intake.mails++;
 		buf_reset(&intake.sender);
@@ -351,8 +356,14 @@ static const struct {
 	{ "others' protocols", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", HI "221 2.7.0 Error: I can break rules, too. Goodbye.\r\n" },
 	{ "TLS in the clear", "\x16\x03\x01", HI "221 2.7.0 Error: I can break rules, too. Goodbye.\r\n" },
 	{ "refused commands", "ETRN #'\r\nEXPN x\r\nXCLIENT a=b\r\nLHLO x\r\nQUIT\r\n",
-	    HI "502 5.5.1 Error: command not implemented\r\n502 5.5.1 Error: command not implemented\r\n"
+	    HI "501 5.5.4 Error: invalid parameter syntax\r\n502 5.5.1 Error: command not implemented\r\n"
 	    "550 5.7.0 Error: insufficient authorization\r\n500 5.5.2 Error: command not recognized\r\n" BYE },
+	{ "ETRN", "ETRN\r\nETRN a..b\r\nETRN h.example\r\nETRN no.r.example\r\nETRN @Sub.R.Example\r\n" HELO "ETRN r.example\r\nMAIL FROM:<>\r\n"
+	    "ETRN r.example\r\nQUIT\r\n",
+	    HI "501 5.5.4 Syntax: ETRN domain\r\n501 5.5.4 Error: invalid parameter syntax\r\n"
+	    "459 <h.example>: service unavailable\r\n"
+	    "554 5.7.1 <no.r.example>: Etrn command rejected: Access denied\r\n250 Queuing started\r\n" HELLO
+	    "250 Queuing started\r\n" OK_MAIL "503 5.5.1 Error: MAIL transaction in progress\r\n" BYE },
 	{ "smuggling", HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nDATA\r\na\n.\nMAIL FROM:<>\n\r\n.\nQUIT\r\n\r\n.\r\nQUIT\r\n",
 	    HI HELLO OK_MAIL OK_RCPT GO QUEUED BYE },
 	{ "verify", HELO "VRFY bob\r\nVRFY <nobody@h.example>\r\nVRFY (((\r\nQUIT\r\n",
@@ -632,6 +643,7 @@ test_xclient(void **state)
 		{ true, XC "ADDR=192.0.2\r\n", BAD "ADDR=192.0.2\r\n" }, { true, XC "ADDR=2001:db8::1\r\n", BAD "ADDR=2001:db8::1\r\n" },
 		{ true, XC "NAME=a+0Ab\r\n", BAD "NAME=a+0Ab\r\n" }, { true, XC "NAME=[x]\r\n", BAD "NAME=[x]\r\n" },
 		{ true, XC "LOGIN=\r\n", BAD "LOGIN=\r\n" }, { true, XC "LOGIN\r\n", BAD "LOGIN\r\n" }, { true, XC "FOO=x\r\n", BAD "FOO=x\r\n" },
+		{ true, XC "DESTADDR=192.0.2\r\n", BAD "DESTADDR=192.0.2\r\n" }, { true, XC "DESTPORT=65536\r\n", BAD "DESTPORT=65536\r\n" },
 		{ true, XC "HELO=(x)\r\n", BAD "HELO=(x)\r\n" }, { true, XC "PORT=65536\r\n", BAD "PORT=65536\r\n" },
 		{ true, "XCLIENT\r\n", "501 5.5.4 Syntax: XCLIENT attribute=value...\r\n" },
 		{ true, "EHLO p\r\nXFORWARD NAME=x.test ADDR=192.0.2.7 SOURCE=LOCAL IDENT=4abc PROTO=SMTP HELO=h PORT=1\r\n", "250 2.0.0 Ok\r\n" },
@@ -653,7 +665,7 @@ test_xclient(void **state)
 		out = buf_span(&one.out);
 		if (!span_eq(span_skip(out, out.n > want.n ? out.n - want.n : 0), want))
 			fail_msg("%s: got\n%s--- want last\n%s", rows[i].in, out.p, rows[i].last);
-		assert_int_equal(strstr(out.p, "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN\r\n"
+		assert_int_equal(strstr(out.p, "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT\r\n"
 		    "250 XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT\r\n") != NULL, rows[i].may && strstr(rows[i].in, "EHLO"));
 		end();
 	}
@@ -907,7 +919,9 @@ set_up(void **state)
 		.message_size_limit = 1000000, .smtpd_timeout = 300, .smtpd_recipient_limit = 3000,
 		.smtpd_soft_error_limit = 100, .smtpd_hard_error_limit = 10, .smtpd_junk_command_limit = 100,
 		.smtpd_client_connection_count_limit = 50, .anvil_rate_time_unit = 60, .smtpd_worker_connections = 10,
-		.smtpd_min_data_rate = 500, .smtpd_client_restrictions = "", .smtpd_recipient_restrictions = "",
+		.smtpd_min_data_rate = 500, .fast_flush_domains = "r.example", .access_map_reject_code = 554,
+		.smtpd_etrn_restrictions = "check_etrn_access inline:{no.r.example=REJECT}",
+		.smtpd_client_restrictions = "", .smtpd_recipient_restrictions = "",
 		.smtpd_relay_restrictions = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
 		.smtpd_reject_unlisted_recipient = true, .smtpd_delay_reject = true, .unknown_local_recipient_reject_code = 550,
 		.smtpd_forbid_bare_newline = "normalize", .smtpd_discard_ehlo_keywords = "",
