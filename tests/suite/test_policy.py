@@ -230,6 +230,55 @@ smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{srv.port}
 
 
 @test
+def policyd_spf_judges_clients():
+    """the policy daemon of Debian that speaks on its standard input, as inetd or spawn(8) would start it; one process a connection"""
+    if not os.path.exists('/usr/bin/policyd-spf'):
+        raise Skip('no postfix-policyd-spf-python')
+    zone = {}
+    port, wire = dns_server(zone)
+    zone[('good.test', 16)] = [bytes([len(x)]) + x for x in [b'v=spf1 ip4:192.0.2.1 -all']]
+    zone[('bad.test', 16)] = [bytes([len(x)]) + x for x in [b'v=spf1 ip4:192.0.2.77 -all']]
+    d = tempfile.mkdtemp(prefix='merpati-spf-', dir='/tmp')
+    with open(d + '/conf', 'w') as f:
+        f.write('debugLevel = 0\nTestOnly = 1\nHELO_reject = False\nMail_From_reject = Fail\nPermError_reject = False\nTempError_Defer = False\n')
+    with open(d + '/run', 'w') as f:        # its resolver is that of the test, whatever the system's is
+        f.write(f"import runpy, sys\nimport dns.resolver\nr = dns.resolver.Resolver(configure=False)\nr.nameservers, r.port = ['127.0.0.1'], {port}\n"
+                f"dns.resolver.default_resolver = dns.resolver.get_default_resolver = None\n"
+                "dns.resolver.default_resolver = r\ndns.resolver.get_default_resolver = lambda: r\n"
+                "sys.argv = ['policyd-spf', sys.argv[1]]\nrunpy.run_path('/usr/bin/policyd-spf', run_name='__main__')\n")
+    l = socket.create_server(('127.0.0.1', 0))
+    daemons = []
+
+    def spawn():
+        while True:
+            try:
+                s = l.accept()[0]
+            except OSError:
+                return
+            daemons.append(subprocess.Popen(['/usr/bin/python3', d + '/run', d + '/conf'], stdin=s, stdout=s, stderr=subprocess.DEVNULL))
+            s.close()
+    threading.Thread(target=spawn, daemon=True).start()
+    try:
+        with Instance(main=f'smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{l.getsockname()[1]}\n'
+                      'smtpd_authorized_xclient_hosts = 127.0.0.1\n') as i, smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
+            s.ehlo('client.good.test')
+            check(s.docmd('XCLIENT', 'ADDR=192.0.2.1 NAME=client.good.test')[0] == 220, 'XCLIENT: to the daemon, loopback is always right')
+            s.sendmail('a@good.test', ['alice@example.test'], 'Subject: spf\r\n\r\nx\r\n')
+            text = open(i.wait_mails('alice', 1)[0]).read()
+            check(re.search(r'(?m)^Received-SPF: Pass ', text), text)
+            s.mail('a@bad.test')
+            code, why = s.rcpt('alice@example.test')
+            check(code // 100 == 5 and b'SPF' in why, f'{code} {why}')
+    finally:
+        l.shutdown(socket.SHUT_RDWR)
+        l.close()
+        for p in daemons:
+            p.kill()
+            p.wait()
+        shutil.rmtree(d, ignore_errors=True)
+
+
+@test
 def postgrey_greylists():
     if not shutil.which('postgrey'):
         raise Skip('no postgrey')
