@@ -9,6 +9,7 @@
 
 struct network {
 	int family;
+	bool not;		/* what is in here is not in the list */
 	unsigned bits;
 	unsigned char addr[16];
 };
@@ -83,6 +84,17 @@ parse_network(struct span word, struct network *out)
 	return host_bits_clear(out);
 }
 
+static bool
+parse_entry(struct span word, struct network *out)
+{
+	bool not = word.p[0] == '!';
+
+	if (!parse_network(span_skip(word, not), out))
+		return false;
+	out->not = not;
+	return true;
+}
+
 struct netlist *
 netlist_new(struct span spec, struct buf *err)
 {
@@ -94,7 +106,7 @@ netlist_new(struct span spec, struct buf *err)
 			l->cap = l->cap ? l->cap * 2 : 8;
 			l->v = x_realloc(l->v, l->cap * sizeof(*l->v));
 		}
-		if (!parse_network(word, &l->v[l->n])) {
+		if (!parse_entry(word, &l->v[l->n])) {
 			buf_addf(err, "\"%.*s\" is not an address or network (such as 10.0.0.0/8 or [2001:db8::]/32)", SPAN_FMT(word));
 			netlist_free(l);
 			return NULL;
@@ -121,7 +133,7 @@ netlist_has(const struct netlist *l, const struct sockaddr_storage *sa)
 
 	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].family == family && same_prefix(l->v[i].addr, addr, l->v[i].bits))
-			return true;
+			return !l->v[i].not;
 	return false;
 }
 

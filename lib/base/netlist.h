@@ -1,6 +1,6 @@
 /*
- * netlist.h: a list of networks ("127.0.0.0/8, [::1]/128, 10.1.2.3"), and
- * whether an address lies in one of them. An IPv4 address mapped into IPv6
+ * netlist.h: a list of networks ("127.0.0.0/8, [::1]/128, !10.1.9.0/24, 10.1.0.0/16"), and
+ * whether an address lies in one of them: the first that has it counts, "!" in front means no. An IPv4 address mapped into IPv6
  * counts as IPv4.
  */
 #ifndef BASE_NETLIST_H
