@@ -160,7 +160,7 @@ conf_raw(const struct conf *c, const char *name)
 	return s ? s->value : NULL;
 }
 
-/* ---- $name, ${name}, ${name?text}, ${name:text}, $$ ---- */
+/* ---- $name, ${name}, ${name?text}, ${name:text}, ${name?{text}:{text}}, $$ ---- */
 
 static bool lookup(const struct conf *c, struct span name, int depth, struct buf *out, struct buf *why);
 
@@ -168,31 +168,6 @@ static bool
 is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* the inside of ${...} */
-static bool
-expand_braced(const struct conf *c, struct span in, int depth, struct buf *out, struct buf *why)
-{
-	struct buf value;
-	size_t n = 0;
-	bool ok = true;
-
-	while (n < in.n && is_name_char(in.p[n]))
-		n++;
-	if (n == in.n)
-		return lookup(c, in, depth, out, why);
-	if (in.p[n] != '?' && in.p[n] != ':') {
-		buf_addf(why, "\"${%.*s}\" is not understood", SPAN_FMT(in));
-		return false;
-	}
-	buf_init(&value, CONF_LINE_MAX);
-	if (conf_find(c, span_sub(in, 0, n)) || param_find(span_sub(in, 0, n)))
-		ok = lookup(c, span_sub(in, 0, n), depth, &value, why);
-	if (ok && (value.len > 0) == (in.p[n] == '?'))
-		ok = conf_expand(c, span_skip(in, n + 1), depth + 1, out, why);
-	buf_fini(&value);
-	return ok;
 }
 
 /* The end of what in.p[from] opens, or -1. */
@@ -208,6 +183,57 @@ closing(struct span in, size_t from)
 			return (ssize_t)i;
 	}
 	return -1;
+}
+
+/* Behind the name: "?{a}:{b}", "?{a}", ":{b}", "?a", ":b". What stands for a value, and what for an empty one. */
+static bool
+take_branches(struct span in, struct span *set, struct span *empty)
+{
+	struct span *first = in.p[0] == '?' ? set : empty, rest = span_trim(span_skip(in, 1));
+	ssize_t end;
+
+	*set = *empty = SPAN_NONE;
+	*first = span_skip(in, 1);
+	if (rest.n == 0 || rest.p[0] != '{')
+		return true;
+	if ((end = closing(rest, 0)) < 0)
+		return false;
+	*first = span_trim(span_sub(rest, 1, (size_t)end));
+	rest = span_trim(span_skip(rest, (size_t)end + 1));
+	if (rest.n == 0)
+		return true;
+	if (first != set || rest.p[0] != ':')
+		return false;
+	rest = span_trim(span_skip(rest, 1));
+	if (rest.n > 1 && rest.p[0] == '{' && closing(rest, 0) == (ssize_t)rest.n - 1)
+		rest = span_trim(span_sub(rest, 1, rest.n - 1));
+	*empty = rest;
+	return true;
+}
+
+/* the inside of ${...} */
+static bool
+expand_braced(const struct conf *c, struct span in, int depth, struct buf *out, struct buf *why)
+{
+	struct buf value;
+	struct span set, empty;
+	size_t n = 0;
+	bool ok = true;
+
+	while (n < in.n && is_name_char(in.p[n]))
+		n++;
+	if (n == in.n)
+		return lookup(c, in, depth, out, why);
+	if (n == 0 || (in.p[n] != '?' && in.p[n] != ':') || !take_branches(span_skip(in, n), &set, &empty)) {
+		buf_addf(why, "\"${%.*s}\" is not understood", SPAN_FMT(in));
+		return false;
+	}
+	buf_init(&value, CONF_LINE_MAX);
+	if (conf_find(c, span_sub(in, 0, n)) || param_find(span_sub(in, 0, n)))
+		ok = lookup(c, span_sub(in, 0, n), depth, &value, why);
+	ok = ok && conf_expand(c, value.len > 0 ? set : empty, depth + 1, out, why);
+	buf_fini(&value);
+	return ok;
 }
 
 /* depth is bounded by CONF_DEPTH_MAX: a value that refers to itself is an error, not a loop */

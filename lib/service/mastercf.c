@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/map.h"
 #include "service/roles.h"
 #include "base/banned.h"
 
 #define LINE_LONGEST 16384
 #define PROCESSES_MAX 1000
+#define OPTION_MAX 4096
 #define SOCKET_NAME_MAX 64
 
 const struct daemon_kind daemon_kinds[] = {
@@ -288,13 +290,45 @@ parse_columns(struct parse *p, const struct span col[COLUMNS])
 	parse_processes(p, col[COL_MAXPROC]);
 }
 
+/* "name=value", or "{ name = value }" for a value with blanks: without what stands around it. False: there is no name. */
+static bool
+plain_option(struct span word, struct buf *out)
+{
+	struct span value = word, name;
+
+	if (word.n > 1 && word.p[0] == '{' && word.p[word.n - 1] == '}')
+		value = span_trim(span_sub(word, 1, word.n - 1));
+	if (!span_cut(&value, '=', &name) || !value.p || span_trim(name).n == 0)
+		return false;
+	buf_addf(out, "%.*s=%.*s", SPAN_FMT(span_trim(name)), SPAN_FMT(span_trim(value)));
+	return !out->over;
+}
+
+static void
+take_option(struct parse *p, struct mastercf *m, struct span word)
+{
+	struct buf option;
+
+	buf_init(&option, OPTION_MAX);
+	if (!plain_option(word, &option))
+		complain(p, "-o wants name=value or { name = value }, not \"%.*s\"", SPAN_FMT(word));
+	else if (p->row->option_count == SERVICE_OPTIONS_MAX)
+		complain(p, "more than %d options", SERVICE_OPTIONS_MAX);
+	else
+		p->row->options[p->row->option_count++] = x_spandup(buf_span(&option));
+	buf_addspan(&m->options_text, buf_span(&option));
+	buf_addc(&m->options_text, '\n');
+	buf_fini(&option);
+}
+
 static void
 parse_options(struct parse *p, struct mastercf *m, struct span rest)
 {
 	struct span word;
+	int more;
 
-	while (span_word(&rest, " \t", &word)) {
-		if (span_is(word, "-o") && span_word(&rest, " \t", &word)) {
+	while ((more = map_next_item(&rest, " \t", &word)) > 0) {
+		if (span_is(word, "-o") && map_next_item(&rest, " \t", &word) > 0) {
 			/* the option is the word after -o */
 		} else if (span_starts(word, "-o") && word.n > 2) {
 			word = span_skip(word, 2);
@@ -302,15 +336,10 @@ parse_options(struct parse *p, struct mastercf *m, struct span rest)
 			complain(p, "\"%.*s\": only -o name=value may follow the daemon", SPAN_FMT(word));
 			continue;
 		}
-		if (span_find(word, '=') <= 0)
-			complain(p, "-o wants name=value (no blanks), not \"%.*s\"", SPAN_FMT(word));
-		else if (p->row->option_count == SERVICE_OPTIONS_MAX)
-			complain(p, "more than %d options", SERVICE_OPTIONS_MAX);
-		else
-			p->row->options[p->row->option_count++] = x_spandup(word);
-		buf_addspan(&m->options_text, word);
-		buf_addc(&m->options_text, '\n');
+		take_option(p, m, word);
 	}
+	if (more < 0)
+		complain(p, "a { has no }");
 }
 
 static void

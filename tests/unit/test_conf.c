@@ -68,6 +68,34 @@ values(void **state)
 }
 
 static void
+conditions(void **state)
+{
+	static const struct { const char *value, *want; } cases[] = {
+		{ "${stress?{10}:{300}}s", "300s" }, { "${list?{10}:{300}}s", "10s" }, { "${ list }", NULL }, { "${list?{a}}", "a" },
+		{ "${stress?{a}}", "" }, { "${stress:{b}}", "b" }, { "${list:{b}}", "" }, { "${stress?10}${stress:300}s", "300s" },
+		{ "${list? {a b} : {$list} }", "a b" }, { "${stress? {a b} : {$list} }", "l" }, { "${stress?{a}:b}", "b" },
+		{ "${list?{${stress?{x}:{y}}}:{z}}", "y" }, { "${list?{a}b}", NULL }, { "${list?{a}", NULL }, { "${list:{a}:{b}}", NULL }, { "${?a}", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		struct buf err, text, value;
+		struct conf *c;
+
+		buf_init(&text, 1000);
+		buf_init(&value, 1000);
+		buf_addf(&text, "list = l\nmydomain = %s\n", cases[i].value);
+		c = read_text(buf_cstr(&text), &err, 0);
+		if (conf_value(c, "mydomain", &value) != (cases[i].want != NULL) || (cases[i].want && strcmp(buf_cstr(&value), cases[i].want) != 0))
+			fail_msg("%s: [%s]", cases[i].value, buf_cstr(&value));
+		conf_free(c);
+		buf_fini(&err);
+		buf_fini(&text);
+		buf_fini(&value);
+	}
+}
+
+static void
 mistakes(void **state)
 {
 	static const struct {
@@ -166,6 +194,9 @@ bad_services(void **state)
 		{ "25 inet n - n - - smtpd", "chroot" },
 		{ "25 inet n -", "columns" },
 		{ "25 inet n - - - - smtpd -v", "only -o" },
+		{ "25 inet n - - - - smtpd -o {a b}", "-o wants name=value or { name = value }, not \"{a b}\"" },
+		{ "25 inet n - - - - smtpd -o =b", "-o wants name=value" },
+		{ "25 inet n - - - - smtpd -o { a = b", "a { has no }" },
 		{ "1.2.3:25 inet n - - - - smtpd", "is not an address" },
 		{ "keyd2 unix - - - - - keyd", "already" },
 	};
@@ -188,10 +219,35 @@ bad_services(void **state)
 	}
 }
 
+static void
+options_of_a_service(void **state)
+{
+	static const char *const want[] = { "a=1", "smtpd_client_restrictions=permit_mynetworks, reject", "c={x y} z", "d=4", "e=" };
+	struct mastercf m;
+	struct buf err, text;
+	const struct service_row *r;
+
+	(void)state;
+	buf_init(&err, 10000);
+	buf_init(&text, 10000);
+	buf_addf(&text, "%s25 inet n - - - - smtpd -o a=1 -o { smtpd_client_restrictions = permit_mynetworks, reject }\n"
+	    "  -o {c={x y} z} -od=4\n\t-o e=\n", PRIVATE);
+	if (mastercf_parse(&m, buf_span(&text), "loopback-only", "all", &err))
+		fail_msg("%s", err.p);
+	r = &m.rows[m.count - 1];
+	assert_int_equal(r->option_count, NELEMS(want));
+	for (size_t i = 0; i < NELEMS(want); i++)
+		assert_string_equal(r->options[i], want[i]);
+	mastercf_free(&m);
+	buf_fini(&err);
+	buf_fini(&text);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(table_is_sound), cmocka_unit_test(values), cmocka_unit_test(mistakes),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(options_of_a_service), cmocka_unit_test(table_is_sound), cmocka_unit_test(values),
+		cmocka_unit_test(conditions), cmocka_unit_test(mistakes),
 		cmocka_unit_test(words), cmocka_unit_test(services), cmocka_unit_test(bad_services) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
