@@ -269,7 +269,7 @@ int
 command_import_config(const char *confdir, int argc, char **argv)
 {
 	struct import_config ic = { .n = 0 };
-	struct buf text;
+	struct buf text, master;
 	int code;
 
 	(void)confdir;
@@ -277,15 +277,16 @@ command_import_config(const char *confdir, int argc, char **argv)
 		tool_fail(EX_USAGE, "import-config: postfix DIR");
 	ic.dir = argv[2];
 	buf_init(&text, TEXT_MAX);
+	buf_init(&master, TEXT_MAX);
 	read_file_of(&ic, "main.cf", &text);
+	read_file_of(&ic, "master.cf", &master);
+	ic.master = buf_cstr(&master);
 	(void)map_text_each(buf_span(&text), MAP_TEXT_LINES, take_line, &ic);
 	judge_main(&ic);
 	drop_doubles(&ic);
 	for (int i = 0; i < ROUNDS_MAX && check_round(&ic); i++)
 		;
-	buf_reset(&text);
-	read_file_of(&ic, "master.cf", &text);
-	import_master(&ic, buf_span(&text));
+	import_master(&ic, buf_span(&master));
 	for (size_t i = 0; i < ic.n; i++)
 		check_option(&ic.v[i]);
 	code = show(&ic);
@@ -298,5 +299,6 @@ command_import_config(const char *confdir, int argc, char **argv)
 	}
 	free(ic.v);
 	buf_fini(&text);
+	buf_fini(&master);
 	return code;
 }

@@ -17,6 +17,7 @@ struct import_line {
 
 struct import_config {
 	const char *dir;
+	const char *master;		/* the text of master.cf */
 	struct import_line *v;
 	size_t n, cap;
 };
@@ -35,6 +36,10 @@ bool import_mailboxes(struct import_line *l, const char *arg);
 
 /* One parameter, wherever it is set: verdict, and our name and value. Whether the value is right is not looked at. */
 void import_param(struct import_config *ic, struct import_line *l);
+/* Does a value of main.cf, or master.cf, have this text? */
+bool import_says(const struct import_config *ic, const char *word);
+/* Does main.cf, a table of transports, or an option of master.cf name this transport? */
+bool import_names_transport(const struct import_config *ic, struct span name);
 /* The same for the lines of master.cf. */
 void import_master(struct import_config *ic, struct span text);
 

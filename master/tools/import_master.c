@@ -53,9 +53,29 @@ take_client(struct import_line *l, struct span service)
 	import_verdict(l, VERDICT_LOST, "smtp and lmtp are the transports; transport_maps cannot name another");
 }
 
-static void
-take_command(struct import_line *l, struct span service, struct span command, bool inet)
+/* Debian's master.cf has half a dozen services that nobody asks for. */
+static bool
+is_unused(const struct import_config *ic, struct span service, struct span command)
 {
+	static const char *const builtin[] = { "smtp", "relay", "lmtp" };
+
+	if (span_is(command, "verify"))
+		return !import_says(ic, "reject_unverified");
+	if (!span_is(command, "pipe") && !span_is(command, "smtp") && !span_is(command, "lmtp"))
+		return false;
+	for (size_t i = 0; i < NELEMS(builtin); i++)
+		if (span_is(service, builtin[i]))
+			return false;
+	return !import_names_transport(ic, service);
+}
+
+static void
+take_command(const struct import_config *ic, struct import_line *l, struct span service, struct span command, bool inet)
+{
+	if (is_unused(ic, service, command)) {
+		import_verdict(l, VERDICT_IGNORED, "no parameter and no table names it");
+		return;
+	}
 	if (span_is(command, "smtp") || span_is(command, "lmtp")) {
 		take_client(l, service);
 		return;
@@ -131,7 +151,7 @@ take_service(void *ctx, unsigned line, struct span key, struct span value)
 	buf_init(&name, 1000);
 	buf_addf(&name, "%.*s/%.*s", SPAN_FMT(field[0]), SPAN_FMT(field[1]));
 	l = import_add(ic, "master.cf", line, buf_span(&name), field[7]);
-	take_command(l, field[0], field[7], inet);
+	take_command(ic, l, field[0], field[7], inet);
 	if (l->verdict == VERDICT_HONOURED)
 		take_options(ic, line, field[0], rest.p ? rest : SPAN_NONE);
 	buf_fini(&name);

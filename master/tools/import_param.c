@@ -1,6 +1,7 @@
 /* import_param.c: a parameter of Postfix: the same here, another here, not needed, or lost. The file is an operator's. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/tool.h"
 #include "import_config.h"
@@ -166,6 +167,29 @@ extensions(struct import_line *l, const char *arg)
 	return less;
 }
 
+/* All certificates of the directory in one file, as Debian keeps them. */
+static bool
+ca_path(struct import_line *l, const char *arg)
+{
+	const char *file = tool_path(l->value, "%s", "ca-certificates.crt");
+
+	if (access(file, R_OK) < 0)
+		return false;
+	import_out(l, arg, span_str(file));
+	import_verdict(l, VERDICT_TRANSLATED, "the file that has all of them");
+	return true;
+}
+
+static bool
+no_lookups(struct import_line *l, const char *arg)
+{
+	if (strcmp(l->value, "yes") != 0)
+		return false;
+	import_out(l, arg, SPAN("no"));
+	import_verdict(l, VERDICT_TRANSLATED, NULL);
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*take)(struct import_line *l, const char *arg);
@@ -185,48 +209,109 @@ static const struct {
 	{ "virtual_uid_maps", import_mail_user, "virtual_mail_user" },
 	{ "virtual_gid_maps", import_mail_group, NULL },
 	{ "virtual_mailbox_maps", import_mailboxes, NULL },
+	{ "smtp_tls_CApath", ca_path, "smtp_tls_CAfile" },
+	{ "smtpd_tls_CApath", ca_path, "smtpd_tls_CAfile" },
+	{ "disable_dns_lookups", no_lookups, "smtp_dns_lookups" },
 	{ "strict_rfc821_envelopes", yes_is_so, "it is always so" },
 	{ "smtputf8_enable", yes_is_so, "it is always so" },
 	{ "tls_preempt_cipherlist", yes_is_so, "it is always so" },
 	{ "smtpd_tls_received_header", yes_is_so, "it is always so" },
 	{ "smtpd_peername_lookup", yes_is_so, "it is always so" },
+	{ "disable_dns_lookups", no_is_so, "names are looked up" },
+	{ "smtpd_sasl_authenticated_header", no_is_so, "it is always so" },
+	{ "always_add_missing_headers", no_is_so, "it is always so" },
+	{ "smtp_tls_wrappermode", no_is_so, "it is always so" },
 	{ "allow_percent_hack", no_is_so, "it is never done" },
 	{ "swap_bangpath", no_is_so, "it is never done" },
 	{ "allow_untrusted_routing", no_is_so, "it is never done" },
 };
 
+/* ---- values that are what is done here ---- */
+
+static bool
+name_fits(const char *name, const char *pattern)
+{
+	const char *star = strchr(pattern, '*');
+	size_t n = star ? (size_t)(star - pattern) : strlen(pattern), tail = star ? strlen(star + 1) : 0, len = strlen(name);
+
+	return star ? len >= n + tail && strncmp(name, pattern, n) == 0 && strcmp(name + len - tail, star + 1) == 0 :
+	    strcmp(name, pattern) == 0;
+}
+
+static const struct { const char *name, *value, *why; } same[] = {
+	{ "unknown_*_reject_code", "550", "that is the reply" },
+	{ "reject_code", "554", "that is the reply" },
+	{ "relay_domains_reject_code", "554", "that is the reply" },
+	{ "relay_transport", "relay", "relay_domains go by smtp" },
+	{ "relay_transport", "smtp", "relay_domains go by smtp" },
+	{ "default_transport", "smtp", "other domains go by smtp" },
+	{ "virtual_transport", "virtual", "local delivers to virtual_mailbox_domains" },
+	{ "local_transport", "local", "local delivers to mydestination" },
+	{ "local_transport", "local:$myhostname", "local delivers to mydestination" },
+	{ "cleanup_service_name", "cleanup", "intake does this" },
+	{ "smtp_host_lookup", "dns", "hosts are looked up in the DNS" },
+	{ "smtpd_client_event_limit_exceptions", "$mynetworks", "clients of mynetworks are not counted" },
+};
+
+static bool
+is_same(struct import_line *l)
+{
+	for (size_t i = 0; i < NELEMS(same); i++)
+		if (name_fits(l->name, same[i].name) && strcmp(l->value, same[i].value) == 0) {
+			import_verdict(l, VERDICT_IGNORED, same[i].why);
+			return true;
+		}
+	return false;
+}
+
 /* ---- what others are not here ---- */
 
 static const struct { const char *name, *why; } lost[] = {
 	{ "local_recipient_maps", "the users of this system and alias_maps are the local recipients" },
+	{ "luser_relay", "mail for users whom nobody knows is refused" },
 	{ "mail_spool_directory", "mail of system users lies in their home directories: home_mailbox" },
-	{ "smtpd_tls_*protocols", "TLS 1.2 and 1.3 are offered" },
-	{ "smtp_tls_*protocols", "TLS 1.2 and 1.3 are offered" },
-	{ "smtpd_tls_received_header", "the Received field always tells of TLS" },
-	{ "smtp_tls_wrappermode", "the next hop is reached by STARTTLS" },
-	{ "tls_server_sni_maps", "there is one certificate for all names" },
+	{ "mailbox_transport", "local delivers into Maildirs (home_mailbox): take the old mail over by merpati import" },
+	{ "virtual_transport", "local delivers into Maildirs: take the old mail over by merpati import; or leave the domains out of "
+	    "virtual_mailbox_domains, and name the other server in transport_maps: DOMAIN lmtp:unix:NAME" },
+	{ "local_transport", "local delivers to mydestination; leave that empty when nothing is local" },
+	{ "relay_transport", "relay_domains go by smtp; transport_maps say where" },
 	{ "default_transport", "transport_maps, relayhost and sender_dependent_default_transport_maps decide" },
+	{ "smtp_tls_wrappermode", "the next hop is reached by STARTTLS" },
+	{ "smtp_tls_CApath", "write smtp_tls_CAfile = FILE, with all certificates in it" },
+	{ "smtp_host_lookup", "hosts are looked up in the DNS, not in /etc/hosts; [ADDRESS] needs no look-up" },
+	{ "smtp_header_checks", "headers go out as they are; header_checks change them when mail comes in" },
 	{ "default_privs", "no program is run for mail" },
 	{ "allow_mail_to_commands", "no program is run for mail" },
 	{ "allow_mail_to_files", "mail is delivered to mailboxes only" },
+	{ "content_filter", "mail goes on without being filtered" },
+	{ "receive_override_options", "header checks, aliases and copies count for all mail" },
 	{ "cleanup_service_name", "there is one intake; what differs for submission is in its lines of master.cf" },
+	{ "always_add_missing_headers", "Date, Message-ID and From are added to mail that is submitted here, never to that of others" },
 	{ "local_header_rewrite_clients", "headers of submitted mail are completed, others never" },
 	{ "address_verify_*", "addresses of others are not probed" },
 	{ "unverified_*", "addresses of others are not probed" },
 	{ "smtpd_proxy_filter", "there is no content filter before the queue" },
 	{ "smtpd_authorized_verp_clients", "XVERP is not spoken" },
+	{ "smtpd_client_event_limit_exceptions", "clients of mynetworks are not counted, all others are" },
 	{ "parent_domain_matches_subdomains", "relay_domains match their subdomains, other lists do not" },
+	{ "mynetworks_style", "only mynetworks count: write them; without a line of that name this host alone may relay" },
 	{ "default_process_limit", "limits of processes are in master.cf and *_process_limit" },
 	{ "max_use", "processes end after max_idle" },
-	{ "data_directory", "nothing is kept there" },
 	{ "debugger_command", "no debugger is started" },
 	{ "smtpd_sasl_authenticated_header", "the login is in the log, not in the header" },
-	{ "smtp_tls_CApath", "write smtp_tls_CAfile = FILE, with all certificates in it" },
+	{ "smtpd_milters", "no milter is asked: mail is neither checked nor signed by it" },
+	{ "non_smtpd_milters", "no milter is asked: mail is neither checked nor signed by it" },
+	{ "milter_*", "no milter is asked" },
+	{ "postscreen_*", "there is no postscreen: block lists belong into smtpd_client_restrictions" },
+	{ "unknown_*_reject_code", "the reply is 550" },
 	{ "lmtp_*", "LMTP has the settings of smtp_*" },
 	{ "dovecot_*", "local delivers itself" },
 };
 
 static const struct { const char *name, *why; } ignored[] = {
+	{ "data_directory", "nothing is kept there" },
+	{ "*_time_limit", "no program is started" },
+	{ "smtp_address_preference", "IPv6 and IPv4 are tried side by side" },
 	{ "syslog_name", "the log names the daemon" },
 	{ "smtpd_tls_loglevel", "each connection's protection is logged" },
 	{ "smtp_tls_loglevel", "each delivery's protection is logged" },
@@ -239,22 +324,11 @@ static const struct { const char *name, *why; } ignored[] = {
 	{ "smtp_dns_support_level", "names are asked for with DNSSEC when that is wanted" },
 	{ "in_flow_delay", "intake is slowed down by the disk alone" },
 	{ "import_environment", "daemons see nothing of the environment" },
-	{ "smtpd_tls_ask_ccert", "no client certificate is asked for" },
 	{ "master_service_disable", "what is not in master.cf does not run" },
 	{ "owner_request_special", "owner-NAME is special, NAME-request is not" },
 	{ "expand_owner_alias", "the sender of a list is owner-NAME" },
 	{ "smtpd_forbid_bare_newline_exclusions", "a bare line feed is repaired for everybody" },
 };
-
-static bool
-name_fits(const char *name, const char *pattern)
-{
-	const char *star = strchr(pattern, '*');
-	size_t n = star ? (size_t)(star - pattern) : strlen(pattern), tail = star ? strlen(star + 1) : 0, len = strlen(name);
-
-	return star ? len >= n + tail && strncmp(name, pattern, n) == 0 && strcmp(name + len - tail, star + 1) == 0 :
-	    strcmp(name, pattern) == 0;
-}
 
 static bool
 by_own_tables(struct import_line *l)
@@ -293,10 +367,61 @@ by_names(struct import_line *l)
 	return true;
 }
 
+/* ---- what other lines say ---- */
+
+static const char *
+value_of(const struct import_config *ic, const char *name)
+{
+	for (size_t i = ic->n; i-- > 0; )
+		if (strcmp(ic->v[i].name, name) == 0)
+			return ic->v[i].value;
+	return NULL;
+}
+
+bool
+import_says(const struct import_config *ic, const char *word)
+{
+	for (size_t i = 0; i < ic->n; i++)
+		if (strcmp(ic->v[i].file, "main.cf") == 0 && strstr(ic->v[i].value, word))
+			return true;
+	return strstr(ic->master, word) != NULL;
+}
+
+/* Lines that mean nothing beside another one. */
+static bool
+by_neighbours(const struct import_config *ic, struct import_line *l)
+{
+	const char *local = value_of(ic, "mydestination");
+	const char *why = NULL;
+
+	if (local && !*local && (strcmp(l->name, "local_recipient_maps") == 0 || strcmp(l->name, "local_transport") == 0))
+		why = "mydestination is empty: nothing is local";
+	else if (strcmp(l->name, "mynetworks_style") == 0 && value_of(ic, "mynetworks"))
+		why = "mynetworks are set";
+	else if ((name_fits(l->name, "address_verify_*") || name_fits(l->name, "unverified_*")) && !import_says(ic, "reject_unverified"))
+		why = "no restriction asks for probes";
+	if (why)
+		import_verdict(l, VERDICT_IGNORED, why);
+	return why != NULL;
+}
+
+/* Nothing is asked of what is not here; but these two mean something when they are empty. */
+static bool
+is_nothing(struct import_line *l)
+{
+	if (*l->value || strcmp(l->name, "local_recipient_maps") == 0 || strcmp(l->name, "parent_domain_matches_subdomains") == 0)
+		return false;
+	import_verdict(l, VERDICT_IGNORED, "it is empty");
+	return true;
+}
+
 /* A name of the operator's own, which other values use: $NAME, or a class of restrictions. */
 static bool
 is_used(const struct import_config *ic, const struct import_line *l)
 {
+	for (const char *at = ic->master; (at = strstr(at, l->name)) != NULL; at++)	/* -o smtpd_client_restrictions=$mua_client_restrictions */
+		if (at > ic->master && strchr("${(", at[-1]))
+			return true;
 	for (size_t i = 0; i < ic->n; i++) {
 		const char *at = &ic->v[i] == l ? NULL : ic->v[i].value;
 
@@ -318,9 +443,9 @@ import_param(struct import_config *ic, struct import_line *l)
 	const struct param_row *row = param_find(span_str(l->name));
 	struct buf value;
 
-	if (by_own_tables(l))
+	if (by_own_tables(l) || by_neighbours(ic, l))
 		return;
-	if (!row && by_names(l))
+	if (!row && (is_same(l) || is_nothing(l) || by_names(l)))
 		return;
 	if (!row && !is_used(ic, l)) {
 		import_verdict(l, VERDICT_LOST, "there is no such parameter here, and none of Postfix that is often used");

@@ -230,6 +230,7 @@ maximal_queue_lifetime = soon
 smtpd_helo_restrictions = permit_mynetworks, reject_nonsense
 inet_interfaces = all
 inet_interfaces = 127.0.0.1
+transport_maps = inline:{ {a.test = slow:}, {b.test = maildrop:x} }
 '''
 POSTFIX_MASTER = '''smtp inet n - y - - smtpd
 submission inet n - y - - smtpd
@@ -274,6 +275,18 @@ def a_postfix_configuration_is_taken_over_line_by_line():
             i.run('check')
         finally:
             i.close()
+        # what a plain Debian has, and what Postfix's own samples do: nothing is lost
+        open(d + '/ca-certificates.crt', 'w').close()
+        r = run(f'compatibility_level = 3.6\nsmtp_tls_CApath={d}\nsmtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination\n'
+                'mynetworks = !10.1.9.0/24 10.1.0.0/16\nmailbox_size_limit = 0\nmailbox_command =\ncontent_filter =\nmynetworks_style = host\ndisable_dns_lookups = yes\n'
+                'mydestination =\nlocal_recipient_maps =\nlocal_transport = error:5.1.1 nobody\naddress_verify_map = btree:/x\nrelay_transport = relay\n'
+                'unknown_local_recipient_reject_code = 550\nsmtpd_timeout = ${stress?{10}:{300}}s\nmua_client_restrictions = permit_sasl_authenticated, reject\n'
+                'mua_unused = reject\n',
+                'verify unix - - y - 1 verify\nuucp unix - n n - - pipe\n  flags=Fqhu user=uucp argv=uux\nsubmission inet n - y - - smtpd\n'
+                '  -o smtpd_client_restrictions=$mua_client_restrictions\n')
+        check(r.returncode == 65 and '1 not honoured' in r.stderr and 'NOT honoured: mua_unused' in r.stdout, r.stdout + r.stderr)
+        for want in f'smtp_tls_CAfile = {d}/ca-certificates.crt', 'smtp_dns_lookups = no', 'mua_client_restrictions = permit', 'mynetworks = !10.1.9.0/24 10.1.0.0/16':
+            check('\n' + want in r.stdout, f'no "{want}" in\n{r.stdout}')
         # mailboxes, and whose they are
         open(d + '/boxes', 'w').write('ann@x.test x.test/ann/\n')
         r = run(f'virtual_mailbox_maps = proxy:hash:{d}/boxes\nvirtual_uid_maps = static:{os.getuid() or 1}\nvirtual_gid_maps = static:1\n', '')
