@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "keyd/tickets.h"
 #include "base/log.h"
 #include "mail/mailboxpath.h"
 #include "base/banned.h"
@@ -52,6 +54,24 @@ open_without_links(const char *path)
 	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
+/*
+ * Memory for the keys of TLS tickets, of one keyd after the other: it lives as long as master, which never looks
+ * at it. Of fixed size, so that nobody can take a page of it away.
+ */
+static int
+open_ticket_keys(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = memfd_create(TICKETS_FILE, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (fd >= 0 && (ftruncate(fd, TICKETS_BYTES) < 0 ||
+		    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0))
+			close_fd(&fd);
+	}
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* Only regular files that the configuration names for this kind of daemon. */
 static void
 take_open_file(struct child *c, struct msg *m)
@@ -60,7 +80,10 @@ take_open_file(struct child *c, struct msg *m)
 	char *path = x_spandup(m->OPEN_FILE.path);
 	struct stat st;
 
-	if (strlen(path) == m->OPEN_FILE.path.n && config_names_file(master.config, path, c->service->kind->role)) {
+	if (strcmp(path, TICKETS_FILE) == 0 && c->service->kind->role == R_KEYD) {
+		out.fd = open_ticket_keys();
+		out.error = out.fd < 0 ? (uint32_t)errno : 0;
+	} else if (strlen(path) == m->OPEN_FILE.path.n && config_names_file(master.config, path, c->service->kind->role)) {
 		out.fd = config_is_list(master.config, path) ? open_without_links(path) :
 		    open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		out.error = out.fd < 0 ? (uint32_t)errno : 0;

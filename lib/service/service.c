@@ -220,6 +220,12 @@ service_open_file(const char *path)
 	return master_open_file(path);
 }
 
+int
+service_open_kept(const char *what)
+{
+	return master_open_file(what);
+}
+
 char *
 service_setting(const char *name)
 {

@@ -71,6 +71,7 @@ enum msg_result service_recv(int fd, unsigned from, unsigned to, struct msg *out
 const char *service_name(void);			/* the name in master.cf: "submission", ... (-n) */
 int service_connect(const char *server);	/* link to SERVER's socket in our run directory; -1 with errno */
 int service_open_file(const char *path);	/* by master: only files that the configuration names; -1 with errno */
+int service_open_kept(const char *what);	/* what master keeps over the lives of this daemon, by its name there; -1 with errno */
 bool service_spawn(uint32_t token, const char *service, struct span user, struct span mailbox, struct span login, int sock) CHECKED;
 						/* the answer comes to service_on_spawned, or use service_spawn_wait */
 bool service_spawn_wait(const char *service, struct span user, struct span mailbox, struct span login, struct span quota,

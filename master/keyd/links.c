@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "service/message.h"
 #include "store.h"
+#include "tickets.h"
 #include "base/banned.h"
 
 #define MESSAGES_AT_ONCE 16	/* then the other links have their turn */
@@ -55,7 +56,7 @@ send_certificates(struct link *l)
 		m.names = buf_span(&k->at[i].names);
 		m.chain = buf_span(&k->at[i].chain);
 		m.last = i + 1 == n;
-		m.ticket_keys = m.last ? store_tickets() : SPAN_NONE;
+		m.ticket_keys = m.last ? tickets_all() : SPAN_NONE;
 		if (!msg_send(l->fd, MSG_CERT, &m))
 			return false;
 	}

@@ -12,6 +12,7 @@
 #include "net/keys/keys.h"
 #include "service/service.h"
 #include "store.h"
+#include "tickets.h"
 #include "base/banned.h"
 
 /* Without root, dumpable stays: the user namespace of the jail is set up through /proc/self. */
@@ -30,6 +31,7 @@ keyd_open(void)
 {
 	keep_from_dumps();
 	keys_init();
+	tickets_open(service_open_kept(TICKETS_FILE));
 	store_open();
 }
 

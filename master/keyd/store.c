@@ -14,15 +14,12 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/rand.h"
 #include "service/service.h"
 #include "sources.h"
+#include "tickets.h"
 #include "base/banned.h"
 
 #define LOOK_MS 1000
-#define TICKET_KEY_LEN 80
-#define TICKET_KEYS 3			/* the current one and two old ones */
-#define TICKET_MS (12 * 3600 * 1000ull)
 #define EXPIRES_SOON 14			/* days */
 
 /* By what a file is recognised. */
@@ -40,8 +37,6 @@ static struct stamp tried[SOURCES_MAX], seen[SOURCES_MAX];	/* of the last load, 
 
 static struct keys *now, *old;
 static uint32_t generation;
-static unsigned char tickets[TICKET_KEYS][TICKET_KEY_LEN];
-static size_t ticket_count;
 
 static struct timer look_timer, ticket_timer;
 static void (*changed)(void);
@@ -256,23 +251,14 @@ look(void *ctx)
 /* ---- ticket keys ---- */
 
 static void
-rotate(void)
-{
-	memmove(tickets[1], tickets[0], sizeof(tickets) - sizeof(tickets[0]));
-	rand_bytes(tickets[0], sizeof(tickets[0]));
-	if (ticket_count < TICKET_KEYS)
-		ticket_count++;
-	generation++;
-}
-
-static void
 on_ticket_time(void *ctx)
 {
 	(void)ctx;
-	rotate();
+	tickets_rotate();
+	generation++;
 	if (changed)
 		changed();
-	timer_set(&ticket_timer, TICKET_MS);
+	timer_set(&ticket_timer, tickets_rotate_in());
 }
 
 /* ---- the interface ---- */
@@ -283,7 +269,7 @@ store_open(void)
 	struct stamp stamps[SOURCES_MAX];
 	int fds[SOURCES_MAX];
 
-	rotate();
+	generation++;
 	sources_open();
 	take_sources();
 	memset(stamps, 0, sizeof(stamps));
@@ -300,7 +286,7 @@ store_start(void (*on_change)(void))
 	timer_init(&look_timer, look, NULL);
 	timer_init(&ticket_timer, on_ticket_time, NULL);
 	timer_set(&look_timer, LOOK_MS);
-	timer_set(&ticket_timer, TICKET_MS);
+	timer_set(&ticket_timer, tickets_rotate_in());
 }
 
 void
@@ -320,12 +306,6 @@ uint32_t
 store_generation(void)
 {
 	return generation;
-}
-
-struct span
-store_tickets(void)
-{
-	return span_of(tickets, ticket_count * TICKET_KEY_LEN);
 }
 
 const struct keypair *

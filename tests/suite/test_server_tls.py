@@ -153,16 +153,23 @@ def resumed(port, *args):
 
 
 @test
-def tickets_hold_over_workers():
-    """a session of one worker is resumed by those that come after all have been killed"""
-    for port, name in (('submissions', 'smtpd'), ('pop3s', 'pop3d')):
-        check(not resumed(port, '-sess_out', I.dir + '/session'), 'a first connection')
-        check(resumed(port, '-sess_in', I.dir + '/session'), f'{port}: not resumed')
+def tickets_hold_over_workers_and_keyd():
+    """a session of one worker is resumed by those that come after all have been killed, and keyd before them"""
+    def replace(name):
         old = [p for p, n in I.processes().items() if n == name]
         for p in old:
             os.kill(p, signal.SIGKILL)
-        check(wait(lambda: len(set(p for p, n in I.processes().items() if n == name) - set(old)) >= len(old)), 'no new workers')
-        check(resumed(port, '-sess_in', I.dir + '/session'), f'{port}: not resumed by a new worker')
+        check(wait(lambda: len(set(p for p, n in I.processes().items() if n == name) - set(old)) >= len(old)), f'no new {name}')
+
+    for port, name in (('submissions', 'smtpd'), ('pop3s', 'pop3d')):
+        session = f'{I.dir}/session.{name}'
+        check(not resumed(port, '-sess_out', session), 'a first connection')
+        check(resumed(port, '-sess_in', session), f'{port}: not resumed')
+        replace('keyd')
+        check(resumed(port, '-sess_in', session), f'{port}: not resumed after the end of keyd')
+        replace(name)
+        check(resumed(port, '-sess_in', session), f'{port}: not resumed by a new worker that has the keys of a new keyd')
+    check("no memory of master's" not in I.log(), 'the ring is not there')
 
 
 # ---- certificates of clients

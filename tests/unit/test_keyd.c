@@ -1,6 +1,6 @@
 /*
  * keyd in a child process, a worker's keylink here: certificates, signatures, renewal, and bad peers.
- * links: master/keyd/store.c master/keyd/sources.c master/keyd/links.c */
+ * links: master/keyd/store.c master/keyd/tickets.c master/keyd/sources.c master/keyd/links.c */
 #include "service/front/keylink.h"
 
 #include <errno.h>
@@ -23,6 +23,7 @@
 #include "service/message.h"
 #include "service/service.h"
 #include "store.h"
+#include "tickets.h"
 #include "tests/unit/tlsbed.h"
 #include "tests/unit/unit.h"
 
@@ -53,6 +54,7 @@ run_keyd(int listener)
 	keys_init();
 	par.smtpd_tls_chain_files = "ec.pem, rsa.key rsa.crt";
 	par.tls_server_sni_maps = "texthash:sni";
+	tickets_open(-1);
 	store_open();
 	store_start(links_push);
 	watch_start(&w, listener, LOOP_READ, on_link, &listener);
