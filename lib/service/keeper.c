@@ -359,6 +359,19 @@ look_at_all(uint64_t now)
 
 /* ---- the process ---- */
 
+/* The log was opened anew. */
+static void
+take_log(void)
+{
+	struct msg m;
+
+	if (msg_recv(zygote, R_ZYGOTE, R_KEEPER, &m) != MSG_OK)
+		return;
+	if (m.kind == MSG_LOG && m.LOG.fd >= 0 && dup3(m.LOG.fd, STDERR_FILENO, 0) < 0)
+		log_error(NULL, "keeper: cannot change to the new log: %s", strerror(errno));
+	msg_close_fds(&m);
+}
+
 static void
 hear_zygote(uint32_t events)
 {
@@ -367,6 +380,8 @@ hear_zygote(uint32_t events)
 			say_bye(all);
 		_exit(0);
 	}
+	if (events & EPOLLIN)
+		take_log();
 	if (retiring || !(events & EPOLLRDHUP))
 		return;
 	retiring = true;
@@ -437,7 +452,7 @@ keeper_run(int from, int to, uint32_t most, const char *last_word)
 		die_errno("keeper: jail");
 	if (!set_nonblocking(ask, true))
 		die_errno("keeper");
-	if (!listen_to(ask, EPOLLIN, &ask) || !listen_to(zygote, EPOLLRDHUP, &zygote) ||
+	if (!listen_to(ask, EPOLLIN, &ask) || !listen_to(zygote, EPOLLIN | EPOLLRDHUP, &zygote) ||
 	    (watcher >= 0 && !listen_to(watcher, EPOLLIN, &watcher)))
 		die_errno("keeper: epoll_ctl");
 	refilled = looked = clock_mono_ms();

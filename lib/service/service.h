@@ -78,6 +78,7 @@ bool service_spawn_wait(const char *service, struct span user, struct span mailb
     int sock, struct buf *err) CHECKED;
 void service_on_spawned(void (*f)(uint32_t token, uint32_t error, struct span text));
 void service_on_who(void (*f)(struct span what, bool kick, int to));	/* service/who.h; f owns `to` */
+void service_on_log(void (*f)(void));		/* descriptor 2 is another file now */
 void service_on_fork(void (*f)(struct span mailbox, struct span login, int sock));	/* zygotes */
 void service_also(int fd, void (*ready)(void));	/* BLOCKING: while waiting, look at this too; -1: no more */
 void service_take_quota(struct span quota);	/* what service_quota() gives from now on */

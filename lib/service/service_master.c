@@ -19,6 +19,7 @@ static struct watch link_watch;
 static void (*spawned)(uint32_t token, uint32_t error, struct span text);
 static void (*asked_who)(struct span what, bool kick, int to);
 static void (*forked)(struct span mailbox, struct span login, int sock);
+static void (*log_changed)(void);
 
 /* What one of our own questions is waiting for. */
 static struct {
@@ -56,6 +57,12 @@ void
 service_on_fork(void (*f)(struct span mailbox, struct span login, int sock))
 {
 	forked = f;
+}
+
+void
+service_on_log(void (*f)(void))
+{
+	log_changed = f;
 }
 
 static void
@@ -108,6 +115,8 @@ on_log(struct msg *m)
 	if (m->LOG.fd >= 0 && dup3(m->LOG.fd, STDERR_FILENO, 0) < 0)
 		log_error(NULL, "cannot change to the new log: %s", strerror(errno));
 	close_fd(&m->LOG.fd);
+	if (log_changed)
+		log_changed();
 }
 
 static void

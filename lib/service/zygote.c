@@ -126,6 +126,16 @@ hear_keeper(void)
 	}
 }
 
+/* The keeper is no child of master: it has the log from us. */
+static void
+pass_log(void)
+{
+	const struct msg_LOG m = { .fd = STDERR_FILENO };
+
+	if (keeper.link >= 0 && !msg_send(keeper.link, MSG_LOG, &m))
+		log_warn(NULL, "the keeper keeps the old log: %s", strerror(errno));
+}
+
 /* login: the byte pair of the session for which it is started; it must not stay open in the keeper. */
 static bool
 start_keeper(int login)
@@ -200,6 +210,7 @@ zygote_start(const struct zygote *z)
 	keeper.wanted = keeper.wanted && z->lost;
 	sigaction(SIGCHLD, &sa, NULL);	/* children are nobody's concern: the kernel reaps them */
 	service_on_fork(take_fork);
+	service_on_log(pass_log);
 }
 
 void

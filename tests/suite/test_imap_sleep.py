@@ -283,6 +283,7 @@ def who_cannot_be_woken_hears_it():
     ended(c)
     pid = keeper()[0]
     os.kill(pid, signal.SIGKILL)
+    check(b'* BYE [UNAVAILABLE]' in quiet.line(), 'no BYE of the front')
     ended(quiet)
     awake.ok('NOOP')
     new = Client('fred')                                # and a new keeper serves the next ones
@@ -323,8 +324,10 @@ def a_reload_keeps_those_who_sleep():
     c = Client('fred')
     c.idle()
     asleep()
-    old = keeper()
+    old, log = keeper(), I.root + '/log/mail.log'
+    os.rename(log, log + '.1')
     I.run('reload')
+    check(wait(lambda: os.readlink(f'/proc/{old[0]}/fd/2') == log), 'the keeper writes into the log that was moved away')
     Client('fred').close()
     deliver('fred')
     check(any(b'EXISTS' in l for l in c.until(b'* 1 EXISTS')), 'not told')

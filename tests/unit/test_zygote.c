@@ -27,6 +27,11 @@ static bool home;
 /* ---- the spine ---- */
 
 void
+service_on_log(void (*f)(void) UNUSED)
+{
+}
+
+void
 service_on_fork(void (*f)(struct span mailbox, struct span login, int sock))
 {
 	fork_session = f;

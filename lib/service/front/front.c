@@ -152,6 +152,7 @@ front_reason(enum front_farewell why)
 		[FRONT_BYE_SHUTDOWN] = "shutting down",
 		[FRONT_BYE_STRANGER] = "another protocol",
 		[FRONT_BYE_KICKED] = "sent away by the operator",
+		[FRONT_BYE_LOST] = "session lost",
 	};
 
 	return reasons[why];

@@ -31,6 +31,7 @@ enum front_farewell {
 	FRONT_BYE_SHUTDOWN,
 	FRONT_BYE_STRANGER,	/* not our protocol at all */
 	FRONT_BYE_KICKED,	/* by the operator */
+	FRONT_BYE_LOST,		/* the session has ended without a word */
 	FRONT_BYES
 };
 
@@ -58,6 +59,7 @@ struct front_protocol {
 	struct line_limits limits;
 	bool session_greets;		/* the session's first line ("+OK", "-ERR") is the answer to the login */
 	const char *farewells[FRONT_BYES];	/* whole lines with CRLF */
+	const char *last_word;		/* what a session's own farewell has in its last bytes; NULL: it needs none */
 	void (*greet)(struct front *f);
 	void (*command)(struct front *f, struct span command);	/* one whole command with its CRLF */
 	void (*refused)(struct front *f, struct span command);	/* one whose literal is too long (NULL: no literals) */

@@ -37,6 +37,7 @@ struct front {
 	bool cleartext_ok;
 	bool greeted, heard;		/* heard: at least one whole command */
 	bool session_full;		/* the session does not take more now */
+	bool between, said_bye;		/* of the session's output: it ends with a line; it ends with a farewell */
 	int session;			/* our end of the byte pair, -1: none */
 	struct codec *codec;		/* in use: bytes are encoded and decoded */
 	struct buf decoded;		/* waits for the session; CODEC_PIECE at most */

@@ -21,6 +21,8 @@
 #define GREETING_MS 30000	/* how long a session may take to begin: it opens a mailbox */
 #define ORPHAN_MS 30000		/* how long it may take to end */
 #define LEAVE_MS 2000		/* to finish a command, when its client is sent away */
+#define SILENT_MS 400		/* nothing has moved for so long: no answer is under way */
+#define FAREWELL_MAX 256
 
 static char chunk[CHUNK_MAX];
 static struct buf encoded;
@@ -44,12 +46,33 @@ pump_close(struct front *f)
 	buf_fini(&f->decoded);
 }
 
+/* How the session's output ends. A farewell is looked for, not proved: what passes for one costs the client a word of ours. */
+static void
+note_output(struct front *f, struct span out)
+{
+	struct span end = out.n > FAREWELL_MAX ? span_skip(out, out.n - FAREWELL_MAX) : out;
+	const char *word = f->proto->last_word;
+
+	f->between = out.n && out.p[out.n - 1] == '\n';
+	f->said_bye = word && memmem(end.p, end.n, word, strlen(word));
+}
+
+/*
+ * It slept when the keeper of those who sleep died, or was killed while it had nothing to do. One that ends in the middle
+ * of an answer gets no word behind that: it would be taken for a part of it.
+ */
+static bool
+is_lost(const struct front *f)
+{
+	return f->conn && f->proto->last_word && f->between && !f->said_bye && clock_mono_ms() - f->active >= SILENT_MS;
+}
+
 /* The session has ended: what it said still goes out. */
 static void
 session_over(struct front *f)
 {
-	if (f->state == FS_LEAVING) {
-		front_close(f, f->farewell);
+	if (f->state == FS_LEAVING || is_lost(f)) {
+		front_close(f, f->state == FS_LEAVING ? f->farewell : FRONT_BYE_LOST);
 		return;
 	}
 	if (f->conn) {
@@ -181,6 +204,7 @@ session_output(struct front *f)
 		}
 		f->out += (size_t)n;
 		f->active = clock_mono_ms();
+		note_output(f, span_of(chunk, (size_t)n));
 		pump_say(f, span_of(chunk, (size_t)n));
 		if (mark && f->proto->codec && !f->codec) {
 			f->codec = f->proto->codec->begin();
@@ -217,6 +241,7 @@ pump_start(struct front *f)
 	if (f->state == FS_ENDED)
 		return;
 	f->state = FS_PUMP;
+	f->between = true;		/* our answer to the login */
 	f->active = clock_mono_ms();
 	front_uncount(f);
 	buf_fini(&f->note);
