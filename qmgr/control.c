@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "flush.h"
 #include "glance.h"
+#include "hop.h"
 #include "outbox.h"
 #include "queue.h"
 #include "reason.h"
@@ -300,35 +301,43 @@ begin_flush(struct control *c, const struct msg_QUEUE_FLUSH *f)
 /* ---- sites ---- */
 
 static void
-tell_site(struct site *s)
+tell_hop(struct span name, struct site *s)
 {
 	uint64_t now = clock_mono_ms();
 	struct buf line;
 
-	if (s->pool != POOL_SMTP || !told)
-		return;
 	buf_init(&line, 128);
-	buf_addf(&line, "%u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->nparked,
-	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0);
-	msg_list_add(told, span_str(s->name));
+	buf_addf(&line, "%u %u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->nparked,
+	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0, s->nhops);
+	msg_list_add(told, name);
 	msg_list_add(told, buf_span(&line));
 	msg_list_add(told, reason_text(s->reason));
+	msg_list_add(told, s->set ? span_str(s->name) : SPAN_NONE);
 	buf_fini(&line);
+}
+
+/* A set of mail hosts is told with each of its next hops. */
+static void
+tell_site(struct site *s)
+{
+	if (s->pool == POOL_SMTP && !s->set)
+		tell_hop(span_str(s->name), s);
 }
 
 static bool
 add_site_line(struct control *c, struct span *list)
 {
-	struct span name, line, reason, word;
-	uint32_t n[5] = { 0 };
+	struct span name, line, reason, shared, word;
+	uint32_t n[6] = { 0 };
 
-	if (!msg_list_next(list, &name) || !msg_list_next(list, &line) || !msg_list_next(list, &reason))
+	if (!msg_list_next(list, &name) || !msg_list_next(list, &line) || !msg_list_next(list, &reason) ||
+	    !msg_list_next(list, &shared))
 		return true;
 	for (size_t i = 0; i < NELEMS(n) && span_word(&line, " ", &word); i++)
 		if (!span_u32(word, 0, UINT32_MAX, &n[i]))
 			n[i] = 0;
 	struct msg_QUEUE_SITE m = { .name = name, .ready = n[0], .busy = n[1], .window = n[2], .parked = n[3],
-		.dead = n[4], .reason = reason };
+		.dead = n[4], .hops = n[5], .reason = reason, .shared = shared };
 	return outbox_add(&c->out, MSG_QUEUE_SITE, &m);
 }
 
@@ -349,6 +358,7 @@ static void
 begin_sites(struct control *c)
 {
 	told = &c->list;
+	hop_each(tell_hop);		/* first: what is still there of a name as a site of its own is older */
 	site_each(tell_site);
 	told = NULL;
 	c->work = sites_some;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow.h"
+#include "hop.h"
 #include "mail/dsn.h"
 #include "reason.h"
 #include "service/params.h"
@@ -19,6 +20,7 @@
 #include "base/banned.h"
 
 #define LIST_MAX (96u << 10)		/* recipients of one DELIVER, in bytes: it fits CHAN_MAX */
+#define MOVES_MAX 2			/* where its mail hosts change all the time a delivery is tried in the end */
 #define RCPT_OVERHEAD 32		/* lengths and number of one recipient in the list */
 
 /* ---- plan ---- */
@@ -69,23 +71,31 @@ rcpt_limit(const struct site *s)
 	return s->kind == POOL_SMTP ? par.smtp_destination_recipient_limit : par.default_destination_recipient_limit;
 }
 
-/* The dests of one site are neighbours: cut them into deliveries. */
+/* Where somebody asked for the message, it is the one that finds out. */
+static bool
+dead_for(const struct active *a, struct site *s)
+{
+	bool dead = site_dead(s, clock_mono_ms());
+
+	if (!dead || !a->m->pushed)
+		return dead;
+	site_revive(s);
+	s->window = 1;
+	s->probing = true;
+	return false;
+}
+
+/* The dests of one next hop are neighbours: cut them into deliveries. */
 static uint32_t
 plan_site(struct active *a, uint32_t first)
 {
 	const struct dest *f = &a->dests[first];
-	struct site *s = site_get(f->pool, f->site);
-	bool dead = site_dead(s, clock_mono_ms());
+	struct site *s = hop_site(f->pool, f->site, clock_mono_ms());
+	bool dead = dead_for(a, s);
 	uint32_t limit = rcpt_limit(s), n = 0, i;
 	uint32_t *list = x_alloc(limit * sizeof(*list));
 	size_t bytes = 0;
 
-	if (dead && a->m->pushed) {	/* somebody asked for it: it is the one that finds out */
-		site_revive(s);
-		s->window = 1;
-		s->probing = true;
-		dead = false;
-	}
 	for (i = first; i < a->ndests; i++) {
 		struct dest *d = &a->dests[i];
 
@@ -114,11 +124,17 @@ plan_site(struct active *a, uint32_t first)
 static struct site *
 only_site(const struct active *a)
 {
-	const struct dest *first = &a->dests[0], *last = &a->dests[a->ndests - 1];
+	const struct dest *before = &a->dests[0], *last = &a->dests[a->ndests - 1];
+	uint64_t now = clock_mono_ms();
+	struct site *s;
 
-	if (first->pool == POOLS || first->pool != last->pool || !span_eq(first->site, last->site))
+	if (before->pool == POOLS || before->pool != last->pool)
 		return NULL;
-	return site_find(first->pool, first->site);
+	s = hop_site(before->pool, before->site, now);
+	for (const struct dest *d = before + 1; d <= last; before = d++)
+		if (!span_eq(d->site, before->site) && hop_site(d->pool, d->site, now) != s)
+			return NULL;
+	return s;
 }
 
 struct lane *
@@ -227,7 +243,8 @@ send_deliver(const struct delivery *d, int link, int fd)
 		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
 		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
 		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
-		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .sum = queue_file_sum(&a->file), .message = fd };
+		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .sum = queue_file_sum(&a->file),
+		.message = fd, .site = d->moves < MOVES_MAX ? d->ready.site->set : SITE_ANY };
 	ok = msg_send(link, MSG_DELIVER, &m);
 	buf_fini(&rcpts);
 	buf_fini(&notify);
@@ -428,11 +445,34 @@ gone_on(const struct delivery *d, uint32_t dest)
 	return d->a->dests[dest].redirected && d->ready.site->pool == POOL_LOCAL;
 }
 
+static struct span
+hop_of(const struct delivery *d)
+{
+	return d->a->dests[d->dest[0]].site;
+}
+
+/* smtp has looked its next hop up: it goes to other mail hosts than those that it was queued for. */
+static bool
+is_elsewhere(const struct delivery *d, const struct msg_OUTCOME *m)
+{
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->a->dests[d->dest[i]].result.known)
+			return false;
+	return m->kind == OUTCOME_REDIRECTED && m->last && m->site && d->moves < MOVES_MAX &&
+	    d->ready.site->pool == POOL_SMTP && d->ready.site->set != m->site && m->text.n && span_printable(m->text);
+}
+
 bool
 deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
 {
 	if (m->kind > OUTCOME_DAMAGED)
 		return false;
+	if (!d->report && is_elsewhere(d, m)) {
+		d->over = hop_learn(hop_of(d), m->site, span_sub(m->text, 0, 255), clock_mono_ms());
+		return true;
+	}
+	if (d->ready.site->set && m->last)
+		hop_confirm(hop_of(d), clock_mono_ms());
 	if (d->report) {
 		d->verdict.known = true;
 		d->verdict.kind = (enum outcome_kind)m->kind;
@@ -445,7 +485,10 @@ deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m)
 	return true;
 }
 
-/* Trouble is what the next delivery there would meet as well: no connection, no answer, 421. */
+/*
+ * Trouble is what the next delivery there would meet as well: no connection, no answer, 421. That the DNS
+ * does not answer for one next hop is nothing that the others at its site would meet.
+ */
 static enum feedback
 feedback_of(const struct delivery *d)
 {
@@ -456,6 +499,8 @@ feedback_of(const struct delivery *d)
 	for (uint32_t i = 0; i < d->n; i++) {
 		const struct result *r = &d->a->dests[d->dest[i]].result;
 
+		if (d->ready.site->set && span_is(r->dsn, "4.4.3"))
+			return FEEDBACK_NONE;
 		if (r->kind != OUTCOME_DEFERRED || (r->code != 421 && !span_starts(r->dsn, "4.4.")))
 			f = FEEDBACK_GOOD;
 	}
@@ -475,9 +520,12 @@ keep_reason(struct site *s, const struct delivery *d)
 static void
 drain(struct site *s)
 {
+	char hops[48] = "";
 	struct ready *r;
 
-	log_warn(NULL, "destination %s does not answer, not tried again for %u s: %.*s", s->name, s->dead_for,
+	if (s->nhops > 1)
+		snprintf(hops, sizeof(hops), ", a mail host of %u next hops,", s->nhops);
+	log_warn(NULL, "destination %s%s does not answer, not tried again for %u s: %.*s", s->name, hops, s->dead_for,
 	    SPAN_FMT(reason_text(s->reason)));
 	while ((r = schedule_drain(s)) != NULL) {
 		struct delivery *d = (struct delivery *)r;
@@ -499,6 +547,51 @@ why_not(const struct delivery *d)
 	return d->not_started.n ? d->not_started : SPAN("the delivery agent ended without a result");
 }
 
+static void
+let_go(struct delivery *d)
+{
+	free(d->dest);
+	free(d);
+}
+
+static bool
+anything_known(const struct active *a)
+{
+	for (uint32_t i = 0; i < a->ndests; i++)
+		if (a->dests[i].result.known)
+			return true;
+	return false;
+}
+
+/* Nothing was tried: it is queued once more, for the site that its next hop leads to. */
+static void
+go_over(struct delivery *d)
+{
+	struct site *old = d->ready.site, *s = d->over;
+	struct active *a = d->a;
+	struct message *m = a->m;
+	struct lane *full;
+
+	d->over = NULL;
+	d->moves++;
+	(void)schedule_done(old, FEEDBACK_NONE, clock_mono_ms());
+	if (old->nparked && !old->dead_until)
+		state_unpark(old);
+	if (dead_for(a, s)) {
+		s->busy++;		/* as if it had been started: deliver_end follows */
+		d->ready.site = s;
+		for (uint32_t i = 0; i < d->n; i++)
+			refuse(a, s, d->dest[i]);
+		deliver_end(d);
+	} else if (a->running == 1 && !anything_known(a) && !message_recalled(m) && (full = deliver_full_lane(a)) != NULL) {
+		let_go(d);
+		active_free(a);
+		state_park(full, m, 0);
+	} else {
+		schedule_add(s, a->source, &d->ready);
+	}
+}
+
 void
 deliver_end(struct delivery *d)
 {
@@ -506,6 +599,10 @@ deliver_end(struct delivery *d)
 	struct site *s = d->ready.site;
 	enum feedback f;
 
+	if (d->over) {
+		go_over(d);
+		return;
+	}
 	for (uint32_t i = 0; i < d->n; i++) {
 		struct msg_OUTCOME m = { .kind = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
 			.text = why_not(d), .mta = SPAN_NONE };
@@ -527,8 +624,7 @@ deliver_end(struct delivery *d)
 		state_reported(a, d->verdict.known && d->verdict.kind == OUTCOME_DELIVERED);
 	else
 		state_progress(a);
-	free(d->dest);
-	free(d);
+	let_go(d);
 	if (schedule_done(s, f, clock_mono_ms()))
 		drain(s);
 	else if (s->nparked && !s->dead_until)

@@ -19,6 +19,8 @@ struct delivery {
 	struct delivery *next, *prev;	/* of the same agent */
 	uint64_t started_us;
 	bool lost;			/* the agent ended before the last outcome */
+	struct site *over;		/* the site that it was redirected to */
+	uint8_t moves;			/* how often */
 	struct span not_started;	/* why there was none; empty: there was */
 	bool recalled;			/* by the operator */
 	bool report;			/* for bounce; kind and list as below */

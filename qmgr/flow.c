@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "deliver.h"
 #include "glance.h"
+#include "hop.h"
 #include "learned.h"
 #include "queue.h"
 #include "reason.h"
@@ -254,6 +255,7 @@ on_tick(void *ctx)
 	agent_tick(clock_mono_ms());
 	site_each(state_unpark);
 	if (now - last_sweep >= SWEEP_EVERY) {
+		hop_sweep(clock_mono_ms());
 		schedule_sweep(clock_mono_ms());
 		last_sweep = now;
 	}
@@ -289,11 +291,33 @@ log_active(const struct active *a)
 	logline_end(&l);
 }
 
+/* True: its only site is full; or dead still, and it was taken up to see just that. The message waits there. */
+static bool
+park(struct active *a)
+{
+	struct message *m = a->m;
+	struct lane *l = m->parking && !m->pushed ? deliver_dead_lane(a) : NULL;
+	uint16_t reason = 0;
+
+	m->parking = false;
+	if (l) {
+		reason = m->reason;	/* goes on */
+		m->reason = 0;
+	} else {
+		l = deliver_full_lane(a);
+	}
+	if (!l)
+		return false;
+	glance_keep(m, &a->file);
+	active_free(a);
+	state_park(l, m, reason);
+	return true;
+}
+
 static void
 activate(struct message *m)
 {
 	struct active *a = NULL;
-	struct lane *full;
 
 	if (m->deleted) {
 		flow_forget(m);
@@ -322,13 +346,8 @@ activate(struct message *m)
 		break;
 	}
 	active_resolve(a);
-	full = deliver_full_lane(a);
-	if (full) {
-		glance_keep(m, &a->file);
-		active_free(a);
-		state_park(full, m, 0);
+	if (park(a))
 		return;
-	}
 	log_active(a);
 	deliver_plan(a);
 	if (!a->running)

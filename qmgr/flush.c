@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "control.h"
 #include "flow.h"
+#include "hop.h"
 #include "queue.h"
 #include "service/message.h"
 #include "base/banned.h"
@@ -79,7 +80,7 @@ flush_begin(struct flush *f, struct span site)
 		return true;
 	}
 	memcpy(f->site, site.p, site.n);
-	s = site_find(POOL_SMTP, site);
+	s = hop_find(POOL_SMTP, site);
 	if (s)
 		site_revive(s);
 	return true;

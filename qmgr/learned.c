@@ -1,4 +1,7 @@
-/* learned.c: queue/.sites: a line a site, "DEAD-UNTIL DEAD-FOR WINDOW NAME<TAB>REASON". Names come from recipients. */
+/*
+ * learned.c: queue/.sites: a line a site, "DEAD-UNTIL DEAD-FOR WINDOW NAME<TAB>REASON", and one for each next hop whose
+ * mail hosts are known, "hop SET NEXT-HOP". The name of a set of mail hosts is "@SET:HOST". Names come from recipients.
+ */
 #include "learned.h"
 
 #include <errno.h>
@@ -12,17 +15,43 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "mail/crc32c.h"
+#include "hop.h"
 #include "reason.h"
 #include "schedule.h"
+#include "service/message.h"
 #include "base/banned.h"
 
 #define FILE_NAME "queue/.sites"
 #define NEW_NAME "queue/.sites.new"
-#define FILE_MAX (4u << 20)
+#define FILE_MAX (16u << 20)
 #define SAVE_EVERY 30			/* seconds */
 
-static struct buf *lines;		/* where put_site writes */
+static struct buf *lines;		/* where put_site and put_hop write */
 static uint32_t last_save, last_crc;
+
+static bool
+can_be_told(struct span name)
+{
+	return span_printable(name) && span_find(name, ' ') < 0;
+}
+
+static void
+put_name(const struct site *s)
+{
+	if (s->set)
+		buf_addf(lines, "@%llu:", (unsigned long long)s->set);
+	buf_adds(lines, s->name);
+}
+
+static void
+put_hop(struct span name, struct site *s)
+{
+	if (!can_be_told(name) || !can_be_told(span_str(s->name)))
+		return;
+	buf_adds(lines, "hop ");
+	put_name(s);
+	buf_addf(lines, " %.*s\n", SPAN_FMT(name));
+}
 
 static void
 put_site(struct site *s)
@@ -30,12 +59,14 @@ put_site(struct site *s)
 	uint64_t now = clock_mono_ms();
 	bool dead = site_dead(s, now);
 
-	if (s->pool != POOL_SMTP || !span_printable(span_str(s->name)) || strchr(s->name, ' ') ||
+	if (s->pool != POOL_SMTP || !can_be_told(span_str(s->name)) ||
 	    (!dead && !s->dead_for && s->window <= schedule_limits.first_window))
 		return;
-	buf_addf(lines, "%lld %u %u %s\t%.*s\n",
+	buf_addf(lines, "%lld %u %u ",
 	    dead ? (long long)((clock_wall_us() / 1000 + s->dead_until - now + 999) / 1000) : 0,	/* never too early */
-	    s->dead_for, (unsigned)s->window, s->name, SPAN_FMT(reason_text(s->reason)));
+	    s->dead_for, (unsigned)s->window);
+	put_name(s);
+	buf_addf(lines, "\t%.*s\n", SPAN_FMT(reason_text(s->reason)));
 }
 
 static bool
@@ -58,6 +89,7 @@ learned_save(void)
 	buf_init(&b, FILE_MAX);
 	lines = &b;
 	site_each(put_site);
+	hop_each(put_hop);
 	crc = crc32c(0, buf_span(&b));
 	if (!b.over && crc != last_crc) {
 		if (!write_lines())
@@ -77,20 +109,46 @@ learned_tick(uint32_t now)
 	learned_save();
 }
 
+/* "@SET:HOST" */
+static bool
+take_set(struct span name, uint64_t *set, struct span *host)
+{
+	struct span number;
+
+	*host = span_skip(name, 1);
+	return name.p[0] == '@' && span_cut(host, ':', &number) && host->n && span_u64(number, 1, SITE_ANY - 1, set);
+}
+
+static bool
+take_hop(struct span rest)
+{
+	struct span name, host;
+	uint64_t set;
+
+	if (!span_cut(&rest, ' ', &name) || !name.n || !rest.n || !take_set(name, &set, &host))
+		return false;
+	(void)hop_learn(rest, set, host, clock_mono_ms());
+	return true;
+}
+
 static bool
 take_line(struct span line)
 {
 	struct span rest = line, until, dead_for, window, name, reason;
 	uint64_t wall = (uint64_t)clock_wall(), then;
 	uint32_t seconds, n;
+	struct span host;
 	struct site *s;
+	uint64_t set;
 
+	if (span_starts(line, "hop "))
+		return take_hop(span_skip(line, 4));
 	if (!span_cut(&rest, ' ', &until) || !span_cut(&rest, ' ', &dead_for) || !span_cut(&rest, ' ', &window) ||
 	    !span_cut(&rest, '\t', &name) || !span_u64(until, 0, INT64_MAX, &then) || name.n == 0 ||
 	    !span_u32(dead_for, 0, UINT32_MAX, &seconds) || !span_u32(window, 1, UINT32_MAX, &n))
 		return false;
 	reason = rest;
-	s = site_get(POOL_SMTP, name);
+	s = take_set(name, &set, &host) ? site_get_set(set, host) : site_get(POOL_SMTP, name);
 	s->window = n < schedule_limits.window[s->kind] ? n : schedule_limits.window[s->kind];
 	s->dead_for = seconds < schedule_limits.dead_max ? seconds : schedule_limits.dead_max;
 	s->keep_until = clock_mono_ms() + ((uint64_t)s->dead_for + 60) * 1000;

@@ -1,6 +1,6 @@
 /*
  * learned.h: what qmgr has learned about destinations (which are dead and until
- * when, how many deliveries at a time they take) outlasts it in queue/.sites. A
+ * when, how many deliveries at a time they take, which next hops share them) outlasts it in queue/.sites. A
  * hint: it may be lost or damaged, and is then learned anew.
  */
 #ifndef QMGR_LEARNED_H

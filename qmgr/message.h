@@ -39,6 +39,7 @@ struct message {
 	bool held : 1;			/* its file is in hold/ */
 	bool deleted : 1;		/* its file is gone */
 	bool anew : 1;			/* find its destinations anew */
+	bool parking : 1;		/* parked where nothing is tried, and taken up to see whether it still goes there */
 	bool pushed : 1;		/* asked for: try it even where the destination is dead */
 	bool again : 1;			/* asked for while an attempt ran that had put a recipient off: another one follows it */
 };

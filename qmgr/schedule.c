@@ -30,7 +30,7 @@ site_find(enum pool pool, struct span name)
 {
 	struct site *s = buckets[bucket_of(pool, name)];
 
-	while (s && !(s->pool == pool && span_eq_nocase(span_str(s->name), name)))
+	while (s && !(s->pool == pool && !s->set && span_eq_nocase(span_str(s->name), name)))
 		s = s->chain;
 	return s;
 }
@@ -42,21 +42,39 @@ first_window(unsigned kind)
 	    schedule_limits.first_window : schedule_limits.window[kind];
 }
 
-struct site *
-site_get(enum pool pool, struct span name)
+static struct site *
+site_new(struct site **bucket, enum pool pool, struct span name)
 {
-	struct site *s = site_find(pool, name), **b;
+	struct site *s = x_new(struct site);
 
-	if (s)
-		return s;
-	b = &buckets[bucket_of(pool, name)];
-	s = x_new(struct site);
 	s->pool = pool;
 	s->kind = pool == POOL_SMTP && span_starts(name, "lmtp:") ? KIND_LMTP : pool;
 	s->name = x_spandup(name);
 	s->window = pool == POOL_SMTP ? first_window(s->kind) : UINT32_MAX;
-	s->chain = *b;
-	*b = s;
+	s->chain = *bucket;
+	*bucket = s;
+	return s;
+}
+
+struct site *
+site_get(enum pool pool, struct span name)
+{
+	struct site *s = site_find(pool, name);
+
+	return s ? s : site_new(&buckets[bucket_of(pool, name)], pool, name);
+}
+
+struct site *
+site_get_set(uint64_t set, struct span host)
+{
+	struct site **bucket = &buckets[set % BUCKETS], *s = *bucket;
+
+	while (s && s->set != set)
+		s = s->chain;
+	if (!s) {
+		s = site_new(bucket, POOL_SMTP, host);
+		s->set = set;
+	}
 	return s;
 }
 
@@ -287,7 +305,7 @@ schedule_sweep(uint64_t now)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct site **link = &buckets[i], *s; (s = *link) != NULL; ) {
-			if (s->nready || s->busy || s->nparked || site_dead(s, now) ||
+			if (s->nready || s->busy || s->nparked || s->nhops || site_dead(s, now) ||
 			    s->keep_until > now || s->hold_until > now || s->rate_until > now) {
 				link = &s->chain;
 				continue;

@@ -2,8 +2,8 @@
  * schedule.h: which ready delivery is next. Pure: no descriptor, no disk; the
  * clock is handed in.
  *
- * A site is one destination of a pool: a next hop of smtp, a user of local, or
- * the single site of the virtual and bounce pools. It has a window of concurrent
+ * A site is one destination of a pool: a set of mail hosts or a next hop of
+ * smtp (hop.h), a user of local, or the single site of the virtual and bounce pools. It has a window of concurrent
  * deliveries; sites take turns. Within a site each source (who sent the message;
  * a large mailing is a source of its own) has a lane; lanes take turns too, so
  * that one mail waits behind nobody's hundred thousand. The window of an smtp
@@ -35,7 +35,9 @@ struct lane {
 struct site {
 	enum pool pool;
 	unsigned kind;			/* into schedule_limits */
-	char *name;			/* next hop, or user; "" */
+	char *name;			/* next hop, user, or one of the hosts of `set`; "" */
+	uint64_t set;			/* of mail hosts; 0: the next hop is a site of its own */
+	uint32_t nhops;			/* next hops that lead to the set */
 	struct site *chain;		/* same hash */
 	struct site *next, *prev;	/* sites of the pool that have ready deliveries */
 	struct lane *turn, *lanes;	/* whose turn it is; all */
@@ -70,7 +72,8 @@ extern struct schedule_limits schedule_limits;
 enum feedback { FEEDBACK_NONE, FEEDBACK_GOOD, FEEDBACK_TROUBLE };
 
 struct site *site_get(enum pool pool, struct span name);	/* made when new */
-struct site *site_find(enum pool pool, struct span name);
+struct site *site_find(enum pool pool, struct span name);	/* by next hop or user; NULL: there is none */
+struct site *site_get_set(uint64_t set, struct span host);	/* of smtp; made when new */
 bool site_dead(struct site *s, uint64_t now);
 void site_revive(struct site *s);		/* somebody asks for it: alive, until it is seen what it is */
 void site_each(void (*f)(struct site *s));

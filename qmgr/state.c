@@ -21,6 +21,7 @@
 #include "base/banned.h"
 
 #define AGES_A_TURN 1000	/* parked messages of one lane whose age is looked at in a second */
+#define HOPS_A_TURN 10		/* and whose next hop */
 
 /* ---- the file ---- */
 
@@ -170,7 +171,8 @@ obey(struct message *m)
 /*
  * What is parked where nothing is tried grows old all the same: now and then it
  * is taken up, so that its sender is told of the delay, or gets it back. The
- * list goes round a piece at a time.
+ * list goes round a piece at a time. At a set of mail hosts some are taken up in
+ * any case: their next hops may have moved to others (hop.h).
  */
 static void
 look_at_ages(struct lane *l)
@@ -178,6 +180,7 @@ look_at_ages(struct lane *l)
 	uint32_t now = wheel_now(), lifetime = par.maximal_queue_lifetime < par.bounce_queue_lifetime ?
 	    par.maximal_queue_lifetime : par.bounce_queue_lifetime;
 	uint32_t n = l->parked.count < AGES_A_TURN ? l->parked.count : AGES_A_TURN;
+	uint32_t hops = l->site->set ? HOPS_A_TURN : 0;
 
 	for (; n; n--) {
 		struct message *m = message_pop(&l->parked);
@@ -186,10 +189,14 @@ look_at_ages(struct lane *l)
 		if (m->due > now)
 			continue;
 		m->due = now + (uint32_t)state_backoff(age_of(m));
-		if (age_of(m) >= lifetime || (par.delay_warning_time && !m->warned && age_of(m) >= par.delay_warning_time)) {
-			(void)lane_unpark(m);
-			flow_due(m);
+		if (age_of(m) < lifetime && (!par.delay_warning_time || m->warned || age_of(m) < par.delay_warning_time)) {
+			if (!hops)
+				continue;
+			hops--;
+			m->parking = true;
 		}
+		(void)lane_unpark(m);
+		flow_due(m);
 	}
 }
 

@@ -119,6 +119,7 @@ delivery_start(struct msg_DELIVER *m)
 	d->envid = arena_span(&d->arena, m->envid);
 	d->lmtp = span_starts(d->nexthop, "lmtp:");
 	d->flags = m->flags;
+	d->site = m->site;
 	d->trouble = outcome_make(OUTCOME_DEFERRED, "4.4.1", "no host could be reached");
 	if (m->message < 0 || !take_rcpts(d, m->rcpts) || !take_notify(d, m->notify)) {
 		free_delivery(d);
@@ -147,7 +148,7 @@ delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *o)
 		protect_words(d->session, with.tls, sizeof(with.tls));
 	r->known = true;
 	d->unknown--;
-	link_outcome(d->job, index, &with, d->unknown == 0);
+	link_outcome(d->job, index, &with, d->unknown == 0, 0);
 	if (d->unknown)
 		return false;
 	if (d->session)
@@ -166,6 +167,15 @@ delivery_end(struct delivery *d, const struct outcome *o)
 			return;
 }
 
+void
+delivery_elsewhere(struct delivery *d, const char *host)
+{
+	struct outcome o = outcome_make(OUTCOME_REDIRECTED, "4.4.0", "%s", host);
+
+	link_outcome(d->job, 0, &o, true, d->set);
+	free_delivery(d);
+}
+
 bool
 delivery_fallback(struct delivery *d)
 {
@@ -176,6 +186,7 @@ delivery_fallback(struct delivery *d)
 			continue;
 		d->fallbacks++;
 		d->nexthop = word;
+		d->site = SITE_ANY;	/* not what qmgr has queued for */
 		if (!session_reuse(d))
 			route_start(d);
 		return true;

@@ -45,7 +45,11 @@ struct delivery {
 	struct buf header;		/* goes out in place of the first header_len bytes of the message */
 	uint64_t header_len;
 
+	uint64_t site;			/* that qmgr has queued it for; SITE_ANY: all are right */
+
 	/* where to (route.c) */
+	uint64_t set;			/* of the mail hosts that were found; 0: not looked up */
+	bool stubborn;			/* a connection that was kept did not take it: a new one */
 	struct target *targets;
 	uint32_t ntargets, at;		/* at: the next one to try */
 	struct outcome trouble;		/* of the last target; kind DEFERRED until something else is known */
@@ -67,6 +71,8 @@ bool delivery_outcome(struct delivery *d, uint32_t index, const struct outcome *
 /* All recipients that have none yet: the delivery is gone. */
 void delivery_end(struct delivery *d, const struct outcome *o);
 
+/* Its mail hosts, of which `host` is one, are not those that qmgr has queued it for: the delivery is gone. */
+void delivery_elsewhere(struct delivery *d, const char *host);
 /* Its destination cannot be found or reached: try the next of smtp_fallback_relay; false: there is none. */
 bool delivery_fallback(struct delivery *d);
 /* Go on with the next target, or end with the last trouble. */

@@ -14,6 +14,7 @@
 struct waiting {
 	struct waiting *next;
 	uint32_t job, index;
+	uint64_t site;
 	bool last;
 	struct outcome o;
 };
@@ -23,12 +24,11 @@ static struct watch watch;
 static struct waiting *head, **tail = &head;
 
 static bool
-send_one(uint32_t job, uint32_t index, const struct outcome *o, bool last)
+send_one(uint32_t job, uint32_t index, const struct outcome *o, bool last, uint64_t site)
 {
 	struct msg_OUTCOME m = { .job = job, .index = index, .kind = o->kind, .code = (uint32_t)o->code,
 		.dsn = span_str(o->dsn), .text = span_str(o->text), .mta = span_str(o->mta), .tls = span_str(o->tls),
-		.promised = o->promised,
-		.last = last };
+		.promised = o->promised, .last = last, .site = site };
 
 	if (msg_send(link_fd, MSG_OUTCOME, &m))
 		return true;
@@ -38,14 +38,14 @@ send_one(uint32_t job, uint32_t index, const struct outcome *o, bool last)
 }
 
 void
-link_outcome(uint32_t job, uint32_t index, const struct outcome *o, bool last)
+link_outcome(uint32_t job, uint32_t index, const struct outcome *o, bool last, uint64_t site)
 {
 	struct waiting *w;
 
-	if (!head && send_one(job, index, o, last))
+	if (!head && send_one(job, index, o, last, site))
 		return;
 	w = x_new(struct waiting);
-	*w = (struct waiting){ .job = job, .index = index, .last = last, .o = *o };
+	*w = (struct waiting){ .job = job, .index = index, .site = site, .last = last, .o = *o };
 	*tail = w;
 	tail = &w->next;
 	service_clients(1);		/* not to be left behind */
@@ -58,7 +58,7 @@ send_waiting(void)
 	while (head) {
 		struct waiting *w = head;
 
-		if (!send_one(w->job, w->index, &w->o, w->last))
+		if (!send_one(w->job, w->index, &w->o, w->last, w->site))
 			return;
 		head = w->next;
 		if (!head) {

@@ -5,6 +5,7 @@
 #include "mail/outcome.h"
 
 void link_start(int fd);	/* owns fd */
-void link_outcome(uint32_t job, uint32_t index, const struct outcome *o, bool last);
+/* site: of OUTCOME_REDIRECTED, else 0 */
+void link_outcome(uint32_t job, uint32_t index, const struct outcome *o, bool last, uint64_t site);
 
 #endif

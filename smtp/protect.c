@@ -118,3 +118,19 @@ protect_suits(const struct session *s, uint32_t flags)
 		return s->required || s->target.sa.ss_family == AF_UNIX;
 	return !s->relaxed || flags & MAIL_TLS_OPTIONAL;
 }
+
+bool
+protect_same(const struct session *s, const struct delivery *d, const struct target *t)
+{
+	struct policy p;
+	struct buf why;
+	bool ok;
+
+	buf_init(&why, 400);
+	policy_refresh();
+	ok = policy_find(d->nexthop, t->host, d->flags, &p, &why) &&
+	    !policy_settle(&p, t->dane ? t->dane->state : DANE_NONE, t->secure, t->host, d->flags);
+	buf_fini(&why);
+	return ok && p.level == s->policy.level && p.versions.v12 == s->policy.versions.v12 &&
+	    p.versions.v13 == s->policy.versions.v13 && strcmp(p.match, s->policy.match) == 0;
+}

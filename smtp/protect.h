@@ -14,5 +14,7 @@ bool protect_enough(const struct session *s, struct outcome *o) CHECKED;
 void protect_words(const struct session *s, char *out, size_t size);	/* for the log; "" when plain */
 /* May a message with these flags go over a connection that was opened for another one? */
 bool protect_suits(const struct session *s, uint32_t flags);
+/* Would a connection to that target for that delivery have the policy that this one was held against? */
+bool protect_same(const struct session *s, const struct delivery *d, const struct target *t);
 
 #endif

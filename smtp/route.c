@@ -11,9 +11,12 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include "hostset.h"
 #include "net/dns/parse.h"
 #include "policy.h"
+#include "service/message.h"
 #include "service/params.h"
+#include "session.h"
 #include "base/banned.h"
 
 #define LOOKUP_MS 30000
@@ -101,13 +104,23 @@ give_up(struct route *r, struct outcome o)
 	delivery_end(d, &o);
 }
 
+/* The order of the hosts is not needed any more. */
 static void
 ready(struct route *r)
 {
 	struct delivery *d = r->d;
+	char host[DNS_NAME_MAX] = "";
 
+	d->set = 0;
+	if (r->nmx && !r->hop.direct) {
+		d->set = hostset_sort(r->mx, r->nmx, r->hop.port);
+		snprintf(host, sizeof(host), "%s", r->mx[0].host);
+	}
 	route_cancel(d);
-	delivery_next(d);
+	if (d->set && d->site != d->set && d->site != SITE_ANY && d->unknown == d->n)
+		delivery_elsewhere(d, host);
+	else if (!session_share(d))
+		delivery_next(d);
 }
 
 /* ---- addresses of the hosts ---- */

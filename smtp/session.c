@@ -103,6 +103,7 @@ session_trouble(struct session *s, const struct outcome *o)
 		d->trouble = copy;
 	for (uint32_t i = 0; i < d->n; i++)
 		d->rcpts[i].accepted = false;
+	d->stubborn |= reused;
 	if (reused)	/* the server may have been tired of the old connection: that is no failure */
 		route_start(d);
 	else
@@ -545,6 +546,7 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 	s->no_tls = no_tls;
 	s->lmtp = d->lmtp;
 	s->site = x_spandup(d->nexthop);
+	s->set = d->set;
 	if (par.smtp_sasl_auth_enable && par.smtp_sender_dependent_authentication)
 		s->sender = x_spandup(d->sender);
 	timer_init(&s->idle_timer, on_idle, s);
@@ -588,13 +590,31 @@ session_idle(struct session *s)
 	timer_set(&s->idle_timer, IDLE_MS);
 }
 
-bool
-session_reuse(struct delivery *d)
+static bool
+suits(const struct session *s, const struct delivery *d)
+{
+	return span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender)) &&
+	    (s->set == d->site || d->site == SITE_ANY) && protect_suits(s, d->flags);
+}
+
+/* It goes to an address of this delivery's own hosts, and would be no better protected if it were opened for it. */
+static bool
+can_be_shared(const struct session *s, const struct delivery *d)
+{
+	if (s->set != d->set || s->logged_in || s->lmtp != d->lmtp || !protect_suits(s, d->flags))
+		return false;
+	for (uint32_t i = 0; i < d->ntargets; i++)
+		if (memcmp(&s->target.sa, &d->targets[i].sa, sizeof(s->target.sa)) == 0)
+			return protect_same(s, d, &d->targets[i]);
+	return false;
+}
+
+static bool
+take_over(struct delivery *d, bool (*may)(const struct session *s, const struct delivery *d))
 {
 	struct session *s = idle;
 
-	while (s && !(span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender)) &&
-	    protect_suits(s, d->flags)))
+	while (s && !may(s, d))
 		s = s->next;
 	if (!s || s->in_callback)
 		return false;
@@ -609,4 +629,16 @@ session_reuse(struct delivery *d)
 	dialog_envelope(s);
 	leave(s);
 	return true;
+}
+
+bool
+session_reuse(struct delivery *d)
+{
+	return take_over(d, suits);
+}
+
+bool
+session_share(struct delivery *d)
+{
+	return d->set && !d->stubborn && !par.smtp_sasl_auth_enable && take_over(d, can_be_shared);
 }

@@ -40,6 +40,7 @@ struct session {
 	struct target target;
 	char mta[320];			/* "host[address]:port", for log and report */
 	char *site;			/* next hop whose deliveries may use it again */
+	uint64_t set;			/* of mail hosts that the next hop had */
 	struct reply reply;
 	struct sent *queue;		/* ring */
 	uint32_t queue_cap, queue_head, queued;
@@ -71,6 +72,8 @@ struct session {
 void session_open(struct delivery *d, const struct target *t, bool no_tls);
 /* An idle session to the same next hop takes the delivery. */
 bool session_reuse(struct delivery *d);
+/* Its mail hosts have been found: an idle session to one of them that was opened for another next hop takes it. */
+bool session_share(struct delivery *d);
 
 /* ---- for the dialog ---- */
 void session_expect(struct session *s, const struct row *row, uint32_t arg);	/* a reply without a command */

@@ -8,7 +8,11 @@ enum outcome_kind {
 	OUTCOME_DELIVERED,
 	OUTCOME_DEFERRED,	/* try again later (4.x.x) */
 	OUTCOME_FAILED,		/* never try again (5.x.x): a report goes to the sender */
-	OUTCOME_REDIRECTED,	/* by a .forward: text holds addresses, a line each; the bounce agent makes a copy for them */
+	/*
+	 * local, by a .forward: text holds addresses, a line each; the bounce agent makes a copy for them.
+	 * smtp: the delivery was queued for another set of mail hosts; text names one of the right set.
+	 */
+	OUTCOME_REDIRECTED,
 	OUTCOME_DAMAGED,	/* the queue file does not hold what was accepted: nothing was delivered, and nothing will be */
 };
 

@@ -25,6 +25,8 @@ enum msg_kind {
 	MSG_KINDS
 };
 
+#define SITE_ANY UINT64_MAX	/* DELIVER.site: whatever it is */
+
 #define MSG(kind, from, to) struct msg_##kind { char unused_;
 #define END(kind) };
 #define U32(name) uint32_t name;

@@ -25,7 +25,7 @@ struct group {
 };
 
 struct site_limits {
-	char *name, *reason;
+	char *name, *reason, *shared;
 	struct queue_site s;
 };
 
@@ -53,6 +53,7 @@ why_free(struct why *w)
 	for (uint32_t i = 0; w && i < w->nsites; i++) {
 		free(w->sites[i].name);
 		free(w->sites[i].reason);
+		free(w->sites[i].shared);
 	}
 	free(w);
 }
@@ -117,14 +118,25 @@ why_add(struct why *w, const struct queue_entry *e, struct span site, struct spa
 	}
 }
 
+static int
+by_site_alone(const void *x, const void *y)
+{
+	const struct group *a = x, *b = y;
+
+	return strcasecmp(a->site, b->site);
+}
+
+/* There may be tens of thousands: only those that are asked for. The groups are sorted. */
 static void
 keep_site(void *ctx, const struct queue_site *s)
 {
 	struct why *w = ctx;
+	struct group wanted = { .site = x_spandup(s->name) };
 
-	if (w->nsites == SITES_MAX)
-		return;
-	w->sites[w->nsites++] = (struct site_limits){ .name = x_spandup(s->name), .reason = x_spandup(s->reason), .s = *s };
+	if (w->nsites < SITES_MAX && bsearch(&wanted, w->groups, w->n, sizeof(*w->groups), by_site_alone))
+		w->sites[w->nsites++] = (struct site_limits){ .name = x_spandup(s->name), .reason = x_spandup(s->reason),
+			.shared = x_spandup(s->shared), .s = *s };
+	free(wanted.site);
 }
 
 static const struct site_limits *
@@ -150,6 +162,8 @@ limit_text(const struct site_limits *l, struct buf *out)
 		buf_addf(out, "none: %u of %u deliveries at a time", l->s.busy, l->s.window);
 	if (l && l->s.parked)
 		buf_addf(out, "; %u messages parked (qmgr_message_active_limit)", l->s.parked);
+	if (l && *l->shared)
+		buf_addf(out, "; by mail host %s, with all of its %u next hops", l->shared, l->s.hops);
 }
 
 static void
@@ -182,6 +196,8 @@ print_json(const struct why *w, const struct group *g)
 	json_object_set_new(o, "limit", queue_json_text(buf_span(&limit)));
 	json_object_set_new(o, "dead", json_integer(l ? l->s.dead : 0));
 	json_object_set_new(o, "concurrency", json_integer(l ? l->s.window : 0));
+	if (l && *l->shared)
+		json_object_set_new(o, "mail_host", queue_json_text(span_str(l->shared)));
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(o);
@@ -217,7 +233,7 @@ static int
 by_site(const void *x, const void *y)
 {
 	const struct group *a = x, *b = y;
-	int c = strcasecmp(a->site, b->site);
+	int c = by_site_alone(x, y);
 
 	return c ? c : (a->count < b->count) - (a->count > b->count);
 }
@@ -225,11 +241,12 @@ by_site(const void *x, const void *y)
 int
 why_print(struct why *w, uint64_t now)
 {
-	int code = queue_sites(keep_site, w);
+	int code;
 
+	qsort(w->groups, w->n, sizeof(*w->groups), by_site);
+	code = queue_sites(keep_site, w);
 	if (code)
 		return code;
-	qsort(w->groups, w->n, sizeof(*w->groups), by_site);
 	for (uint32_t i = 0; i < w->n; i++)
 		if (want_json)
 			print_json(w, &w->groups[i]);

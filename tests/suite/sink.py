@@ -19,10 +19,10 @@ class Sink(threading.Thread):
     """a server whose replies are a function (verb, argument) -> bytes; keeps what it got"""
     trickle, after_dot, taken = 0, None, None        # seconds between the bytes of the greeting; 'reset'
 
-    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0):
+    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0, address=('127.0.0.1', 0)):
         super().__init__(daemon=True)
         self.l = socket.socket()
-        self.l.bind(('127.0.0.1', 0))
+        self.l.bind(address)
         self.l.listen(50)
         self.port, self.reply, self.greeting = self.l.getsockname()[1], reply or (lambda v, a: None), greeting
         self.connections, self.mails, self.commands, self.taken = 0, [], [], []     # taken: (recipients, text)

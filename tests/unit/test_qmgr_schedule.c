@@ -1,6 +1,6 @@
 /*
  * The memory of qmgr: messages, reasons, the timer wheel, sites and their windows. No disk, no clock.
- * links: qmgr/glance.c qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/lane.c qmgr/steady.c
+ * links: qmgr/glance.c qmgr/message.c qmgr/reason.c qmgr/wheel.c qmgr/schedule.c qmgr/lane.c qmgr/steady.c qmgr/hop.c
  */
 #include "tests/unit/unit.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "qmgr/glance.h"
+#include "qmgr/hop.h"
 #include "qmgr/message.h"
 #include "qmgr/reason.h"
 #include "qmgr/schedule.h"
@@ -448,6 +449,70 @@ test_pick_and_park(void **state)
 }
 
 static void
+test_next_hops_of_one_set_of_mail_hosts_are_one_site(void **state)
+{
+	enum { SET = 77, OTHER = 78, MANY = 100 };
+	static struct ready r[MANY];
+	struct site *own = hop_site(POOL_SMTP, SPAN("d0.test"), 0), *s;
+	uint64_t now = 1000;
+	char name[20];
+
+	(void)state;
+	assert_true(own == site_find(POOL_SMTP, SPAN("d0.test")) && own->set == 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "D%u.test", i);
+		s = hop_learn(span_str(name), SET, SPAN("mx.test"), now);
+		snprintf(name, sizeof(name), "d%u.TEST", i);
+		assert_ptr_equal(hop_site(POOL_SMTP, span_str(name), now), s);
+		schedule_add(s, i, &r[i]);
+	}
+	assert_true(s->set == SET && s->nhops == MANY && s != own && span_is(span_str(s->name), "mx.test"));
+	assert_ptr_equal(hop_find(POOL_SMTP, SPAN("d5.test")), s);
+	assert_null(hop_find(POOL_SMTP, SPAN("mx.test")));	/* the name of a host is no next hop */
+	assert_null(hop_find(POOL_LOCAL, SPAN("d5.test")));
+	for (unsigned i = 0; i < 5; i++)		/* one window for all of them */
+		assert_non_null(schedule_next(POOL_SMTP, yes));
+	assert_null(schedule_next(POOL_SMTP, yes));
+	for (unsigned i = 0; i < 5; i++)		/* and one death */
+		if (schedule_done(s, FEEDBACK_TROUBLE, now))
+			break;
+	assert_true(site_dead(hop_site(POOL_SMTP, SPAN("d99.test"), now), now));
+	while (schedule_drain(s))
+		schedule_done(s, FEEDBACK_NONE, now);
+	while (s->busy)
+		schedule_done(s, FEEDBACK_NONE, now);
+	assert_ptr_equal(hop_site(POOL_SMTP, SPAN("d1.test"), now + 9999), s);
+	s->dead_until = now + 60000;			/* dead for longer: has it moved away? */
+	assert_ptr_not_equal(hop_site(POOL_SMTP, SPAN("d1.test"), now + 10000), s);
+	hop_confirm(SPAN("d1.test"), now + 10000);
+	assert_ptr_equal(hop_site(POOL_SMTP, SPAN("d1.test"), now + 10001), s);
+	assert_ptr_not_equal(hop_learn(SPAN("d1.test"), OTHER, SPAN("mx.other.test"), now + 10001), s);
+	assert_true(s->nhops == MANY - 1 && hop_site(POOL_SMTP, SPAN("d1.test"), now)->set == OTHER);
+	schedule_sweep(now + 1000000);
+	assert_ptr_equal(hop_find(POOL_SMTP, SPAN("d2.test")), s);	/* while a next hop leads there */
+	hop_sweep(now + 100 * 3600000ull);
+	schedule_sweep(now + 100 * 3600000ull);
+	assert_null(hop_find(POOL_SMTP, SPAN("d2.test")));
+	assert_true(site_get_set(SET, SPAN("mx.test"))->nhops == 0);
+}
+
+static void
+test_the_table_of_next_hops_is_bounded(void **state)
+{
+	char name[24];
+
+	(void)state;
+	for (unsigned i = 0; i <= HOPS_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u.test", i);
+		assert_int_equal(hop_learn(span_str(name), 5, SPAN("mx.test"), 0)->set, 5);
+	}
+	assert_int_equal(site_get_set(5, SPAN("mx.test"))->nhops, HOPS_MAX);
+	assert_null(hop_find(POOL_SMTP, span_str(name)));
+	hop_sweep(UINT64_MAX);
+	assert_int_equal(site_get_set(5, SPAN("mx.test"))->nhops, 0);
+}
+
+static void
 test_feedback_rules(void **state)
 {
 	static const struct { const char *text; bool ok; double amount; unsigned by; } cases[] = {
@@ -513,6 +578,8 @@ main(void)
 		cmocka_unit_test(test_lanes_take_turns),
 		cmocka_unit_test(test_the_share_of_a_lane_is_of_what_is_left),
 		cmocka_unit_test(test_pick_and_park),
+		cmocka_unit_test(test_next_hops_of_one_set_of_mail_hosts_are_one_site),
+		cmocka_unit_test(test_the_table_of_next_hops_is_bounded),
 		cmocka_unit_test(test_feedback_rules),
 		cmocka_unit_test(test_steady_clock),
 	};
