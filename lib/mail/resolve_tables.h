@@ -1,7 +1,7 @@
 /*
  * resolve_tables.h: what resolve.c (does it exist?) and resolve_expand.c
- * (where does it go?) share: the tables and the order of their keys. Private
- * to these two.
+ * with resolve_alias.c (where does it go?) share: the tables and the order of their
+ * keys. Private to these three.
  */
 #ifndef MAIL_RESOLVE_TABLES_H
 #define MAIL_RESOLVE_TABLES_H

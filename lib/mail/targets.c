@@ -1,4 +1,4 @@
-/* targets.c: words of a list or a .forward. The text may be hostile. */
+/* targets.c: words of a list, a .forward or an alias. The text may be hostile. */
 #include "mail/targets.h"
 
 #include <string.h>
@@ -55,4 +55,29 @@ targets_each(struct span text, bool (*f)(void *ctx, struct span word, unsigned l
 		if (!each_of_line(line, ++number, f, ctx))
 			return false;
 	return true;
+}
+
+bool
+targets_next(struct span *list, struct span *out)
+{
+	size_t i = 0, start;
+	bool quoted = false, program;
+
+	while (i < list->n && strchr(", \t\r\n", list->p[i]) && list->p[i] != '\0')
+		i++;
+	start = i;
+	program = i < list->n && list->p[i] == '|';
+	for (; i < list->n; i++) {
+		char c = list->p[i];
+
+		if (c == '\\' && quoted && i + 1 < list->n)
+			i++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == ',' || (!program && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))))
+			break;
+	}
+	*out = span_sub(*list, start, i);
+	*list = span_skip(*list, i);
+	return out->n > 0;
 }

@@ -11,4 +11,10 @@
 /* f gets each word as it is written, quotes included, and its line from 1; false stops. False: f stopped. */
 bool targets_each(struct span text, bool (*f)(void *ctx, struct span word, unsigned line), void *ctx);
 
+/*
+ * The next target of an alias's value, as it is written: separated by commas, blanks or line ends; quotes hold one together,
+ * and the arguments of a program ("|...") stay with it up to the comma. False: there is none.
+ */
+bool targets_next(struct span *list, struct span *out);
+
 #endif
