@@ -58,19 +58,6 @@ message_load(struct message *msg, int fd, uint64_t off, uint64_t len, uint64_t s
 	return true;
 }
 
-void
-deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head)
-{
-	struct span late = d->late_headers, line;
-
-	delivered_head(d->sender, r->address, head);
-	while (msg_list_next(&late, &line)) {
-		buf_addspan(head, line);
-		if (line.n && line.p[line.n - 1] != '\n')
-			buf_addc(head, '\n');
-	}
-}
-
 struct outcome
 deliver_damaged(void)
 {
@@ -140,7 +127,7 @@ deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recip
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&path, 2048);
-	deliver_head(d, r, &head);
+	order_head(d, r, &head);
 	if (place->home)
 		buf_adds(&path, place->home_mailbox);
 	else if (!mailboxpath_maildir(r->mailbox, &path))

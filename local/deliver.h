@@ -3,9 +3,8 @@
 #define LOCAL_DELIVER_H
 
 #include "mail/bodyfile.h"
-#include "mail/outcome.h"
 #include "mail/store/mailstore.h"
-#include "service/message.h"
+#include "order.h"
 
 /* The message: in memory when it is small; else its beginning, and its file, which each delivery reads anew. */
 struct message {
@@ -20,20 +19,12 @@ void message_init(struct message *msg);
 /* fd is borrowed until the next load. False: unreadable (errno), or msg->file.damaged. */
 bool message_load(struct message *msg, int fd, uint64_t off, uint64_t len, uint64_t sum) CHECKED;
 
-struct recipient {
-	uint32_t number;		/* in the message: a part of the file's name */
-	struct span address, mailbox, extension, quota;
-};
-
 struct delivery_place {
 	bool home;			/* the root is a home directory: one mailbox, `home_mailbox` */
 	const char *home_mailbox, *host;
 	int64_t started;		/* of this process */
 };
 
-
-/* Return-Path, Delivered-To, late headers. */
-void deliver_head(const struct msg_DELIVER *d, const struct recipient *r, struct buf *head);
 
 struct outcome deliver_damaged(void);
 struct outcome deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,

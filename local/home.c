@@ -24,7 +24,7 @@ into_mbox(const struct msg_DELIVER *d, struct message *msg, const struct recipie
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&cause, 1024);
-	deliver_head(d, r, &head);
+	order_head(d, r, &head);
 	m.head = buf_span(&head);
 	if (path[0] == '/' || head.over) {
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.5", "the recipient has no proper mailbox");

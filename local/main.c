@@ -36,43 +36,9 @@ start_local(void)
 }
 
 static bool
-answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o, const struct buf *to)
-{
-	struct msg_OUTCOME m = {
-		.job = job,
-		.index = index,
-		.kind = (uint32_t)o->kind,
-		.code = (uint32_t)o->code,
-		.dsn = span_str(o->dsn),
-		.text = o->kind == OUTCOME_REDIRECTED ? buf_span(to) : span_str(o->text),
-		.mta = span_str(o->mta),
-		.last = last,
-	};
-
-	return msg_send(fd, MSG_OUTCOME, &m);
-}
-
-/* number, address, ORCPT, mailbox */
-static bool
-next_recipient(struct span *list, struct recipient *r)
-{
-	struct span number, orcpt, mailbox;
-
-	if (!msg_list_next(list, &number) || !msg_list_next(list, &r->address) || !msg_list_next(list, &orcpt) ||
-	    !msg_list_next(list, &mailbox) || !span_u32(number, 0, UINT32_MAX, &r->number))
-		return false;
-	r->quota = mailbox;
-	if (!span_cut(&r->quota, '\0', &r->mailbox))
-		r->mailbox = SPAN_NONE;
-	if (!span_cut(&r->quota, '\0', &r->extension))
-		r->extension = r->quota = SPAN_NONE;
-	return true;
-}
-
-static bool
 deliver(int fd, const struct msg_DELIVER *d)
 {
-	uint32_t n = msg_list_count(d->rcpts) / 4;
+	uint32_t n = msg_list_count(d->rcpts) / ORDER_FIELDS;
 	struct span list = d->rcpts;
 	struct outcome unread;
 	struct buf to;
@@ -86,12 +52,12 @@ deliver(int fd, const struct msg_DELIVER *d)
 		struct recipient r;
 		struct outcome o;
 
-		ok = next_recipient(&list, &r);
+		ok = order_recipient(&list, &r);
 		if (!ok)
 			break;
 		buf_reset(&to);
 		o = !loaded ? unread : place.home ? deliver_home(d, &message, &r, &place, &to) : deliver_one(d, &message, &r, &place);
-		ok = answer(fd, d->job, i, i + 1 == n, &o, &to);
+		ok = order_answer(fd, d->job, i, i + 1 == n, &o, buf_span(&to));
 	}
 	buf_fini(&to);
 	return ok;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "mail/delivered.h"
 #include "base/banned.h"
 
 #define STEP (256u << 10)		/* quoted and written at a time */
@@ -23,22 +24,6 @@ struct mbox {
 };
 
 /* ---- form ---- */
-
-void
-mbox_from_line(struct span sender, time_t when, struct buf *out)
-{
-	struct tm tm;
-	char date[40];
-
-	buf_adds(out, "From ");
-	if (sender.n == 0)
-		buf_adds(out, "MAILER-DAEMON");
-	for (size_t i = 0; i < sender.n; i++)	/* one word: readers split at blanks */
-		buf_addc(out, (unsigned char)sender.p[i] <= ' ' || sender.p[i] == 0x7f ? '_' : sender.p[i]);
-	gmtime_r(&when, &tm);
-	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
-	buf_addf(out, "  %s\n", date);
-}
 
 static bool
 needs_quote(struct span line)
@@ -273,7 +258,7 @@ mbox_append(const char *path, const struct mbox_message *msg, struct buf *cause)
 	bool ok = false;
 
 	buf_init(&from, 1024);
-	mbox_from_line(msg->sender, msg->when, &from);
+	delivered_from_line(msg->sender, msg->when, &from);
 	if ((size_t)snprintf(m.lock, sizeof(m.lock), "%s.lock", path) >= sizeof(m.lock) || from.over) {
 		errno = ENAMETOOLONG;
 		buf_adds(cause, "the name is too long");

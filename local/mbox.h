@@ -23,8 +23,7 @@ struct mbox_message {
 };
 bool mbox_append(const char *path, const struct mbox_message *msg, struct buf *cause) CHECKED;
 
-/* The message as it stands in the file; for tests too. */
-void mbox_from_line(struct span sender, time_t when, struct buf *out);
+/* For tests too. */
 void mbox_quote(struct span lines, struct buf *out);		/* whole lines */
 
 #endif

@@ -38,8 +38,6 @@ struct net_port_attr {
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_WRITE (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
 	LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
-#define NET_BIND_TCP 1ull
-#define NET_CONNECT_TCP 2ull
 #define SCOPE_ABSTRACT 1ull
 #define SCOPE_SIGNAL 2ull
 #define RULE_NET_PORT 2
@@ -50,9 +48,15 @@ jail_entered(void)
 	return entered;
 }
 
+void
+jail_was_entered(void)
+{
+	entered = true;
+}
+
 /* Asked once: the answer outlives a fork. */
-static int
-landlock_abi(void)
+int
+jail_landlock_abi(void)
 {
 	static int abi;
 
@@ -67,10 +71,22 @@ fs_known(int abi)
 	return FS_ABI1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
 }
 
-static bool
-allow_below(int ruleset, const char *dir, uint64_t access)
+int
+jail_landlock_new(uint64_t fs, uint64_t net)
 {
-	struct landlock_path_beneath_attr p = { .allowed_access = access };
+	int abi = jail_landlock_abi();
+	struct ruleset_attr a = { .handled_access_fs = fs & fs_known(abi), .handled_access_net = abi >= 4 ? net : 0,
+		.scoped = abi >= 6 ? SCOPE_ABSTRACT | SCOPE_SIGNAL : 0 };
+
+	if (abi < 1)
+		return -1;
+	return (int)syscall(SYS_landlock_create_ruleset, &a, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
+}
+
+bool
+jail_landlock_allow(int ruleset, const char *dir, uint64_t access)
+{
+	struct landlock_path_beneath_attr p = { .allowed_access = access & fs_known(jail_landlock_abi()) };
 	bool ok;
 	int err;
 
@@ -80,6 +96,17 @@ allow_below(int ruleset, const char *dir, uint64_t access)
 	ok = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &p, 0) == 0;
 	err = errno;
 	close(p.parent_fd);
+	errno = err;
+	return ok;
+}
+
+bool
+jail_landlock_enter(int ruleset)
+{
+	bool ok = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	int err = errno;
+
+	close(ruleset);
 	errno = err;
 	return ok;
 }
@@ -96,30 +123,21 @@ allow_port(int ruleset, uint64_t access, uint16_t port)
 static bool
 landlock_restrict(const char *dir, uint64_t access, bool inet, const uint16_t ports[4])
 {
-	struct ruleset_attr a = { 0 };
-	int abi = landlock_abi(), ruleset, err;
+	int abi = jail_landlock_abi(), ruleset;
 	bool ok;
 
-	if (abi < 1)
-		return false;
-	a.handled_access_fs = fs_known(abi);
-	if (abi >= 4)
-		a.handled_access_net = NET_BIND_TCP | (inet && !ports[0] ? 0 : NET_CONNECT_TCP);
-	if (abi >= 6)
-		a.scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &a, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
+	ruleset = jail_landlock_new(JAIL_FS_ALL, JAIL_NET_BIND | (inet && !ports[0] ? 0 : JAIL_NET_CONNECT));
 	if (ruleset < 0)
 		return false;
-	ok = !dir || allow_below(ruleset, dir, access & a.handled_access_fs);
+	ok = !dir || jail_landlock_allow(ruleset, dir, access);
 	for (int i = 0; ok && inet && abi >= 4 && i < 4 && ports[i]; i++)
-		ok = allow_port(ruleset, NET_CONNECT_TCP, ports[i]);
+		ok = allow_port(ruleset, JAIL_NET_CONNECT, ports[i]);
 	if (inet && abi >= 4)		/* port 0 only: to choose the address that connections come from */
-		ok = ok && allow_port(ruleset, NET_BIND_TCP, 0);
-	ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
-	err = errno;
-	close(ruleset);
-	errno = err;
-	return ok;
+		ok = ok && allow_port(ruleset, JAIL_NET_BIND, 0);
+	if (ok)
+		return jail_landlock_enter(ruleset);
+	close_fd(&ruleset);
+	return false;
 }
 
 bool
@@ -127,7 +145,7 @@ jail_only_dir(const char *dir)
 {
 	static const uint16_t none[4];
 
-	return landlock_restrict(dir, FS_WRITE, false, none) || landlock_abi() < 1;
+	return landlock_restrict(dir, FS_WRITE, false, none) || jail_landlock_abi() < 1;
 }
 
 bool
@@ -135,7 +153,7 @@ jail_no_files(void)
 {
 	static const uint16_t none[4];
 
-	return landlock_restrict(NULL, 0, false, none) || landlock_abi() < 1;
+	return landlock_restrict(NULL, 0, false, none) || jail_landlock_abi() < 1;
 }
 
 /* A user namespace of our own gives an ordinary user the right to chroot. */
@@ -177,8 +195,8 @@ change_root(const char *root)
 	return true;
 }
 
-static void
-drop_capabilities(void)
+void
+jail_drop_capabilities(void)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { { 0 } };
@@ -187,10 +205,10 @@ drop_capabilities(void)
 		die_errno("cannot drop capabilities");
 }
 
-static void
-lacks(const struct jail *j, struct buf *missing, const char *wall)
+void
+jail_lacks(bool require, struct buf *missing, const char *wall)
 {
-	if (j->require)
+	if (require)
 		die_config("sandbox = require, but this system has no %s (%s)", wall, strerror(errno));
 	buf_addf(missing, "%s%s", missing->len ? ", " : "", wall);
 }
@@ -203,16 +221,16 @@ jail_enter(const struct jail *j, struct buf *missing)
 	bool files = (j->sys & (JAIL_READ | JAIL_WRITE)) != 0;
 
 	if (j->root && !chrooted) {
-		lacks(j, missing, "chroot");
+		jail_lacks(j->require, missing, "chroot");
 		if (chdir(j->root) < 0)
 			die_errno("chdir %s", j->root);
 	}
-	drop_capabilities();
+	jail_drop_capabilities();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die_errno("no_new_privs");
 	if (!landlock_restrict(files ? top : NULL, j->write_below ? FS_WRITE : FS_READ, j->sys & JAIL_INET, j->tcp_connect))
-		lacks(j, missing, "Landlock");
+		jail_lacks(j->require, missing, "Landlock");
 	if (!jail_seccomp(j->sys))
-		lacks(j, missing, "seccomp");
+		jail_lacks(j->require, missing, "seccomp");
 	entered = true;
 }

@@ -53,6 +53,17 @@ bool jail_no_fork(void) CHECKED;
 /* The same with no directory at all: what is open stays so. */
 bool jail_no_files(void) CHECKED;
 
+/*
+ * Walls of a process that runs programs of others (which may need any file that its user may read): no capability, nothing
+ * gained by a set-uid program, files written below `dirs` only (those that are there), no TCP listener, no signal and no
+ * abstract socket outside, and calls that only administrators, debuggers and containers make get EPERM. Dies on
+ * failure of a wall that is possible here; missing and require as above.
+ */
+void jail_enter_program(const char *const *dirs, size_t n, bool require, struct buf *missing);
+
+/* In a child of such a process: it can signal itself and its own children alone, not us. */
+void jail_program_child(void);
+
 /* True once jail_enter has been passed (for assertions and map openers). */
 bool jail_entered(void);
 

@@ -1,6 +1,8 @@
 /* delivered.c: the head of a delivered message. Addresses and message are those of strangers. */
 #include "mail/delivered.h"
 
+#include "base/fdio.h"
+
 #include "base/banned.h"
 
 #define HEADER_MAX (256u << 10)		/* how far a loop is looked for */
@@ -67,4 +69,39 @@ delivered_before(struct span body, struct span address)
 			return true;
 	}
 	return false;
+}
+
+bool
+delivered_before_fd(int fd, uint64_t off, uint64_t len, struct span address, bool *before)
+{
+	size_t n = len < HEADER_MAX ? (size_t)len : HEADER_MAX;
+	struct buf text;
+	char *to;
+	bool ok = true;
+
+	buf_init(&text, HEADER_MAX);
+	to = n > 0 ? buf_room(&text, n) : NULL;
+	if (n > 0)
+		ok = to && pread_all(fd, to, n, (off_t)off);
+	if (ok)
+		buf_grew(&text, n);
+	*before = ok && delivered_before(buf_span(&text), address);
+	buf_fini(&text);
+	return ok;
+}
+
+void
+delivered_from_line(struct span sender, time_t when, struct buf *out)
+{
+	struct tm tm;
+	char date[40];
+
+	buf_adds(out, "From ");
+	if (sender.n == 0)
+		buf_adds(out, "MAILER-DAEMON");
+	for (size_t i = 0; i < sender.n; i++)	/* one word: readers split at blanks */
+		buf_addc(out, (unsigned char)sender.p[i] <= ' ' || sender.p[i] == 0x7f ? '_' : sender.p[i]);
+	gmtime_r(&when, &tm);
+	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
+	buf_addf(out, "  %s\n", date);
 }

@@ -2,6 +2,8 @@
 #ifndef MAIL_DELIVERED_H
 #define MAIL_DELIVERED_H
 
+#include <time.h>
+
 #include "base/buf.h"
 
 /*
@@ -20,5 +22,10 @@ void delivered_head(struct span sender, struct span address, struct buf *head);
 
 /* Has this message been delivered to this address before (RFC 5321 6.3)? Looks at 256 KiB of its header. */
 bool delivered_before(struct span body, struct span address);
+/* The same of a message in a file. False with errno: it cannot be read. */
+bool delivered_before_fd(int fd, uint64_t off, uint64_t len, struct span address, bool *before) CHECKED;
+
+/* "From SENDER  DATE": in front of a message in an mbox, or for a program. */
+void delivered_from_line(struct span sender, time_t when, struct buf *out);
 
 #endif

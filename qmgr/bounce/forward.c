@@ -20,7 +20,6 @@
 
 #define CHUNK (64 * 1024)
 #define RCPTS_CHUNK (48 * 1024)		/* of recipients in one PART */
-#define HEADER_LOOK (256u << 10)	/* how far a loop is looked for */
 #define HEAD_MAX 4096
 
 /* ---- who ---- */
@@ -175,24 +174,6 @@ hand_over(const struct msg_FORWARD *m, struct span rcpts, int *link, int (*conne
 	return o;
 }
 
-static bool
-came_before(const struct msg_FORWARD *m, bool *before)
-{
-	uint64_t n = m->body_len < HEADER_LOOK ? m->body_len : HEADER_LOOK;
-	struct buf text;
-	char *to = NULL;
-
-	buf_init(&text, HEADER_LOOK);
-	if (n > 0 && (!(to = buf_room(&text, (size_t)n)) || !pread_all(m->message, to, (size_t)n, (off_t)m->body_off))) {
-		buf_fini(&text);
-		return false;
-	}
-	buf_grew(&text, (size_t)n);
-	*before = n > 0 && delivered_before(buf_span(&text), m->address);
-	buf_fini(&text);
-	return true;
-}
-
 struct outcome
 forward(const struct msg_FORWARD *m, int *link, int (*connect_again)(void))
 {
@@ -202,7 +183,7 @@ forward(const struct msg_FORWARD *m, int *link, int (*connect_again)(void))
 	bool before;
 
 	buf_init(&rcpts, MEMBERS_TEXT_MAX);
-	if (!came_before(m, &before))
+	if (!delivered_before_fd(m->message, m->body_off, m->body_len, m->address, &before))
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
 	else if (before)
 		o = outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(m->address));

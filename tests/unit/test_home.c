@@ -16,6 +16,7 @@
 #include "base/fdio.h"
 #include "mail/crc32c.h"
 #include "forward.h"
+#include "mail/delivered.h"
 #include "mbox.h"
 #include "tests/unit/tmptree.h"
 #include "base/banned.h"
@@ -88,7 +89,7 @@ quoting_is_reversible(void **state)
 	mbox_quote(span_str(text), &out);
 	assert_string_equal(buf_cstr(&out), want);
 	buf_reset(&out);
-	mbox_from_line(SPAN("a b\n@x"), 0, &out);
+	delivered_from_line(SPAN("a b\n@x"), 0, &out);
 	assert_string_equal(buf_cstr(&out), "From a_b_@x  Thu Jan  1 00:00:00 1970\n");
 	buf_fini(&out);
 }

@@ -1,4 +1,4 @@
-/* test_local.c: deliveries into a directory. links: local/deliver.c local/warning.c */
+/* test_local.c: deliveries into a directory. links: local/deliver.c local/order.c local/warning.c */
 #include "deliver.h"
 
 #include <dirent.h>
