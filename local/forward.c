@@ -9,6 +9,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "mail/address.h"
+#include "mail/command.h"
 #include "mail/targets.h"
 #include "base/banned.h"
 
@@ -32,16 +33,35 @@ refuse(struct words *w, unsigned line, const char *why)
 }
 
 static bool
+take_program(struct words *w, struct span word, unsigned line)
+{
+	struct command c;
+
+	if (!w->f->may_run)
+		return refuse(w, line, "no program is run for a .forward here (allow_mail_to_commands)");
+	if (w->f->program_count == FORWARD_PROGRAMS_MAX)
+		return refuse(w, line, "too many programs");
+	buf_addf(w->why, "line %u: ", line);
+	if (!command_parse(word, &c, w->why))
+		return false;
+	buf_reset(w->why);
+	w->f->programs[w->f->program_count++] = word;
+	return true;
+}
+
+static bool
 take_word(void *ctx, struct span word, unsigned line)
 {
 	struct words *w = ctx;
 	struct span bare = word;
 	struct address a;
 
+	if (command_is(word))
+		return take_program(w, word, line);
 	if (bare.p[0] == '"' && span_rfind(bare, '@') < 0)
 		bare = span_skip(bare, 1);
 	if (bare.n > 0 && strchr("|/:", bare.p[0]))
-		return refuse(w, line, "programs, files and :include: are not delivered to");
+		return refuse(w, line, "files and :include: are not delivered to");
 	if (word.n > 2 && word.p[0] == '<' && word.p[word.n - 1] == '>')
 		word = span_sub(word, 1, word.n - 1);
 	if (word.n > 1 && word.p[0] == '\\')
@@ -131,23 +151,22 @@ use(const char *name, int fd, struct span user, const char *id, struct forward *
 {
 	enum forward_answer answer = FORWARD_NONE;
 	struct stat st;
-	struct buf text, why;
+	struct buf why;
 	const char *unsafe;
 
-	buf_init(&text, FILE_MAX);
+	buf_init(&f->text, FILE_MAX);
 	buf_init(&why, 512);
 	if (fstat(fd, &st) < 0) {
 		answer = FORWARD_LATER;
 	} else if ((unsafe = why_unsafe(&st)) != NULL) {
 		buf_adds(&why, unsafe);
-	} else if (!read_fd(fd, &text)) {
+	} else if (!read_fd(fd, &f->text)) {
 		answer = FORWARD_LATER;
-	} else if (forward_parse(buf_span(&text), user, f, &why)) {
-		answer = f->addresses.len > 0 ? FORWARD_YES : FORWARD_NONE;
+	} else if (forward_parse(buf_span(&f->text), user, f, &why)) {
+		answer = f->addresses.len > 0 || f->program_count > 0 ? FORWARD_YES : FORWARD_NONE;
 	}
 	if (why.len)
 		log_warn(id, "%s is not used: %s", name, why.p);
-	buf_fini(&text);
 	buf_fini(&why);
 	return answer;
 }

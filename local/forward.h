@@ -10,14 +10,20 @@
 #define FORWARD_MAX 100			/* addresses that one file may name */
 #define FORWARD_TEXT_MAX 6000		/* bytes of all of them: they go back to qmgr in one message */
 
+#define FORWARD_PROGRAMS_MAX 4		/* of one file */
+
 struct forward {
 	struct buf addresses;		/* a line each; born by the caller with FORWARD_TEXT_MAX */
 	bool keep;			/* a copy for the mailbox too */
+	bool may_run;			/* in: programs are allowed (allow_mail_to_commands) */
+	struct span programs[FORWARD_PROGRAMS_MAX];	/* as written, mail/command.h; into `text` */
+	unsigned program_count;
+	struct buf text;		/* what forward_read has read; the caller's fini */
 };
 
 enum forward_answer {
 	FORWARD_NONE,			/* none, or none that may be used: into the mailbox */
-	FORWARD_YES,			/* to the addresses, at least one */
+	FORWARD_YES,			/* to the addresses and programs, at least one */
 	FORWARD_LATER,			/* the file could not be read: errno */
 };
 

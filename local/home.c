@@ -54,7 +54,7 @@ struct outcome
 deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place, struct buf *to)
 {
-	struct forward f = { .keep = false };
+	struct forward f = { .may_run = param_list_has(par.allow_mail_to_commands, SPAN("forward")) };
 	enum forward_answer answer;
 	struct outcome o;
 	char *id;
@@ -63,6 +63,7 @@ deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct reci
 		return outcome_make(OUTCOME_FAILED, "5.4.6", "mail forwarding loop for %.*s", SPAN_FMT(r->address));
 	id = x_spandup(d->id);
 	buf_init(&f.addresses, FORWARD_TEXT_MAX);
+	buf_init(&f.text, 1);
 	answer = forward_read(par.forward_path, r->mailbox, r->extension, id, &f);
 	if (answer == FORWARD_LATER)
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read .forward: %s", strerror(errno));
@@ -72,9 +73,12 @@ deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct reci
 		o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "nothing kept");
 	if (answer == FORWARD_YES && o.kind == OUTCOME_DELIVERED) {
 		o.kind = OUTCOME_REDIRECTED;
+		if (f.program_count > 0)
+			buf_adds(to, "|\n");
 		buf_addspan(to, buf_span(&f.addresses));
 	}
 	buf_fini(&f.addresses);
+	buf_fini(&f.text);
 	free(id);
 	return o;
 }

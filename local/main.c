@@ -44,7 +44,7 @@ deliver(int fd, const struct msg_DELIVER *d)
 	struct buf to;
 	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len, d->sum), ok = n > 0;
 
-	buf_init(&to, FORWARD_TEXT_MAX);
+	buf_init(&to, FORWARD_TEXT_MAX + 2);
 	if (!loaded)
 		unread = message.file.damaged ? deliver_damaged() :
 		    outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));

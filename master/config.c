@@ -194,6 +194,8 @@ owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct o
 	buf_init(&name, 256);
 	if (strcmp(kind->user, "vmail") == 0)
 		buf_adds(&name, c->par.virtual_mail_user);
+	else if (!*kind->user)
+		buf_adds(&name, c->par.default_privs);
 	else
 		buf_addf(&name, "%s%s", c->par.mail_owner_prefix, kind->user);
 	ok = passwd_find(name.p, o) && o->uid != 0;
@@ -205,4 +207,16 @@ bool
 owner_of_user(const char *name, struct owner *o)
 {
 	return passwd_find(name, o) && o->uid != 0 && (!master.rootless || o->uid == getuid());
+}
+
+/* What such a process may reach is not for programs that somebody has written into an alias or his .forward. */
+bool
+owner_is_ours(const struct config *c, const struct owner *o)
+{
+	struct owner ours;
+
+	for (size_t i = 0; i < daemon_kind_count && !master.rootless; i++)
+		if (*daemon_kinds[i].user && owner_of_daemon(c, &daemon_kinds[i], &ours) && ours.uid == o->uid)
+			return true;
+	return false;
 }

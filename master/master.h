@@ -94,6 +94,8 @@ bool config_is_list(const struct config *c, const char *path);	/* a file of memb
 bool owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct owner *o);
 bool owner_of_user(const char *name, struct owner *o);		/* /etc/passwd; never uid 0 */
 
+bool owner_is_ours(const struct config *c, const struct owner *o);	/* the uid of one of our daemons */
+
 /* services.c, sockets.c */
 bool services_apply(struct config *c, struct buf *err);		/* bind what is new; on failure nothing has changed */
 void services_tend(void);

@@ -107,6 +107,7 @@ static const struct {
 	const char *service;
 } may_spawn[] = {
 	{ R_QMGR, "local" }, { R_QMGR, "smtp" }, { R_QMGR, "bounce" },
+	{ R_QMGR, "pipe" },
 	{ R_AUTH, "imap" }, { R_AUTH, "pop3" },
 };
 
@@ -148,6 +149,8 @@ spawn_process(struct service *s, const struct child *asker, const struct msg_SPA
 
 	if (*user ? !owner_of_user(user, &o) : !owner_of_daemon(master.config, s->kind, &o))
 		return "no such user, or one that may not get mail";
+	if (s->kind->role == R_PIPE && owner_is_ours(master.config, &o))
+		return "no program is run as a user of the mail system";
 	if (s->count >= s->max)
 		return "too many processes";
 	login = x_spandup(q->login);

@@ -180,7 +180,7 @@ count_down(struct active *a, const struct dest *d)
 
 	if (badness[d->result.kind] > badness[r->kind])
 		r->kind = d->result.kind;
-	if (d->pool == POOL_SMTP || d->pool == POOL_BOUNCE)	/* a repeat would be seen */
+	if (d->pool == POOL_SMTP || d->pool == POOL_BOUNCE || d->pool == POOL_PIPE)	/* a repeat would be seen */
 		r->remote = true;
 	if (--r->pending == 0 && r->kind == OUTCOME_DELIVERED)
 		r->done = true;
@@ -235,6 +235,7 @@ static const struct transport {
 	{ "smtp", POOL_SMTP },
 	{ "lmtp", POOL_SMTP },
 	{ "list", POOL_BOUNCE },
+	{ "pipe", POOL_PIPE },
 	{ "error", POOLS },
 	{ "discard", POOLS },
 };
@@ -250,7 +251,7 @@ add_dest(struct active *a, uint32_t rcpt, enum pool pool, struct span address)
 	}
 	d = &a->dests[a->ndests++];
 	*d = (struct dest){ .rcpt = rcpt, .pool = pool, .address = address, .site = SPAN_NONE, .mailbox = SPAN_NONE,
-		.sender = SPAN_NONE };
+		.sender = SPAN_NONE, .program = SPAN_NONE };
 	a->rcpts[rcpt].pending++;
 	return d;
 }
@@ -308,6 +309,22 @@ set_list(struct active *a, struct dest *d, const struct resolved *to)
 	d->managed = to->managed;
 }
 
+/* The name of the alias, NUL, the program as it stands there. */
+static struct span
+program_of(struct active *a, const struct resolved *to)
+{
+	struct span both;
+	struct buf b;
+
+	buf_init(&b, 4096);
+	buf_addspan(&b, to->mailbox);
+	buf_addc(&b, '\0');
+	buf_addspan(&b, to->nexthop);
+	both = b.over ? SPAN_NONE : arena_span(&a->arena, buf_span(&b));
+	buf_fini(&b);
+	return both;
+}
+
 /* The operator wants it to wait; who asks for it by hand gets it. */
 static void
 defer_transport(struct dest *d)
@@ -325,6 +342,8 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 	for (size_t i = 0; i < NELEMS(transports) && !t; i++)
 		if (strcmp(transports[i].name, to->transport) == 0)
 			t = &transports[i];
+	if (t && t->pool == POOL_PIPE && to->mailbox.n == 0)	/* the operator's word in transport_maps: it stands in no alias */
+		t = NULL;
 	d = add_dest(a, rcpt, t ? t->pool : POOLS, to->address);
 	d->mailbox = mailbox_of(a, to);
 	if (!t)
@@ -335,6 +354,8 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 		d->site = to->nexthop;
 	else if (t->pool == POOL_LOCAL)
 		d->site = to->mailbox;
+	else if (t->pool == POOL_PIPE)
+		d->program = program_of(a, to);
 	else if (t->pool == POOL_BOUNCE)
 		set_list(a, d, to);
 	else if (t->pool == POOLS && to->transport[0] == 'e')
@@ -423,6 +444,8 @@ active_site_of(struct span sender, struct span address, struct buf *out)
 static struct span
 place_of(const struct dest *d)
 {
+	if (d->pool == POOL_PIPE)
+		return d->program;
 	return d->pool == POOL_VIRTUAL || d->pool == POOL_BOUNCE ? d->mailbox : d->address;
 }
 

@@ -41,8 +41,10 @@ struct dest {
 	struct span address, site, mailbox;
 	struct span sender;		/* a list: of its copies */
 	bool managed;
-	bool redirected;		/* local says: to `mailbox`, a line each; the bounce agent does it */
+	struct span program;		/* for pipe: where it stands */
+	bool redirected;		/* local says: to `program`, if it is not empty, and then to `mailbox`, a line each, by the bounce agent */
 	uint32_t twin;			/* the same place as this earlier one: shares its result */
+	struct result refusal;		/* known: of the program; it stays, whatever becomes of the addresses */
 	struct result result;
 };
 

@@ -44,6 +44,7 @@ static const struct pool_row {
 	[POOL_LOCAL] = { "local", R_LOCAL, &par.local_process_limit, NULL },
 	[POOL_SMTP] = { "smtp", R_SMTP, &par.smtp_process_limit, &par.smtp_process_deliveries },
 	[POOL_BOUNCE] = { "bounce", R_BOUNCE, NULL, NULL },
+	[POOL_PIPE] = { "pipe", R_PIPE, &par.local_process_limit, NULL },
 };
 
 static struct pool_state {
@@ -59,6 +60,13 @@ uint32_t
 agent_count(void)
 {
 	return total;
+}
+
+/* The site is a user, and so is the process. */
+static bool
+is_of_users(enum pool p)
+{
+	return p == POOL_LOCAL || p == POOL_PIPE;
 }
 
 /* ---- handles ---- */
@@ -156,7 +164,7 @@ static void
 pause_spawning(const struct agent *g)
 {
 	uint64_t until = clock_mono_ms() + SPAWN_PAUSE_MS;
-	struct site *s = g->pool == POOL_LOCAL ? site_find(g->pool, span_str(g->user)) : NULL;
+	struct site *s = is_of_users(g->pool) ? site_find(g->pool, span_str(g->user)) : NULL;
 
 	if (s)
 		s->hold_until = until;
@@ -282,7 +290,7 @@ limit(enum pool p)
 static const char *
 user_of(const struct site *s)
 {
-	return s->pool == POOL_LOCAL ? s->name : "";
+	return is_of_users(s->pool) ? s->name : "";
 }
 
 static struct agent *
@@ -320,7 +328,7 @@ agent_can(const struct site *s)
 		return true;
 	if (p->spawn_after > clock_mono_ms() || s->hold_until > clock_mono_ms())
 		return false;
-	return p->count < limit(s->pool) || (s->pool == POOL_LOCAL && idlest(s->pool));
+	return p->count < limit(s->pool) || (is_of_users(s->pool) && idlest(s->pool));
 }
 
 static struct agent *

@@ -25,12 +25,20 @@
 
 /* ---- plan ---- */
 
+/* What the agent knows the place by. */
+static struct span
+mailbox_for(enum pool p, const struct dest *d)
+{
+	return p == POOL_PIPE ? d->program : d->mailbox;
+}
+
 static size_t
 list_bytes(const struct active *a, const struct dest *d)
 {
 	const struct queue_rcpt *q = &a->rcpts[d->rcpt].q;
 
-	return d->address.n + (q->orcpt.n ? q->orcpt.n : 3 * q->addr.n) + q->notify.n + d->mailbox.n + RCPT_OVERHEAD;
+	return d->address.n + (q->orcpt.n ? q->orcpt.n : 3 * q->addr.n) + q->notify.n + d->mailbox.n + d->program.n +
+	    RCPT_OVERHEAD;
 }
 
 static void
@@ -64,7 +72,7 @@ refuse(struct active *a, struct site *s, uint32_t dest)
 static uint32_t
 rcpt_limit(const struct site *s)
 {
-	if (s->pool == POOL_BOUNCE)		/* a list */
+	if (s->pool == POOL_BOUNCE || s->pool == POOL_PIPE)	/* a list; a program may take its time */
 		return 1;
 	if (s->kind == KIND_LMTP)
 		return par.lmtp_destination_recipient_limit;
@@ -207,7 +215,7 @@ list_rcpts(const struct delivery *d, struct buf *list, struct buf *notify)
 		msg_list_add(list, t->address);
 		active_orcpt(d->a, t, &orcpt);
 		msg_list_add(list, buf_span(&orcpt));
-		msg_list_add(list, t->mailbox);
+		msg_list_add(list, mailbox_for(d->ready.site->pool, t));
 		msg_list_add(notify, r->q.notify);
 		any = any || r->q.notify.n;
 		buf_fini(&number);
@@ -341,6 +349,7 @@ deliver_recall(void)
 
 static const char *const relays[] = {
 	[POOL_VIRTUAL] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "list",
+	[POOL_PIPE] = "pipe",
 	[POOLS] = "none",
 };
 
@@ -385,23 +394,56 @@ are_addresses(struct span text)
 	return true;
 }
 
-/* A user's .forward: the rest of this delivery is that of a list, whose sender stays the message's own. */
+/* The next agent for what a .forward says. */
+static void
+pass_on(struct active *a, uint32_t dest, enum pool pool, struct span site)
+{
+	for (uint32_t i = dest; i < a->ndests && (i == dest || a->dests[i].twin == dest); i++)
+		a->dests[i].pool = pool;
+	add_delivery(a, site_get(pool, site), &dest, 1);
+}
+
+/*
+ * A user's .forward: the rest of this delivery is that of its programs, by pipe, and then that of a list, whose sender
+ * stays the message's own.
+ */
 static bool
 redirect(struct delivery *d, uint32_t dest, struct span to)
 {
 	struct active *a = d->a;
 	struct dest *t = &a->dests[dest];
+	bool programs = span_starts(to, "|\n");
+	struct span addresses = programs ? span_skip(to, 2) : to;
 
-	if (d->ready.site->pool != POOL_LOCAL || t->redirected || !are_addresses(to))
+	if (d->ready.site->pool != POOL_LOCAL || t->redirected || (addresses.n ? !are_addresses(addresses) : !programs))
+		return false;
+	if (addresses.n && !(addresses = arena_span(&a->arena, addresses)).p)
 		return false;
 	t->redirected = true;
-	t->mailbox = arena_span(&a->arena, to);
+	t->program = t->mailbox;
+	t->mailbox = addresses;
 	t->sender = a->file.env.sender;
-	for (uint32_t i = dest; i < a->ndests && a->dests[i].twin == dest; i++)
-		a->dests[i].pool = POOL_BOUNCE;
-	if (!t->mailbox.p)
+	pass_on(a, dest, programs ? POOL_PIPE : POOL_BOUNCE, programs ? t->site : t->address);
+	return true;
+}
+
+/* The programs of a .forward have run, or refuse the message for good: now its addresses have their turn. */
+static bool
+programs_ended(struct delivery *d, uint32_t dest, const struct outcome *o)
+{
+	struct active *a = d->a;
+	struct dest *t = &a->dests[dest];
+
+	if (d->ready.site->pool != POOL_PIPE || !t->redirected || t->mailbox.n == 0 || o->kind == OUTCOME_DEFERRED)
 		return false;
-	add_delivery(a, site_get(POOL_BOUNCE, t->address), &dest, 1);
+	t->result = (struct result){ .kind = o->kind, .dsn = arena_span(&a->arena, span_str(o->dsn)),
+		.text = arena_span(&a->arena, span_str(o->text)), .mta = SPAN_NONE, .tls = SPAN_NONE };
+	log_dest(a, t, d);
+	if (o->kind == OUTCOME_FAILED) {
+		t->refusal = t->result;
+		t->refusal.known = true;
+	}
+	pass_on(a, dest, POOL_BOUNCE, t->address);
 	return true;
 }
 
@@ -427,6 +469,10 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 	outcome_clean(o.text);
 	if (m->dsn.n >= 5 && m->dsn.n < sizeof(o.dsn) && m->dsn.p[0] == dsns[kind][0] && span_printable(m->dsn))
 		snprintf(o.dsn, sizeof(o.dsn), "%.*s", (int)m->dsn.n, m->dsn.p);
+	if (programs_ended(d, dest, &o))
+		return;
+	if (kind == OUTCOME_DELIVERED && d->a->dests[dest].refusal.known)
+		active_result(d->a, dest, OUTCOME_FAILED, 0, d->a->dests[dest].refusal.dsn, d->a->dests[dest].refusal.text, SPAN_NONE);
 	active_result(d->a, dest, kind, (int)(m->code % 1000), span_str(o.dsn), span_str(o.text),
 	    span_printable(m->mta) ? span_sub(m->mta, 0, 255) : SPAN_NONE);
 	if (m->tls.n && span_printable(m->tls))
@@ -438,11 +484,11 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 		log_dest(d->a, &d->a->dests[i], d);
 }
 
-/* Redirected: the delivery to the bounce agent brings the result. */
+/* Redirected: the delivery to the next agent brings the result. */
 static bool
 gone_on(const struct delivery *d, uint32_t dest)
 {
-	return d->a->dests[dest].redirected && d->ready.site->pool == POOL_LOCAL;
+	return d->a->dests[dest].redirected && d->a->dests[dest].pool != d->ready.site->pool;
 }
 
 static struct span

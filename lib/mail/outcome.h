@@ -9,7 +9,7 @@ enum outcome_kind {
 	OUTCOME_DEFERRED,	/* try again later (4.x.x) */
 	OUTCOME_FAILED,		/* never try again (5.x.x): a report goes to the sender */
 	/*
-	 * local, by a .forward: text holds addresses, a line each; the bounce agent makes a copy for them.
+	 * local, by a .forward: text holds "|" when it has programs (for pipe), and addresses, a line each (for bounce).
 	 * smtp: the delivery was queued for another set of mail hosts; text names one of the right set.
 	 */
 	OUTCOME_REDIRECTED,

@@ -165,6 +165,7 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 		r->expansion_limit = RESOLVE_LIMIT_MAX;
 	r->recursion_limit = spec->recursion_limit ? spec->recursion_limit : RESOLVE_MAX;
 	r->address_limit = spec->address_limit ? spec->address_limit : ADDRESS_MAX;
+	r->alias_programs = spec->alias_programs;
 	buf_init(&r->key, RESOLVE_KEY_MAX);
 	buf_init(&r->value, RESOLVE_VALUE_MAX);
 	if (domain_list_init(&r->mydestination, "mydestination", spec->mydestination, err) &&

@@ -29,10 +29,11 @@ enum resolve_status {
 struct resolved {
 	enum address_class cls;
 	struct span address;	/* after alias expansion */
-	const char *transport;	/* "local" (system user), "virtual", "smtp", "lmtp", "list", "error", "discard" */
+	const char *transport;	/* "local" (system user), "virtual", "smtp", "lmtp", "list", "pipe", "error", "discard" */
 	struct span nexthop;	/* smtp: host, [host], [host]:port; lmtp: "lmtp:" and the place; error: text;
-				   list: the file with its members, or the members themselves, a line each */
-	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name */
+				   list: the file with its members, or the members themselves, a line each;
+				   pipe: the program as it stands in the alias */
+	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name; pipe: the alias's name */
 	struct span quota;	/* virtual: its limit (mail/quota.h), empty: none */
 	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
 	struct span sender;	/* list: the sender of its copies, who hears of failures; empty: that of the message */
@@ -60,6 +61,7 @@ struct resolve_spec {
 	bool propagate_virtual, propagate_alias;	/* an extension that the alias did not have goes to its targets */
 	unsigned expansion_limit, recursion_limit, address_limit;	/* of aliases; 0: the default */
 	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;
+	bool alias_programs;		/* |PROGRAM in alias_maps is run, by pipe; else it is refused */
 };
 
 /* In open(). NULL and a sentence in err on a mistake. Keeps the spec's strings. */

@@ -4,6 +4,7 @@
  */
 #include "mail/resolve_expand.h"
 
+#include "mail/command.h"
 #include "mail/envelope.h"
 #include "mail/targets.h"
 
@@ -12,14 +13,13 @@
 #define MEMBERS_BATCH (16 * 1024)	/* bytes of members that one delivery to a list carries */
 #define TARGET_MAX 1024			/* one target as written in an alias */
 
-/* Targets that would run or write something: never done. */
+/* Targets that would write or read something: never done. */
 static const char *
 forbidden_target(struct span t)
 {
 	static const struct {
 		const char *prefix, *why;
 	} forbidden[] = {
-		{ "|", "delivery to a program is not supported" },
 		{ "/", "delivery to a file is not supported" },
 		{ ":include:", "an :include: list may stand in alias_maps only" },
 	};
@@ -78,6 +78,7 @@ expand_unmatched(const struct expansion *e, const struct address_parts *p)
 
 struct alias {
 	const struct item *item;	/* what is being expanded */
+	struct span name;		/* of alias_maps: the key that was found */
 	const struct address_parts *p;
 	enum address_class cls;
 	unsigned skip;			/* flag for a target that is the address itself */
@@ -149,6 +150,20 @@ add_tagged(const struct alias *al, struct span t, struct buf *full)
 	buf_addspan(full, span_skip(t, user));
 }
 
+/* pipe finds it again in alias_maps, by this name: what is not there it does not run. */
+static bool
+add_program(struct expansion *e, const struct alias *al, struct span t)
+{
+	struct resolved res = { .cls = al->cls, .transport = "pipe", .extension = SPAN_NONE, .quota = SPAN_NONE };
+
+	if (al->skip != SKIP_ALIAS || !e->r->alias_programs)
+		return expand_add_error(e, al->item->address, al->cls, "5.7.1", "mail to programs is not allowed");
+	res.address = copy_span(e, al->item->address);
+	res.mailbox = copy_span(e, al->name);
+	res.nexthop = copy_span(e, t);
+	return expand_add_result(e, &res);
+}
+
 static bool
 add_target(struct expansion *e, const struct alias *al, struct span t)
 {
@@ -160,6 +175,8 @@ add_target(struct expansion *e, const struct alias *al, struct span t)
 
 	if (is_include(al, t, &path))
 		return add_list(e, al->item->address, al->cls, path, al->owner, false);
+	if (command_is(t))
+		return add_program(e, al, t);
 	if (why)
 		return expand_add_error(e, al->item->address, al->cls, "5.1.3", why);
 	t = plain_target(t);
@@ -225,7 +242,9 @@ bool
 expand_targets(struct expansion *e, const struct item *it, const struct address_parts *p, enum address_class cls,
     unsigned skip)
 {
-	return add_targets(e, &(struct alias){ .item = it, .p = p, .cls = cls, .skip = skip, .owner = SPAN_NONE,
+	struct span name = copy_span(e, buf_span(&e->r->key));
+
+	return add_targets(e, &(struct alias){ .item = it, .name = name, .p = p, .cls = cls, .skip = skip, .owner = SPAN_NONE,
 	    .tag = skip == SKIP_VIRTUAL_ALIAS && e->r->propagate_virtual ? expand_unmatched(e, p) : SPAN_NONE });
 }
 
@@ -237,6 +256,7 @@ bool
 expand_alias(struct expansion *e, const struct item *it, const struct address_parts *p, enum address_class cls)
 {
 	struct alias al = { .item = it, .p = p, .cls = cls, .skip = SKIP_ALIAS, .owner = SPAN_NONE,
+		.name = copy_span(e, buf_span(&e->r->key)),
 		.tag = e->r->propagate_alias ? expand_unmatched(e, p) : SPAN_NONE };
 	struct buf owner, members, list;
 	struct address_parts op;

@@ -64,12 +64,19 @@ expand_add_item(struct expansion *e, struct span address, unsigned depth, unsign
 	return true;
 }
 
+/* One address may lead to several of these. */
+static bool
+has_own_places(const struct resolved *res)
+{
+	return strcmp(res->transport, "list") == 0 || strcmp(res->transport, "pipe") == 0;
+}
+
 bool
 expand_add_result(struct expansion *e, const struct resolved *res)
 {
 	for (size_t i = 0; i < e->n_out; i++)
 		if (e->out[i].transport == res->transport && span_eq_nocase(e->out[i].address, res->address) &&
-		    (strcmp(res->transport, "list") != 0 || span_eq(e->out[i].nexthop, res->nexthop)))
+		    (!has_own_places(res) || span_eq(e->out[i].nexthop, res->nexthop)))
 			return true;
 	if (!res->address.p || !res->nexthop.p || !res->mailbox.p || !res->quota.p)
 		return expand_give_up(e, RESOLVE_BAD, "the address expands to too much");

@@ -30,6 +30,7 @@ struct resolver {
 	struct maps *sender_relayhost, *sender_transport;
 	struct span relayhost, delimiters, myorigin, sender;
 	bool propagate_virtual, propagate_alias;
+	bool alias_programs;
 	bool domains_failed;		/* a table of domains could not be read: the class is not known */
 	struct buf key, value;		/* the last look-up: key that was found, and its value */
 };

@@ -29,6 +29,7 @@ const struct daemon_kind daemon_kinds[] = {
 	{ "pop3d",  "pop3d",        "pop3d",  R_POP3D,        HOW_INET,    false, true,  1, 4 },
 	{ "smtp",   "smtp",         "smtp",   R_SMTP,         HOW_AGENT,   false, false, 0, 100 },
 	{ "local",  "local",        "vmail",  R_LOCAL,        HOW_AGENT,   false, false, 0, 200 },
+	{ "pipe",   "pipe",         "",       R_PIPE,         HOW_AGENT,   false, false, 0, 50 },
 	{ "bounce", "bounce",       "bounce", R_BOUNCE,       HOW_AGENT,   false, false, 0, 20 },
 	{ "imap",   "imap-session", "vmail",  R_IMAP_SESSION, HOW_SESSION, false, false, 0, 1000 },
 	{ "pop3",   "pop3-session", "vmail",  R_POP3_SESSION, HOW_SESSION, false, false, 0, 1000 },

@@ -20,7 +20,7 @@
 struct daemon_kind {
 	const char *name;		/* in master.cf and in the log */
 	const char *binary;
-	const char *user;		/* suffix of mail_owner_prefix */
+	const char *user;		/* suffix of mail_owner_prefix; "vmail": virtual_mail_user; "": default_privs */
 	unsigned role;
 	enum { HOW_INET, HOW_SERVER, HOW_AGENT, HOW_SESSION } how;
 	bool stays;			/* one process, reloaded in place */

@@ -24,6 +24,7 @@ enum {
 	SCOPE_POP3 = 1 << 8,
 	SCOPE_AUTH = 1 << 9,
 	SCOPE_KEYD = 1 << 10,
+	SCOPE_PIPE = 1 << 11,
 };
 
 /*

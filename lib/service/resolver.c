@@ -62,6 +62,7 @@ resolver_open(void)
 		.relayhost = par.relayhost,
 		.sender_dependent_relayhost_maps = par.sender_dependent_relayhost_maps,
 		.sender_dependent_default_transport_maps = par.sender_dependent_default_transport_maps,
+		.alias_programs = param_list_has(par.allow_mail_to_commands, SPAN("alias")),
 		.recipient_delimiter = par.recipient_delimiter,
 		.myorigin = par.myorigin,
 		.propagate_virtual = param_list_has(par.propagate_unmatched_extensions, SPAN("virtual")),

@@ -24,7 +24,8 @@ enum role {
 	R_OPERATOR = 1 << 15,	/* root's merpati(1) */
 	R_INET = 1 << 16,	/* strangers */
 	R_KEEPER = 1 << 17,	/* of sessions that are idle */
-	R_ANY = 0x3fff,
+	R_PIPE = 1 << 18,	/* programs for mail */
+	R_ANY = 0x3fff | R_PIPE,
 };
 
 #endif

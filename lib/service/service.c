@@ -26,6 +26,7 @@
 
 #define LISTENERS_MAX 16
 #define OPTIONS_MAX 64
+#define WRITE_DIRS_MAX 64
 #define CONF_TEXT_MAX (1 << 20)
 #define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read, at most */
 #define LAST_LOOK_MS 20
@@ -77,6 +78,12 @@ bool
 service_has_home(void)
 {
 	return service.home != NULL && *service.home;
+}
+
+const char *
+service_home(void)
+{
+	return service.home ? service.home : "";
 }
 
 int
@@ -265,17 +272,34 @@ go_to_run_directory(void)
 	buf_fini(&path);
 }
 
+/* Programs may write where their user may, and the operator wants it. */
 static void
-enter_jail(void)
+enter_program_jail(struct buf *missing)
+{
+	const char *dirs[WRITE_DIRS_MAX] = { "/tmp", "/var/tmp", "/dev" };
+	struct span rest = span_str(par.command_write_directories), word;
+	size_t n = 3;
+
+	if (service_has_home())
+		dirs[n++] = service.home;
+	while (span_word(&rest, ", \t", &word)) {
+		if (n == WRITE_DIRS_MAX)
+			die_config("command_write_directories: more than %d", WRITE_DIRS_MAX - 4);
+		dirs[n++] = x_spandup(word);	/* for the life of the process */
+	}
+	jail_enter_program(dirs, n, strcmp(par.sandbox, "require") == 0, missing);
+}
+
+static void
+enter_own_jail(struct buf *missing)
 {
 	const struct service *svc = service.svc;
 	struct jail j = { .sys = svc->sys | JAIL_SOCKET, .write_below = svc->write_below,
 		.require = strcmp(par.sandbox, "require") == 0 };
-	struct buf root, missing;
+	struct buf root;
 
 	memcpy(j.tcp_connect, svc->tcp_connect, sizeof(j.tcp_connect));
 	buf_init(&root, 4096);
-	buf_init(&missing, 256);
 	if (svc->root == ROOT_RUN)
 		buf_addf(&root, "%s/%s", par.run_directory, svc->name);
 	else if (svc->root == ROOT_QUEUE)
@@ -285,12 +309,24 @@ enter_jail(void)
 	else
 		buf_adds(&root, service.home ? service.home : par.virtual_mailbox_base);
 	j.root = root.p;
-	jail_enter(&j, &missing);
+	jail_enter(&j, missing);
+	buf_fini(&root);
+}
+
+static void
+enter_jail(void)
+{
+	struct buf missing;
+
+	buf_init(&missing, 256);
+	if (service.svc->root == ROOT_PROGRAMS)
+		enter_program_jail(&missing);
+	else
+		enter_own_jail(&missing);
 	if (missing.len)
 		log_warn(NULL, "running without: %s", missing.p);
 	buf_fini(&missing);
-	buf_fini(&root);
-	misbehave(svc->name);
+	misbehave(service.svc->name);
 }
 
 /* ---- clients and the end ---- */

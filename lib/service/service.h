@@ -35,6 +35,7 @@ enum service_root {
 	ROOT_QUEUE,		/* queue_directory */
 	ROOT_INCOMING,		/* queue_directory/incoming */
 	ROOT_MAIL,		/* virtual_mailbox_base, or the home directory of a system user */
+	ROOT_PROGRAMS,		/* none: programs of others run here, inside jail_enter_program()'s walls */
 };
 
 struct service {
@@ -97,6 +98,7 @@ const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
 const char *service_quota(void);		/* of the session that was forked: mail/quota.h; "" when none */
 bool service_has_home(void);			/* -H: the root is a system user's home directory */
+const char *service_home(void);			/* -H, "" when none */
 
 /* The expanded value of a parameter that no row describes (a class of restrictions); NULL: not set. The caller frees it. */
 char *service_setting(const char *name);

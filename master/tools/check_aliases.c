@@ -7,6 +7,8 @@
 #include "base/map.h"
 #include "check.h"
 #include "common/tool.h"
+#include "mail/command.h"
+#include "mail/targets.h"
 #include "base/banned.h"
 
 #define FILE_MAX (64u << 20)
@@ -148,28 +150,42 @@ check_include(const struct alias_table *t, const struct alias *a, struct span ta
 	free(path);
 }
 
-/* Targets of sendmail's aliases that nothing here acts on: such mail would be returned. */
+/* What pipe would find out only when mail comes. */
+static void
+check_program(const struct alias_table *t, const struct alias *a, struct span target)
+{
+	struct command *c = x_new(struct command);
+	struct buf why;
+
+	buf_init(&why, 512);
+	if (!param_list_has(par.allow_mail_to_commands, SPAN("alias")))
+		check_error(t->check, NULL, "%s:%u: %.*s: mail is not delivered to a program as long as allow_mail_to_commands does not "
+		    "have \"alias\"; name addresses", t->file, a->line, SPAN_FMT(a->name));
+	else if (!command_parse(target, c, &why))
+		check_error(t->check, NULL, "%s:%u: %.*s: %s", t->file, a->line, SPAN_FMT(a->name), buf_cstr(&why));
+	else if (access(c->argv[0], X_OK) < 0)
+		check_error(t->check, NULL, "%s:%u: %.*s: %s: %s", t->file, a->line, SPAN_FMT(a->name), c->argv[0], strerror(errno));
+	buf_fini(&why);
+	free(c);
+}
+
 static void
 check_targets(const struct alias_table *t, const struct alias *a)
 {
-	static const struct {
-		const char *prefix, *what;
-	} refused[] = {
-		{ "|", "a program" }, { "/", "a file" },
-	};
 	struct span rest = a->targets, target;
 
-	while (span_word(&rest, ", \t", &target)) {
+	while (targets_next(&rest, &target)) {
+		if (command_is(target)) {
+			check_program(t, a, target);
+			continue;
+		}
 		if (target.n > 1 && target.p[0] == '"')
 			target = span_skip(target, 1);
 		if (span_starts_nocase(target, ":include:"))
 			check_include(t, a, span_skip(target, strlen(":include:")));
-		for (size_t i = 0; i < NELEMS(refused); i++)
-			if (span_starts_nocase(target, refused[i].prefix)) {
-				check_error(t->check, NULL, "%s:%u: %.*s: mail is not delivered to %s; name addresses", t->file,
-				    a->line, SPAN_FMT(a->name), refused[i].what);
-				return;
-			}
+		if (target.p[0] == '/')
+			check_error(t->check, NULL, "%s:%u: %.*s: mail is not delivered to a file; name addresses", t->file, a->line,
+			    SPAN_FMT(a->name));
 	}
 }
 

@@ -17,7 +17,7 @@ static const struct {
 	{ "postscreen", true, VERDICT_LOST, "there is no postscreen: smtpd itself listens, its limits and DNS lists are those of smtpd_*" },
 	{ "dnsblog", false, VERDICT_IGNORED, "part of postscreen" },
 	{ "tlsproxy", false, VERDICT_IGNORED, "part of postscreen" },
-	{ "pipe", false, VERDICT_LOST, "no program is run for mail; LMTP and SMTP reach other servers" },
+	{ "pipe", false, VERDICT_LOST, "no program is a transport: write |PROGRAM into alias_maps (allow_mail_to_commands); LMTP and SMTP reach other servers" },
 	{ "spawn", false, VERDICT_LOST, "a policy service or filter is started by the system, not by master" },
 	{ "pickup", false, VERDICT_IGNORED, "sendmail(1) talks to intake" },
 	{ "cleanup", false, VERDICT_IGNORED, "intake does this" },

@@ -143,9 +143,9 @@ no_is_so(struct import_line *l, const char *arg)
 	return true;
 }
 
-/* propagate_unmatched_extensions: without the words that mean nothing here */
+/* A list without the words that mean nothing here. False: it has none of them. */
 static bool
-extensions(struct import_line *l, const char *arg)
+drop_words(struct import_line *l, const char *arg, const char *words, const char *why)
 {
 	struct span rest = span_str(l->value), word;
 	struct buf kept;
@@ -153,7 +153,7 @@ extensions(struct import_line *l, const char *arg)
 
 	buf_init(&kept, 1000);
 	while (span_word(&rest, ", \t\r\n", &word)) {
-		bool unknown = span_is_nocase(word, "forward") || span_is_nocase(word, "include");
+		bool unknown = param_list_has(words, word);
 
 		less |= unknown;
 		if (!unknown)
@@ -161,7 +161,7 @@ extensions(struct import_line *l, const char *arg)
 	}
 	if (less) {
 		import_out(l, arg, buf_span(&kept));
-		import_verdict(l, VERDICT_LOST, "addresses in .forward and :include: files get no extension of the one that was written to");
+		import_verdict(l, VERDICT_LOST, why);
 	}
 	buf_fini(&kept);
 	return less;
@@ -190,6 +190,19 @@ no_lookups(struct import_line *l, const char *arg)
 	return true;
 }
 
+static bool
+extensions(struct import_line *l, const char *arg)
+{
+	return drop_words(l, arg, "forward, include",
+	    "addresses in .forward and :include: files get no extension of the one that was written to");
+}
+
+static bool
+no_included_programs(struct import_line *l, const char *arg)
+{
+	return drop_words(l, arg, "include", "programs of aliases and .forward are run, those of :include: files are not");
+}
+
 static const struct {
 	const char *name;
 	bool (*take)(struct import_line *l, const char *arg);
@@ -204,6 +217,7 @@ static const struct {
 	{ "virtual_mailbox_limit", zero_only, "mailboxes have no limit here" },
 	{ "message_size_limit", zero_is_largest, "message_size_limit" },
 	{ "inet_protocols", protocols, "inet_protocols" },
+	{ "allow_mail_to_commands", no_included_programs, "allow_mail_to_commands" },
 	{ "myorigin", first_line_of_file, "myorigin" },
 	{ "propagate_unmatched_extensions", extensions, "propagate_unmatched_extensions" },
 	{ "virtual_uid_maps", import_mail_user, "virtual_mail_user" },
@@ -280,8 +294,6 @@ static const struct { const char *name, *why; } lost[] = {
 	{ "smtp_tls_CApath", "write smtp_tls_CAfile = FILE, with all certificates in it" },
 	{ "smtp_host_lookup", "hosts are looked up in the DNS, not in /etc/hosts; [ADDRESS] needs no look-up" },
 	{ "smtp_header_checks", "headers go out as they are; header_checks change them when mail comes in" },
-	{ "default_privs", "no program is run for mail" },
-	{ "allow_mail_to_commands", "no program is run for mail" },
 	{ "allow_mail_to_files", "mail is delivered to mailboxes only" },
 	{ "content_filter", "mail goes on without being filtered" },
 	{ "receive_override_options", "header checks, aliases and copies count for all mail" },

@@ -15,7 +15,7 @@ ALLOWED = {     # library -> the only binaries that may have it
     'libpcre2': {'smtpd', 'smtp', 'intake', 'qmgr', 'merpati'},
     'libcrypto': {'smtpd', 'smtp', 'imapd', 'pop3d', 'keyd', 'auth', 'merpati'},
 }
-DAEMONS = 'master keyd auth smtpd intake qmgr smtp local bounce imapd pop3d imap-session pop3-session'.split()
+DAEMONS = 'master keyd auth smtpd intake qmgr smtp local pipe bounce imapd pop3d imap-session pop3-session'.split()
 
 
 def needed(path):

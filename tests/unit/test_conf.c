@@ -151,7 +151,7 @@ words(void **state)
 
 #define PRIVATE								\
 	"keyd unix - - - - - keyd\nqmgr unix - - - - 1 qmgr\nauth unix - - - - - auth\nintake unix - - - - 2-3 intake\n"	\
-	"smtp unix - - - - - smtp\nlocal unix - - - - - local\nvirtual unix - - - - - virtual\nsubmit unix - - - - - submit\nbounce unix - - - - - bounce\nimap unix - - - - - imap\n"	\
+	"smtp unix - - - - - smtp\nlocal unix - - - - - local\nvirtual unix - - - - - virtual\nsubmit unix - - - - - submit\npipe unix - - - - - pipe\nbounce unix - - - - - bounce\nimap unix - - - - - imap\n"	\
 	"pop3 unix - - - - - pop3\n"
 
 static void
@@ -166,7 +166,7 @@ services(void **state)
 	if (mastercf_parse(&m, SPAN("25 inet n - y - 1-4 smtpd\n  -o smtpd_helo_required=yes\n# c\n  -o soft_bounce=$x\n" PRIVATE),
 	    "loopback-only", "all", &err))
 		fail_msg("%s", err.p);
-	assert_int_equal(m.count, 12);
+	assert_int_equal(m.count, 13);
 	assert_int_equal(m.rows[0].option_count, 2);
 	assert_int_equal(m.rows[0].addr_count, 2);
 	assert_int_equal(m.rows[0].max, 4);
@@ -211,7 +211,7 @@ bad_services(void **state)
 		buf_init(&text, 10000);
 		buf_addf(&text, "%s%s\n", PRIVATE, rows[i].line);
 		n = mastercf_parse(&m, buf_span(&text), "loopback-only", "all", &err);
-		if (n == 0 || !strstr(err.p, rows[i].told) || !strstr(err.p, "master.cf:12: "))
+		if (n == 0 || !strstr(err.p, rows[i].told) || !strstr(err.p, "master.cf:13: "))
 			fail_msg("%s: %s", rows[i].line, err.p);
 		mastercf_free(&m);
 		buf_fini(&err);

@@ -167,8 +167,8 @@ test_expand(void **state)
 		{ "list@localhost", "bob@localhost>local:/bob | carol@localhost>local:/carol"
 		    " | list-owner@far.example>smtp:far.example/" },
 		{ "bob2@localhost", "bob2@localhost>local:/bob2 | carol@localhost>local:/carol" },
-		{ "prog@localhost", "prog@localhost>error:5.1.3 delivery to a program is not supported/" },
-		{ "qprog@localhost", "qprog@localhost>error:5.1.3 delivery to a program is not supported/" },
+		{ "prog@localhost", "prog@localhost>error:5.7.1 mail to programs is not allowed/" },
+		{ "qprog@localhost", "qprog@localhost>error:5.7.1 mail to programs is not allowed/" },
 		{ "file@localhost", "file@localhost>error:5.1.3 delivery to a file is not supported/" },
 		{ "incl@localhost", "incl@localhost>list:/etc/list/" },
 		{ "team@localhost", "team@localhost>list:/etc/team/ from owner-team@localhost | team@localhost>list:bob@localhost\n"
@@ -180,7 +180,7 @@ test_expand(void **state)
 		{ "l@far.example", "l@far.example>smtp:far.example/" },
 		{ "gone@virtual.example", "gone@virtual.example>error:5.1.6 User has moved to there@far.example/" },
 		{ "mixed@localhost",
-		    "mixed@localhost>error:5.1.3 delivery to a program is not supported/ | bob@localhost>local:/bob" },
+		    "mixed@localhost>error:5.7.1 mail to programs is not allowed/ | bob@localhost>local:/bob" },
 		{ "carol2@localhost", "ghost@host.example>error:5.1.1 unknown user/" },
 		{ "nobody@localhost", "1 unknown user" },
 		{ "bad@virtual.example", "2 " },
@@ -238,6 +238,35 @@ extensions_go_to_targets(void **state)
 		buf_fini(&got);
 		resolver_free(r);
 	}
+}
+
+/* Only where the operator allows it, and out of alias_maps alone. */
+static void
+test_programs(void **state)
+{
+	static const struct {
+		const char *address, *want;
+	} cases[] = {
+		{ "prog@localhost", "prog@localhost>pipe:|/bin/cat \"x y\"/prog" },
+		{ "QPROG+x@localhost", "QPROG+x@localhost>pipe:\"|/bin/cat x\"/qprog" },
+		{ "vprog@virtual.example", "vprog@virtual.example>error:5.7.1 mail to programs is not allowed/" },
+		{ "\"|/bin/sh\"@localhost", "1 unknown user" },
+	};
+	struct resolve_spec s = spec;
+	struct resolver *r;
+	struct buf got;
+
+	(void)state;
+	s.alias_programs = true;
+	s.virtual_alias_maps = "inline:{ {vprog@virtual.example = |/bin/cat} }";
+	r = make(&s);
+	buf_init(&got, 1 << 16);
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		show(r, cases[i].address, &got);
+		assert_string_equal(buf_cstr(&got), cases[i].want);
+	}
+	buf_fini(&got);
+	resolver_free(r);
 }
 
 static void
@@ -298,6 +327,7 @@ main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(extensions_go_to_targets),
+		cmocka_unit_test(test_programs),
 		cmocka_unit_test(test_relayhost),
 		cmocka_unit_test(test_width),
 	};

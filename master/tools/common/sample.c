@@ -125,6 +125,7 @@ static const struct {
 	{ 0, "smtp", "-", "smtp", "mail to other hosts", { NULL } },
 	{ 0, "local", "-", "local", "mail into mailboxes", { NULL } },
 	{ 0, "virtual", "-", "virtual", "mail that intake writes into mailboxes of virtual users by itself", { NULL } },
+	{ 0, "pipe", "-", "pipe", "programs of aliases and .forward, where allow_mail_to_commands has them", { NULL } },
 	{ 0, "bounce", "-", "bounce", "reports", { NULL } },
 	{ 0, "imap", "-", "imap", "one for each IMAP login", { NULL } },
 	{ 0, "pop3", "-", "pop3", "one for each POP3 login", { NULL } },
