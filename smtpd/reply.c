@@ -44,16 +44,29 @@ reply_close(int code, const char *dsn, const char *fmt, ...)
 	return r;
 }
 
+/* Nothing is said yet: several for each command, so nothing is printed. */
+static struct reply
+silent(int code)
+{
+	struct reply r;
+
+	r.code = code;
+	r.then = THEN_NEXT;
+	r.delay_ms = 0;
+	r.dsn[0] = r.text[0] = '\0';
+	return r;
+}
+
 struct reply
 reply_pending(void)
 {
-	return reply_make(0, "", "%s", "");
+	return silent(0);
 }
 
 struct reply
 reply_wait(void)
 {
-	return reply_make(REPLY_WAIT, "", "%s", "");
+	return silent(REPLY_WAIT);
 }
 
 void
@@ -72,9 +85,12 @@ reply_format(const struct reply *r, struct buf *out)
 	struct span rest = span_str(r->text), line;
 
 	while (span_cut(&rest, '\n', &line)) {
-		buf_addf(out, "%03d%c", r->code, rest.p ? '-' : ' ');
-		if (r->dsn[0])
-			buf_addf(out, "%s ", r->dsn);
+		buf_addu(out, (uint64_t)r->code);
+		buf_addc(out, rest.p ? '-' : ' ');
+		if (r->dsn[0]) {
+			buf_adds(out, r->dsn);
+			buf_addc(out, ' ');
+		}
 		for (size_t i = 0; i < line.n; i++)
 			buf_addc(out, line.p[i] >= ' ' && line.p[i] < 0x7f ? line.p[i] : '?');
 		buf_adds(out, "\r\n");
