@@ -21,6 +21,7 @@
 #include "base/banned.h"
 
 #define EARLY "Error: you talk before your turn"
+#define LINES_A_TURN 20			/* of a client that sends ahead; then the others have theirs */
 #define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
 
 static struct session *sessions;
@@ -428,6 +429,7 @@ static void
 on_input(void *ctx)
 {
 	struct session *s = ctx;
+	unsigned lines = 0;
 	bool more = true;
 
 	session_enter(s);
@@ -437,7 +439,10 @@ on_input(void *ctx)
 		refuse(s, 554, "5.5.1", EARLY);
 	}
 	while (more && s->conn && conn_input(s->conn).n > 0) {
-		if (s->phase == PH_COMMAND || s->phase == PH_AUTH) {
+		if ((s->phase == PH_COMMAND || s->phase == PH_AUTH) && lines++ == LINES_A_TURN) {
+			conn_kick(s->conn);
+			more = false;
+		} else if (s->phase == PH_COMMAND || s->phase == PH_AUTH) {
 			more = take_line(s);
 		} else if (s->phase == PH_DATA) {
 			data_input(s);

@@ -158,6 +158,39 @@ def row_045_049_050_not_smtp():
 
 
 @row
+def row_204_commands_that_move_no_mail():
+    """each of them as often as smtpd_junk_command_limit and the errors beyond it allow"""
+    for word in (b'EHLO c.example', b'HELO c.example', b'RSET', b'NOOP', b'HELP', b'VRFY <bob@%s>' % US, b'ETRN %s' % US):
+        with hello(src='127.0.2.204') as c:
+            n = 0
+            while n < 200 and c.cmd(word)[:3] not in (b'421', b''):
+                n += 1
+        check(n < 130, f'{word}: {n} times')
+
+
+@row
+def row_205_clients_that_never_read():
+    """what they are to be told is bounded, for they are not heard until they have taken it"""
+    what = (b'HELP\r\n' * 1000, b'RSET\r\n' * 1000, b'MAIL FROM:<>\r\n' + b'RCPT TO:<bob@%s>\r\n' % US * 900 + b'RSET\r\n',
+            b'RCPT TO:<u@%s>\r\n' % US * 1000, b'BDAT 0\r\n' * 1000)
+    held, before = [], rss('smtpd')
+    for n in range(4 * len(what)):
+        c = hello(src=f'127.0.2.{205 + n // 10}', rcvbuf=2048)
+        c.s.setblocking(False)
+        held.append((c, what[n % len(what)]))
+    for _ in range(50):
+        for c, data in held:
+            try:
+                c.s.send(data)
+            except OSError:
+                pass
+    honest()
+    check(SANITIZED or rss('smtpd') - before < len(held) * 128 << 10, f'{(rss("smtpd") - before) >> 10} KiB for {len(held)} clients')
+    for c, _ in held:
+        c.s.close()
+
+
+@row
 def row_046_newlines():
     with Client(src='127.0.2.46') as c:
         c.send(b'\r\n' * 100000)
