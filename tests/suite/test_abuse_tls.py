@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Hostile TLS: what comes before, instead of and inside a handshake (rows 71 to 83)."""
-import re, ssl, struct, subprocess, time
+import contextlib, re, ssl, struct, subprocess, time
 import abuse
 from abuse import *
 
-I = abuse.start()
+I = abuse.start(launch=False)
+ASKING = I.base + 26            # submissions, with certificates of clients
+with open(I.conf + '/master.cf', 'a') as f:
+    f.write(f'{ASKING} inet n - y - 1-2 smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_tls_ask_ccert=yes\n')
+I.start()
 STARTTLS = {'smtp': (b'EHLO x\r\n', b'STARTTLS\r\n', b'220'), 'submission': (b'EHLO x\r\n', b'STARTTLS\r\n', b'220'),
             'imap': (b'', b'a STARTTLS\r\n', b'a OK'), 'pop3': (b'', b'STLS\r\n', b'+OK')}
 
@@ -223,6 +227,220 @@ def row_083_garbage_in_records():
     except ConnectionError:
         pass
     raw.close()
+
+
+# ---- all rows once more for SMTP: TLS by STARTTLS and from the first byte, whole and one byte a write
+
+class Wire:
+    """a connection that writes `piece` bytes at a time (0: all), and then perhaps TLS over it"""
+    def __init__(self, port, piece):
+        self.s, self.piece, self.tls = socket.create_connection(('127.0.0.1', port), timeout=15), piece, None
+        self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def raw(self, data):
+        """a server that has closed is seen by the next recv"""
+        try:
+            for i in range(0, len(data), self.piece or max(1, len(data))):
+                self.s.sendall(data[i:i + self.piece] if self.piece else data)
+        except OSError:
+            pass
+
+    def more(self):
+        d = self.s.recv(65536)
+        if not d:
+            raise ConnectionResetError
+        self.inward.write(d)
+
+    def call(self, f, *args):
+        while True:
+            try:
+                return f(*args)
+            except ssl.SSLWantReadError:
+                self.raw(self.outward.read())
+                self.more()
+            finally:
+                self.raw(self.outward.read())
+
+    def secure(self, context=None):
+        context = context or I.tls()
+        context.check_hostname = False
+        self.inward, self.outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.inward, self.outward, server_hostname='127.0.0.1')
+        self.call(self.tls.do_handshake)
+
+    def send(self, data):
+        if self.tls:
+            for i in range(0, len(data), self.piece or max(1, len(data))):       # a record for each byte
+                self.call(self.tls.write, data[i:i + self.piece] if self.piece else data)
+        else:
+            self.raw(data)
+
+    def hear(self):
+        """one reply; empty: it is closed, or an alert has come"""
+        got = b''
+        try:
+            while not got.endswith(b'\n') or got.splitlines()[-1][3:4] == b'-':
+                d = self.call(self.tls.read, 65536) if self.tls else self.s.recv(65536)
+                if not d:
+                    return b''
+                got += d
+        except (ConnectionError, ssl.SSLError):
+            return b''
+        return got
+
+    def over(self):
+        """what the other side does: closes, or sends an alert of TLS; a handshake that goes on is neither"""
+        self.s.settimeout(15)
+        try:
+            while d := self.s.recv(65536):
+                if d[:1] == b'\x15':
+                    return 'alert'
+                if d[:1] == b'\x16' and b'\x15\x03\x03\0\x02\x02' in d:
+                    return 'alert'
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return 'open'
+        return 'closed'
+
+
+def wire(starttls, piece, behind=b''):
+    """as far as the handshake"""
+    w = Wire(I.port('smtp' if starttls else 'submissions'), piece)
+    if starttls:
+        w.hear()
+        w.send(b'EHLO x\r\n')
+        w.hear()
+        w.send(b'STARTTLS\r\n' + behind)
+        check(w.hear().startswith(b'220'), 'STARTTLS')
+    elif behind:
+        w.raw(behind)
+    return w
+
+
+def within(w):
+    """a session inside TLS"""
+    w.secure()
+    if w.s.getpeername()[1] == I.port('submissions'):
+        w.hear()
+    w.send(b'EHLO x\r\n')
+    check(w.hear().startswith(b'250'), 'EHLO inside TLS')
+    return w
+
+
+def injected(behind):
+    def play(starttls, piece):
+        w = wire(starttls, piece, behind)
+        return handshake_or_end(w) if starttls else w.over()        # byte by byte a part of it may already stand in the handshake's place
+    return play
+
+
+def handshake_or_end(w):
+    try:
+        w.secure()
+    except (ConnectionError, ssl.SSLError):
+        return 'closed'
+    w.s.settimeout(0.2)
+    try:
+        d = w.call(w.tls.read, 100)
+        return f'answered {d!r}' if d else 'closed'
+    except TimeoutError:
+        return 'thrown away'
+    except (ConnectionError, ssl.SSLError):
+        return 'closed'
+
+
+def again(starttls, piece):
+    w = within(wire(starttls, piece))
+    w.send(b'STARTTLS\r\n')
+    return w.hear()[:3].decode()
+
+
+def hello_of(*hellos):
+    def play(starttls, piece):
+        said = set()
+        for h in hellos:
+            w = wire(starttls, piece)
+            w.raw(h)
+            with contextlib.suppress(OSError):
+                w.s.shutdown(socket.SHUT_WR)
+            said.add(w.over())
+            w.s.close()
+        return '/'.join(sorted(said))
+    return play
+
+
+def cut(starttls, piece):
+    w = within(wire(starttls, piece))
+    if not starttls:                        # submission wants a login, so the cut is in a command
+        w.send(b'MAIL FROM:<a@x.example>')
+    else:
+        before = len(I.mails('bob'))
+        for line in b'MAIL FROM:<a@x.example>', b'RCPT TO:<bob@%s>' % DOMAIN.encode(), b'DATA':
+            w.send(line + b'\r\n')
+            check(w.hear()[:1] in (b'2', b'3'), line)
+        w.send(b'Subject: cut\r\n\r\nhalf\r\n')
+    w.s.shutdown(socket.SHUT_WR)
+    end = w.over()
+    check(not starttls or len(I.mails('bob')) == before, 'half a message was taken')
+    return end
+
+
+def foreign(starttls, piece):
+    context = I.tls()
+    context.set_alpn_protocols(['h2', 'http/1.1'])
+    w = wire(starttls, piece)
+    try:
+        w.secure(context)
+    except ssl.SSLError as e:
+        return 'alert' if 'ALERT' in str(e).upper() else str(e)
+    except ConnectionError:
+        return 'closed'
+    return 'taken'
+
+
+def chain(port=None):
+    def play(starttls, piece):
+        """a hundred certificates of 100 KB in one message, whether they were asked for or not"""
+        w = Wire(port, piece) if port else wire(starttls, piece)
+        w.raw(client_hello(b'x.example'))
+        certificates = b'\0\x01\x86' + bytes(0x186)
+        w.raw(b'\x16\x03\x03\x40\0' + (b'\x0b\x98\x96\x80\x98\x96\x7d' + certificates * 100)[:0x4000])
+        w.piece = 0                 # the rest is only length
+        for _ in range(600):
+            w.raw(b'\x16\x03\x03\x40\0' + bytes(0x4000))
+        return w.over()
+    return play
+
+
+ENDED = ('alert', 'closed', 'alert/closed')
+OLD = (b'\x16\x03\0\0\x2f\x01\0\0\x2b\x03\0' + bytes(32) + b'\0\0\x04\0\x05\0\x0a\x01\0',
+       b'\x16\x03\x01\0\x2f\x01\0\0\x2b\x03\x01' + bytes(32) + b'\0\0\x04\0\x05\0\x0a\x01\0')
+FOUR = (            # row, what, how, how it may end
+    (71, 'RSET behind STARTTLS', injected(b'RSET\r\n'), ENDED + ('thrown away',)),
+    (72, 'AUTH and MAIL behind STARTTLS', injected(b'EHLO x\r\nAUTH PLAIN AGFsaWNlAHB3\r\nMAIL FROM:<>\r\n'), ENDED + ('thrown away',)),
+    (76, 'STARTTLS again', again, ('503', '554')),
+    (77, 'names', hello_of(*(client_hello(n) for n in (b'a' * 255, b'x\0y', b'../../x', b'x\\', b''))), ENDED),
+    (78, 'half a hello', hello_of(client_hello(b'x')[:40]), ENDED),
+    (80, 'cut without good-bye', cut, ENDED),
+    (81, 'SSL 3, TLS 1.0', hello_of(*OLD), ENDED),
+    (82, 'h2, http/1.1', foreign, ('alert', 'closed')),
+    (83, 'garbage in records', hello_of(b'\x16\x03\x01\xff\xff' + bytes(400), b'\x17\x03\x03\x01\0' + bytes(256), b'\x16\x03\x01\0\0' * 100), ENDED),
+    (83, 'a chain of 10 MB', chain(), ENDED),
+    (83, 'the same, asked for', chain(ASKING), ENDED),
+)
+
+
+@row
+def rows_071_to_083_in_four_modes():
+    modes = [(starttls, piece) for starttls in (True, False) for piece in (0, 1)]
+    print(f'# {"":34}' + ''.join(f'{a:>22}' for a in ('STARTTLS', 'the same in bytes', 'from the first byte', 'the same in bytes')))
+    wrong = []
+    for number, what, play, may in FOUR:
+        ends = [play(*m) for m in modes]
+        print(f'# {number:03} {what:30}' + ''.join(f'{e:>22}' for e in ends))
+        wrong += [f'{number} {what}: {e}' for e in ends if e not in may]
+    check(not wrong, '; '.join(wrong))
 
 
 try:
