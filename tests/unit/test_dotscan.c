@@ -117,12 +117,47 @@ test_block_edges(void **state)
 	}
 }
 
+/* All inputs of up to seven bytes of those that matter, with a true end behind them, against the sentence of RFC 5321 4.1.1.4. */
+static void
+test_all(void **state)
+{
+	static const char alphabet[] = { '\r', '\n', '.', '\0', 'a' };
+	size_t count = 1;
+
+	(void)state;
+	for (size_t n = 0; n <= 7; n++, count *= sizeof(alphabet)) {
+		for (size_t v = 0; v < count; v++) {
+			char in[2 + 7 + 5] = "\r\n", want[sizeof(in)];
+			size_t len = 2, most = 0, rest = v;
+			const char *end;
+			struct dotscan d;
+			struct buf got;
+
+			for (size_t i = 0; i < n; i++, rest /= sizeof(alphabet))
+				in[len++] = alphabet[rest % sizeof(alphabet)];
+			memcpy(in + len, "\r\n.\r\n", 5);
+			len += 5;
+			end = memmem(in, len, "\r\n.\r\n", 5);
+			for (const char *p = in + 2; p < end + 2; p++)
+				if (*p != '.' || memcmp(p - 2, "\r\n", 2) != 0)
+					want[most++] = *p;
+			dotscan_init(&d);
+			buf_init(&got, 64);
+			assert_int_equal(dotscan_feed(&d, span_of(in + 2, len - 2), &got), (size_t)(end + 5 - in) - 2);
+			assert_int_equal(d.at, DS_END);
+			assert_true(span_eq(buf_span(&got), span_of(want, most)));
+			buf_fini(&got);
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_block_edges),
+		cmocka_unit_test(test_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
