@@ -46,7 +46,7 @@ bool jail_only_dir(const char *dir) CHECKED;
 /*
  * For the same child: from here on each fork fails, so that a captured session cannot fill the host with processes.
  * It is a limit of this one process (RLIMIT_NPROC of 0), which it cannot raise again; for root, who is above such limits,
- * a filter of system calls, which costs a login more than a tenth of its session and ends the process. False with errno.
+ * a filter of system calls, which the kernel translates for each login, and which ends the process. False with errno.
  */
 bool jail_no_fork(void) CHECKED;
 
