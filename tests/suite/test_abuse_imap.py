@@ -417,6 +417,83 @@ def row_121_pipelined_without_reading():
     c.close()
 
 
+@row(lambda: I)
+def row_108_patterns_of_list():
+    """as many wildcards as a line takes, where each could stand for anything"""
+    c = Imap(I, 'lena')
+    c.ok('CREATE ' + 'a' * 200)
+    c.ok('CREATE ' + '.'.join(['bb'] * 20))
+    for part in '%*', '*a', '%a', '*.', '*%b':
+        linear(I, f'LIST of many {part}', lambda n: c.ok(f'LIST "" "{part * n}c"'), 100)
+        c.ok(f'LSUB "" "{part * 200}"')
+    check(len(c.ok('LIST "" ' + '*' * 5000).of('LIST')) == len(c.ok('LIST "" *').of('LIST')) or c.ok('LIST "" ' + '*' * 5000).tagged == b'OK Nothing can match', '*')
+
+
+@row(lambda: I)
+def row_111_append_cut_at_every_byte():
+    text = b'a APPEND INBOX (\\Seen) "01-Jan-2020 00:00:00 +0000" {%d+}\r\n%s {%d+}\r\n%s\r\n' % ((len(SIMPLE), SIMPLE) * 2)
+    start, cuts = len(I.log()), range(0, len(text), 3)
+    for k in cuts:
+        Imap(I, 'lena').send(text[:k]).close()
+    check(wait(lambda: len(re.findall('imap-session.*login=<lena@.*end=', I.log()[start:])) == len(cuts), 60), 'sessions stay')
+    check(not I.mails('lena') and not os.listdir(I.maildir('lena') + '/tmp'), 'something was kept')
+
+
+# of other programs: flags and sizes that are none, UIDs twice and too large, bytes that are no text, what is no file
+FOREIGN = [b'a:2,S', b'a:2,', b'a:', b'b:1,x', b'c:2,' + b'S' * 200, b'x' * 250, b',S=99999999999999999999999:2,', b',U=0:2,', b'd,U=4294967295:2,',
+           b'e,U=4294967296,S=-1,W=1:2,', b'\xff\xfe\xfd:2,S', b'a\nb:2,', b'a\tb\x1b[2J:2,', b' ', b':2,', b'9' * 100 + b'.x:2,', b'1.x,U=5:2,', b'1.y,U=5:2,', b'-5.x:2,',
+           b'1e9.x,W=3:2,zzz\x7f']
+
+
+@row(lambda: I)
+def names_of_files_that_are_no_names():
+    c = Imap(I, 'mona')
+    c.ok('SELECT INBOX')
+    cur = I.maildir('mona') + '/cur/'
+    for n in FOREIGN:
+        with open(cur.encode() + n, 'wb') as f:
+            f.write(SIMPLE.replace(b'\r', b''))
+    os.mkdir(cur + 'dir:2,'), os.symlink('/etc/passwd', cur + 'link:2,'), os.mkfifo(cur + 'fifo:2,'), open(cur + 'empty:2,', 'w').close()
+    owner = os.stat(cur)
+    for n in os.listdir(cur):
+        os.chown(cur + n, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    c = Imap(I, 'mona')
+    c.ok('SELECT INBOX')
+    a = c.ok('UID FETCH 1:* (FLAGS RFC822.SIZE ENVELOPE INTERNALDATE BODY.PEEK[])')
+    uids = [int(u) for u in re.findall(rb'FETCH \(UID (\d+)', a.all())]
+    check(uids == sorted(set(uids)) and max(uids) < 1000, f'UIDs {uids}')
+    check(a.all().count(b'hello world') >= 10 and b'root:' not in a.all(), f'{len(a.lines)} messages')
+    c.ok('STORE 1:* +FLAGS (\\Seen word)')
+    check(c.ok('SEARCH UNSEEN').lines[0] == b'* SEARCH', 'flags do not hold')
+    c.ok('COPY 1:* Trash')
+    c.ok('UID MOVE 1:* Archive')
+    check(b'* %d EXISTS' % len(uids) in c.ok('SELECT Archive').lines, 'messages are lost')
+    p = Pop(I, 'mona')
+    check(p.many('LIST') == [], 'POP3 sees others')
+    p.want('+OK', 'QUIT')
+
+
+@row(lambda: I)
+def removed_while_they_are_fetched():
+    c, d = Imap(I, 'nina', timeout=60), Imap(I, 'nina', timeout=60)
+    for k in range(60):
+        c.append('INBOX', SIMPLE)
+    c.ok('SELECT INBOX'), d.ok('SELECT INBOX')
+    for k in range(12):
+        for f in I.mails('nina')[k::9]:
+            os.unlink(f)                    # by another program
+        d.send(f'x STORE 1:3 +FLAGS.SILENT (\\Deleted)\r\ny EXPUNGE\r\nz APPEND INBOX {{{len(SIMPLE)}+}}\r\n'.encode() + SIMPLE + b'\r\n')
+        a = c.want(('OK', 'NO [EXPUNGEISSUED]'), 'FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[] PREVIEW INTERNALDATE)')
+        check(not [l for l in a.lines if l.endswith(b'EXPUNGE')], 'EXPUNGE during FETCH')
+        c.want('OK', 'SORT (SUBJECT) UTF-8 BODY hello')
+        check(d.collect('z').tagged.startswith(b'OK'), 'APPEND')
+        c.ok('NOOP'), d.ok('NOOP')
+    for s in c, d:
+        s.ok('NOOP')
+    a, b = (s.ok('UID FETCH 1:* FLAGS').lines for s in (c, d))
+    check([re.sub(rb' ?\\Recent ?', b'', l) for l in a] == [re.sub(rb' ?\\Recent ?', b'', l) for l in b], f'{a} {b}')
+
+
 # ---- what clients do every day
 
 @row(lambda: I)
@@ -568,5 +645,5 @@ def bytes_one_by_one():
 
 
 if __name__ == '__main__':
-    with Instance(users='alice bob dora erin fred gina hugo ida jack kate'.split()) as I:
+    with Instance(users='alice bob dora erin fred gina hugo ida jack kate lena mona nina'.split()) as I:
         main()
