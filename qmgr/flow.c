@@ -22,7 +22,7 @@
 
 #define STEP 32			/* messages activated before other events are looked at */
 #define SWEEP_EVERY 60		/* seconds */
-#define LEFT_EVERY 10		/* seconds between looks at what could not be taken out of incoming/ */
+#define LEFT_EVERY 10		/* seconds between looks at what could not be read, or taken out of incoming/ */
 #define UNREADABLE_WAIT 60	/* seconds until a file that could not be read is tried again */
 
 static struct message_list fresh, due;
@@ -30,7 +30,7 @@ static struct timer tick_timer;
 static bool ticking, pumping, again, later, turn_of_due;
 static void (*all_known)(void);
 static uint64_t born_ms;
-static uint32_t files_max, last_sweep, last_left;
+static uint32_t files_max, last_sweep, last_left, last_unread;
 
 static uint32_t
 seconds_up(void)
@@ -186,10 +186,14 @@ scan_step(void *ctx)
 	(void)ctx;
 	if (queue_scan(found_queued, found_held)) {
 		loop_later(scan_step, NULL);
-	} else {
+	} else if (all_known) {
 		log_info(NULL, "%u messages in the queue", message_count());
 		all_known();
+		all_known = NULL;
+		last_unread = seconds_up();
 	}
+	if (queue_unread())
+		flow_tick();
 	flow_pump();
 }
 
@@ -264,7 +268,12 @@ on_tick(void *ctx)
 	if (queue_left_behind() && now - last_left >= LEFT_EVERY)
 		flow_scan_incoming();
 	flow_pump();
-	if (queue_left_behind() || wheel_count() || agent_count() || active_count() || schedule_parked())
+	if (!all_known && queue_unread() && now - last_unread >= LEFT_EVERY) {
+		last_unread = now;
+		queue_scan_again();
+		scan_step(NULL);
+	}
+	if (queue_unread() || queue_left_behind() || wheel_count() || agent_count() || active_count() || schedule_parked())
 		flow_tick();
 }
 

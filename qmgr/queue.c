@@ -21,7 +21,9 @@
 #define SCAN_STEP 100			/* entries looked at before other events are */
 #define UNTRIED_WITHIN 2		/* a file whose mtime is that close to its arrival was not tried since */
 
-static size_t scan_at;			/* 0: hold/; else one more than an index into QUEUE_HASHES */
+/* A bit for each directory: 0: hold/; else one more than an index into QUEUE_HASHES. */
+static uint64_t to_scan;
+static uint64_t unread;			/* the last look into it failed */
 
 static bool left_behind;		/* in incoming/, since the last look */
 static uint64_t unsynced;		/* a bit for each directory of queue/ whose entries have changed */
@@ -74,7 +76,7 @@ queue_start(void)
 		path[6] = *h;
 		make_dir(path);
 	}
-	scan_at = 0;
+	to_scan = (UINT64_C(2) << strlen(QUEUE_HASHES)) - 1;
 }
 
 bool
@@ -222,14 +224,16 @@ open_dir(const char *dir)
 	return d;
 }
 
-/* At most so many entries; false at the end. */
+/* At most so many entries; false at the end, with errno when it came too early. */
 static bool
 scan_some(DIR *d, unsigned most, entry_found *found, void *ctx)
 {
 	for (; most; most--) {
-		struct dirent *e = readdir(d);
+		struct dirent *e;
 		struct stat st;
 
+		errno = 0;
+		e = readdir(d);
 		if (!e)
 			return false;
 		if (e->d_name[0] == '.' || !queue_id_valid(span_str(e->d_name)))
@@ -279,24 +283,53 @@ found_held(int dirfd, const char *id, const struct stat *st, void *ctx)
 	s->held(span_str(id));
 }
 
+/* It is told once that messages are missing, and once that they are there. */
+static void
+note_read(int at, const char *dir, int error)
+{
+	uint64_t bit = UINT64_C(1) << at;
+
+	if (error && !(unread & bit))
+		log_error(NULL, "cannot read %s in the queue directory: %s; its messages wait until it can be read", dir,
+		    strerror(error));
+	else if (!error && unread & bit)
+		log_info(NULL, "%s in the queue directory can be read again", dir);
+	unread = error ? unread | bit : unread & ~bit;
+}
+
 bool
 queue_scan(void (*found)(struct span id, uint64_t tried), void (*held)(struct span id))
 {
 	static DIR *d;
 	struct scan s = { .found = found, .held = held };
+	int at = __builtin_ctzll(to_scan | UINT64_C(1) << 63);
 	char path[] = "queue/x";
 
-	if (scan_at > strlen(QUEUE_HASHES))
+	if (!to_scan)
 		return false;
-	path[6] = scan_at ? QUEUE_HASHES[scan_at - 1] : 'x';
+	path[6] = at ? QUEUE_HASHES[at - 1] : 'x';
 	if (!d)
-		d = open_dir(scan_at ? path : "hold");
-	if (d && scan_some(d, SCAN_STEP, scan_at ? found_queued : found_held, &s))
+		d = opendir(at ? path : "hold");
+	if (d && scan_some(d, SCAN_STEP, at ? found_queued : found_held, &s))
 		return true;
+	note_read(at, at ? path : "hold", errno);
 	if (d)
 		closedir(d);
 	d = NULL;
-	return scan_at++ < strlen(QUEUE_HASHES);
+	to_scan &= to_scan - 1;
+	return to_scan != 0;
+}
+
+bool
+queue_unread(void)
+{
+	return unread != 0;
+}
+
+void
+queue_scan_again(void)
+{
+	to_scan |= unread;
 }
 
 /* The last bytes say whether a writer had finished: a whole footer that does not fit its records is damage. */

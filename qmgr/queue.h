@@ -29,6 +29,9 @@ void queue_touch(const struct message *m);	/* mtime = now: the time of the last 
  */
 bool queue_scan(void (*found)(struct span id, uint64_t tried), void (*held)(struct span id));
 
+bool queue_unread(void);	/* a directory could not be read: look again, now and then */
+void queue_scan_again(void);	/* queue_scan begins anew with those */
+
 /* All whole files of incoming/ are taken over; abandoned ones are removed. */
 void queue_scan_incoming(void (*taken)(struct span id, bool hold));
 

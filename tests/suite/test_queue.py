@@ -286,6 +286,26 @@ def a_dead_destination_is_one_timer_also_over_a_restart():
 
 
 @test
+def a_directory_that_cannot_be_read_is_looked_at_again():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))        # bound, not listening: refuses
+    with Instance(main=f'relayhost = [127.0.0.1]:{s.getsockname()[1]}\nminimal_backoff_time = 1h\n') as i:
+        submit(i, 'alice@example.test', ['x@far.test'])
+        check(wait(lambda: 'status=deferred' in i.log()), 'not deferred')
+        where = os.path.dirname(i.queue()[0])
+        os.rename(where, where + '.away')
+        open(where, 'w').close()                    # nobody can read a directory there
+        kill(i, 'qmgr')
+        name = 'queue/' + os.path.basename(where)
+        check(wait(lambda: f'cannot read {name} in the queue directory' in i.log()), 'it is not told')
+        check(wait(lambda: i.log().count(' 0 messages in the queue') == 2), 'the start does not end')
+        os.unlink(where)
+        os.rename(where + '.away', where)
+        check(wait(lambda: f'{name} in the queue directory can be read again' in i.log(), 40), 'it is not looked at again')
+        check(wait(lambda: '1 Request' in i.tool('postqueue', '-p').stdout.decode()), 'the message is not in the queue')
+
+
+@test
 def a_report_of_success_outlives_a_killed_qmgr():
     """the mark is on the disk, the report is not yet in the queue, qmgr is killed"""
     go = threading.Event()
