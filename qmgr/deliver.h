@@ -9,6 +9,8 @@
 #include "active.h"
 #include "service/message.h"
 
+#define DELIVER_MOVES_MAX 2		/* where its mail hosts change all the time a delivery is tried in the end */
+
 struct agent;
 struct delivery {
 	struct ready ready;		/* first */
@@ -40,6 +42,13 @@ struct lane *deliver_dead_lane(const struct active *a);
 void deliver_plan(struct active *a);
 void deliver_report(struct active *a, uint32_t kind, struct span to, struct span rcpts);
 
+/* One of them: these dests of `a`, for an agent of this site. Copies the numbers. */
+void deliver_add(struct active *a, struct site *s, const uint32_t *dest, uint32_t n);
+/* Nothing is tried at this site for `a`. Where somebody asked for the message, it is the one that finds out: false. */
+bool deliver_dead(const struct active *a, struct site *s);
+/* Defer a dest and its twins, for what is known of the site. */
+void deliver_refuse(struct active *a, struct site *s, uint32_t dest);
+
 /* The operator wants it not to begin: true, and it has ended. */
 bool deliver_recalled(struct delivery *d);
 /* The same for all that are ready. */
@@ -47,6 +56,8 @@ void deliver_recall(void);
 
 enum deliver_sent { DELIVER_SENT, DELIVER_LATER, DELIVER_NO_LINK, DELIVER_NO_FILE };
 enum deliver_sent deliver_send(struct delivery *d, int link);
+/* ended.c. The line of the log that tells a result; by: the delivery that brought it, or NULL */
+void deliver_log(struct active *a, const struct dest *d, const struct delivery *by);
 /* false: the agent broke the protocol, end its link */
 bool deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m) CHECKED;
 /* What is without a result is deferred; the delivery is freed, its message goes on. */
