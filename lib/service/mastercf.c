@@ -17,22 +17,22 @@
 #define SOCKET_NAME_MAX 64
 
 const struct daemon_kind daemon_kinds[] = {
-	/* name     binary          user      role            how          stays  counters min max */
-	{ "keyd",   "keyd",         "keyd",   R_KEYD,         HOW_SERVER,  true,  false, 1, 1 },
-	{ "qmgr",   "qmgr",         "qmgr",   R_QMGR,         HOW_SERVER,  true,  false, 1, 1 },
-	{ "auth",   "auth",         "auth",   R_AUTH,         HOW_SERVER,  false, true,  1, 32 },
-	{ "intake", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 1, 100 },
-	{ "submit", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 0, 20 },
-	{ "virtual", "local",       "vmail",  R_LOCAL,        HOW_SERVER,  false, false, 1, 150 },
-	{ "smtpd",  "smtpd",        "smtpd",  R_SMTPD,        HOW_INET,    false, true,  1, 4 },
-	{ "imapd",  "imapd",        "imapd",  R_IMAPD,        HOW_INET,    false, true,  1, 4 },
-	{ "pop3d",  "pop3d",        "pop3d",  R_POP3D,        HOW_INET,    false, true,  1, 4 },
-	{ "smtp",   "smtp",         "smtp",   R_SMTP,         HOW_AGENT,   false, false, 0, 100 },
-	{ "local",  "local",        "vmail",  R_LOCAL,        HOW_AGENT,   false, false, 0, 200 },
-	{ "pipe",   "pipe",         "",       R_PIPE,         HOW_AGENT,   false, false, 0, 50 },
-	{ "bounce", "bounce",       "bounce", R_BOUNCE,       HOW_AGENT,   false, false, 0, 20 },
-	{ "imap",   "imap-session", "vmail",  R_IMAP_SESSION, HOW_SESSION, false, false, 0, 1000 },
-	{ "pop3",   "pop3-session", "vmail",  R_POP3_SESSION, HOW_SESSION, false, false, 0, 1000 },
+	/* name     binary          user      role            how          stays  counters min max spare */
+	{ "keyd",   "keyd",         "keyd",   R_KEYD,         HOW_SERVER,  true,  false, 1, 1, false },
+	{ "qmgr",   "qmgr",         "qmgr",   R_QMGR,         HOW_SERVER,  true,  false, 1, 1, false },
+	{ "auth",   "auth",         "auth",   R_AUTH,         HOW_SERVER,  false, true,  1, 32, false },
+	{ "intake", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 1, 100, false },
+	{ "submit", "intake",       "intake", R_INTAKE,       HOW_SERVER,  false, false, 0, 20, false },
+	{ "virtual", "local",       "vmail",  R_LOCAL,        HOW_SERVER,  false, false, 1, 150, false },
+	{ "smtpd",  "smtpd",        "smtpd",  R_SMTPD,        HOW_INET,    false, true,  1, 4, false },
+	{ "imapd",  "imapd",        "imapd",  R_IMAPD,        HOW_INET,    false, true,  1, 4, false },
+	{ "pop3d",  "pop3d",        "pop3d",  R_POP3D,        HOW_INET,    false, true,  1, 4, false },
+	{ "smtp",   "smtp",         "smtp",   R_SMTP,         HOW_AGENT,   false, false, 0, 100, false },
+	{ "local",  "local",        "vmail",  R_LOCAL,        HOW_AGENT,   false, false, 0, 200, false },
+	{ "pipe",   "pipe",         "",       R_PIPE,         HOW_AGENT,   false, false, 0, 50, true },
+	{ "bounce", "bounce",       "bounce", R_BOUNCE,       HOW_AGENT,   false, false, 0, 20, false },
+	{ "imap",   "imap-session", "vmail",  R_IMAP_SESSION, HOW_SESSION, false, false, 0, 1000, false },
+	{ "pop3",   "pop3-session", "vmail",  R_POP3_SESSION, HOW_SESSION, false, false, 0, 1000, false },
 };
 const size_t daemon_kind_count = NELEMS(daemon_kinds);
 
@@ -389,7 +389,7 @@ check_complete(const struct mastercf *m, struct buf *err)
 	int errors = 0;
 
 	for (size_t k = 0; k < daemon_kind_count; k++) {
-		bool found = daemon_kinds[k].how == HOW_INET;
+		bool found = daemon_kinds[k].how == HOW_INET || daemon_kinds[k].spare;
 
 		for (size_t i = 0; i < m->count && !found; i++)
 			found = m->rows[i].kind == &daemon_kinds[k];

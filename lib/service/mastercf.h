@@ -26,6 +26,7 @@ struct daemon_kind {
 	bool stays;			/* one process, reloaded in place */
 	bool counters;			/* shared counters for its workers */
 	unsigned min, max;		/* default number of processes */
+	bool spare;			/* not every configuration has it */
 };
 extern const struct daemon_kind daemon_kinds[];
 extern const size_t daemon_kind_count;

@@ -1,7 +1,7 @@
 /*
  * check_places.c: can the daemons' users walk to their rooms? Their chroots lie
  * inside the instance, and a directory above it may be closed to them (/root, a 0700 home).
- * And is there room for mail?
+ * And is there room for mail, and a user for its programs?
  */
 #include <grp.h>
 #include <limits.h>
@@ -56,6 +56,23 @@ check_way(struct check *c, const char *user, const char *parameter, const char *
 	}
 }
 
+/* The user of programs in alias_maps; master would refuse him at the first message. */
+static void
+check_program_user(struct check *c)
+{
+	const struct passwd *pw = getpwnam(par.default_privs);
+
+	if (!*par.allow_mail_to_commands)
+		return;
+	if (!pw)
+		check_error(c, "default_privs", "there is no system user %s, as whom programs of alias_maps run; name one that is, or: useradd --system %s",
+		    par.default_privs, par.default_privs);
+	else if (pw->pw_uid == 0 || strcmp(par.default_privs, par.virtual_mail_user) == 0 ||
+	    strncmp(par.default_privs, par.mail_owner_prefix, strlen(par.mail_owner_prefix)) == 0)
+		check_error(c, "default_privs", "no program of alias_maps runs as %s, who owns what is not for it; name another user, as nobody",
+		    par.default_privs);
+}
+
 void
 check_places(struct check *c)
 {
@@ -67,6 +84,7 @@ check_places(struct check *c)
 		    (unsigned long long)left >> 20, (unsigned long long)need >> 20);
 	if (geteuid() != 0 || places_missing_user())
 		return;
+	check_program_user(c);
 	snprintf(user, sizeof(user), "%ssmtpd", par.mail_owner_prefix);
 	check_way(c, user, "run_directory", par.run_directory);
 	snprintf(user, sizeof(user), "%sqmgr", par.mail_owner_prefix);

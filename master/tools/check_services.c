@@ -69,6 +69,17 @@ check_addresses(struct check *c, const struct mastercf *m)
 				check_pair(c, &m->rows[i], &m->rows[k]);
 }
 
+static void
+check_pipe(struct check *c, const struct mastercf *m)
+{
+	if (!*par.allow_mail_to_commands)
+		return;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->rows[i].kind && strcmp(m->rows[i].kind->name, "pipe") == 0)
+			return;
+	check_error(c, "allow_mail_to_commands", "master.cf has no line that runs programs; add: pipe unix - - - - - pipe");
+}
+
 void
 check_services(struct check *c)
 {
@@ -91,6 +102,7 @@ check_services(struct check *c)
 			check_program(c, &m.rows[i]);
 		}
 	check_addresses(c, &m);
+	check_pipe(c, &m);
 	mastercf_free(&m);
 out:
 	buf_fini(&text);

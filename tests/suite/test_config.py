@@ -75,6 +75,31 @@ def a_right_configuration_is_silent():
 
 
 @test
+def who_runs_programs_of_mail_is_told_before_it_bites():
+    if os.getuid():
+        raise Skip('one user runs all')
+    i = Instance(users=(), main='allow_mail_to_commands = alias\n')
+    try:
+        check(i.run('check').returncode == 0, 'nobody may')
+        with open(i.conf + '/master.cf', 'r+') as f:
+            lines = f.readlines()
+            f.seek(0)
+            f.writelines(l for l in lines if not l.startswith('pipe '))
+            f.truncate()
+        r = i.run('check', ok=False)
+        check(r.returncode == 78 and 'add: pipe unix - - - - - pipe' in r.stdout, r.stdout)
+        with open(i.conf + '/master.cf', 'w') as f:
+            f.writelines(lines)
+        for user, word in ('nosuchuser', 'no system user'), ('root', 'no program'), ('merpati-smtpd', 'no program'):
+            line = f'default_privs = {user}'
+            i.configure(line + '\n')
+            r = i.run('check', ok=False)
+            check(r.returncode == 78 and f'main.cf:{line_of(i.conf + "/main.cf", line)}' in r.stdout and word in r.stdout, f'{user}: {r.stdout}')
+    finally:
+        i.close()
+
+
+@test
 def certificate_and_key_must_fit():
     i = Instance()
     try:

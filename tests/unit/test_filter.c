@@ -50,6 +50,28 @@ expressions(void **state)
 }
 
 static void
+what_is_wrong(void **state)
+{
+	static const struct {
+		const char *text, *told;
+	} wrong[] = {
+		{ "to=a and", "a test as age>1h is missing at its end" }, { "age>soon", "not a time (90s, 5m, 1h, 2d)" },
+		{ "to=\"a", "a quote that is not closed at \"\"a\"" }, { "to=a site=b", "expected and, or at \"=b\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(wrong); i++) {
+		struct buf err;
+
+		buf_init(&err, 200);
+		assert_null(filter_new(span_str(wrong[i].text), &err));
+		if (strncmp(buf_cstr(&err), wrong[i].told, strlen(wrong[i].told)) != 0)
+			fail_msg("%s: %s", wrong[i].text, buf_cstr(&err));
+		buf_fini(&err);
+	}
+}
+
+static void
 bounds(void **state)
 {
 	struct buf text, err;
@@ -72,7 +94,8 @@ bounds(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(expressions), cmocka_unit_test(bounds) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(expressions), cmocka_unit_test(what_is_wrong),
+		cmocka_unit_test(bounds) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,10 @@ static const struct {
 static bool
 fail(struct parser *p, const char *what)
 {
-	buf_addf(p->err, "%s at \"%.*s\"", what, (int)(p->rest.n > 40 ? 40 : p->rest.n), p->rest.p);
+	if (p->rest.n)
+		buf_addf(p->err, "%s at \"%.*s\"", what, (int)(p->rest.n > 40 ? 40 : p->rest.n), p->rest.p);
+	else
+		buf_addf(p->err, "%s at its end", what);
 	return false;
 }
 
@@ -243,7 +246,7 @@ parse(struct parser *p)
 		skip_blanks(p);
 	}
 	if (p->want_operand)
-		return fail(p, "something is missing");
+		return fail(p, "a test as age>1h is missing");
 	if (!settle(p, OR))
 		return false;
 	return p->depth == 0 || fail(p, "a bracket that is not closed");
