@@ -46,6 +46,34 @@ compiled_table(const char *what, struct span path)
 	return out;
 }
 
+/* Those that the tools compile, where what they tell of is wanted at all. */
+static void
+add_tables(struct resolve_spec *spec)
+{
+	struct buf path;
+
+	buf_init(&path, SPEC_MAX);
+	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0) {
+		ssize_t slash = span_rfind(span_str(par.users_file), '/');
+
+		spec->users = compiled_table("virtual users", span_str(par.users_file));
+		buf_addf(&path, "%.*s/quota", (int)(slash < 0 ? 0 : slash), par.users_file);
+		spec->quota = compiled_table("limits of mailboxes", buf_span(&path));
+	}
+	if (span_trim(span_str(par.mydestination)).n > 0) {
+		buf_reset(&path);
+		buf_addf(&path, "%s/system-users", par.config_directory);
+		spec->system_users = compiled_table("system users", buf_span(&path));
+	}
+	buf_reset(&path);
+	buf_addf(&path, "%s/lists.cdb", par.config_directory);
+	if (!is_missing(buf_cstr(&path))) {
+		buf_truncate(&path, path.len - 4);
+		spec->lists = compiled_table("lists", buf_span(&path));
+	}
+	buf_fini(&path);
+}
+
 struct resolver *
 resolver_open(void)
 {
@@ -79,34 +107,14 @@ resolver_open(void)
 		.quota = "",
 		.system_users = "",
 	};
-	struct buf path, err;
+	struct buf err;
 	struct resolver *r;
 
-	buf_init(&path, SPEC_MAX);
 	buf_init(&err, SPEC_MAX);
-	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0)
-		spec.users = compiled_table("virtual users", span_str(par.users_file));
-	if (span_trim(span_str(par.virtual_mailbox_domains)).n > 0) {
-		ssize_t slash = span_rfind(span_str(par.users_file), '/');
-
-		buf_addf(&path, "%.*s/quota", (int)(slash < 0 ? 0 : slash), par.users_file);
-		spec.quota = compiled_table("limits of mailboxes", buf_span(&path));
-		buf_reset(&path);
-	}
-	if (span_trim(span_str(par.mydestination)).n > 0) {
-		buf_addf(&path, "%s/system-users", par.config_directory);
-		spec.system_users = compiled_table("system users", buf_span(&path));
-	}
-	buf_reset(&path);
-	buf_addf(&path, "%s/lists.cdb", par.config_directory);
-	if (!is_missing(buf_cstr(&path))) {
-		buf_truncate(&path, path.len - 4);
-		spec.lists = compiled_table("lists", buf_span(&path));
-	}
+	add_tables(&spec);
 	r = resolver_new(&spec, &err);
 	if (!r)
 		die_config("%s", buf_cstr(&err));
-	buf_fini(&path);
 	buf_fini(&err);
 	return r;
 }

@@ -1,7 +1,7 @@
 /*
  * test_direct.c: a message straight into its mailbox: which ones, and what becomes of it when the local
  * fails at any point. The local is a child process with a fault on order.
- * links: qmgr/intake/message.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/binary.c qmgr/intake/direct.c qmgr/intake/rewrite.c qmgr/intake/dest_mailbox.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/seen.c local/lend.c local/deliver.c local/order.c local/warning.c
+ * links: qmgr/intake/message.c qmgr/intake/envelope.c qmgr/intake/head.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/binary.c qmgr/intake/direct.c qmgr/intake/rewrite.c qmgr/intake/dest_mailbox.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/seen.c local/lend.c local/deliver.c local/order.c local/warning.c
  */
 #include "tests/unit/unit.h"
 

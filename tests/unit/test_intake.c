@@ -1,7 +1,7 @@
 /*
  * intake: what becomes of a message that comes in. The destination is memory
  * with faults on order, or a folder; links are socket pairs.
- * links: qmgr/intake/message.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/binary.c qmgr/intake/direct.c qmgr/intake/rewrite.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
+ * links: qmgr/intake/message.c qmgr/intake/envelope.c qmgr/intake/head.c qmgr/intake/bcc.c qmgr/intake/checks.c qmgr/intake/content.c qmgr/intake/binary.c qmgr/intake/direct.c qmgr/intake/rewrite.c qmgr/intake/dest_mailbox.c qmgr/intake/serve.c qmgr/intake/trace.c qmgr/intake/dest_file.c qmgr/intake/instance.c qmgr/intake/seen.c
  */
 #include "tests/unit/unit.h"
 
