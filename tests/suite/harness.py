@@ -45,6 +45,17 @@ def free_base():
         time.sleep(0.5)
 
 
+SPARE = []
+
+
+def free_port():
+    """a port for another server of this test: of a thousand that is claimed to its end, and none that a client is given by chance meanwhile"""
+    if not SPARE:
+        base, _ = free_base()
+        SPARE.extend(range(base + 1, base + 20))
+    return SPARE.pop()
+
+
 def starved():
     """seconds for which somebody here wanted a processor or a disk and did not get it (pressure stall information, time taken by the host)"""
     secs = 0

@@ -39,11 +39,6 @@ def needs(path):
         raise Skip(f'{os.path.basename(path)} needs {", ".join(lack)}')
 
 
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        return s.getsockname()[1]
-
-
 class Peer:
     """A root with /usr of the host and of the package, and an /etc of its own; run() starts a program in it."""
     package = binary = None

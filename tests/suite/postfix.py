@@ -63,8 +63,7 @@ class Postfix:
         pw = pwd.getpwnam('postfix')
         os.chown(self.d + '/data', pw.pw_uid, pw.pw_gid)
         os.chown(self.d + '/mail', pw.pw_uid, pw.pw_gid)
-        with socket.create_server(('127.0.0.1', 0)) as s:
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         open(self.d + '/etc/main.cf', 'w').write(MAIN.format(d=self.d, uid=pw.pw_uid, gid=pw.pw_gid, domain=domain, back=back, cert=tls + '/cert.pem', key=tls + '/key.pem'))
         open(self.d + '/etc/master.cf', 'w').write(MASTER.format(port=self.port))
 

@@ -39,11 +39,6 @@ service pop3-login {{
 '''
 
 
-def port():
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        return s.getsockname()[1]
-
-
 class Dovecot:
     def __init__(self, uidl='%08Xu%08Xv'):
         if os.getuid() or not all(os.path.exists('/usr/lib/dovecot/' + n) for n in ('imap', 'pop3')):
@@ -52,7 +47,7 @@ class Dovecot:
         os.chmod(self.d, 0o755)
         os.mkdir(self.d + '/mail')
         shutil.chown(self.d + '/mail', 'mail', 'mail')
-        self.imap, self.pop3 = port(), port()
+        self.imap, self.pop3 = free_port(), free_port()
         open(self.d + '/conf', 'w').write(DOVECOT.format(d=self.d, uidl=uidl, imap=self.imap, pop3=self.pop3))
 
     def __enter__(self):

@@ -284,8 +284,7 @@ def postgrey_greylists():
         raise Skip('no postgrey')
     d = tempfile.mkdtemp(prefix='merpati-postgrey-', dir='/tmp')
     os.chmod(d, 0o777)
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        port = s.getsockname()[1]
+    port = free_port()
     p = subprocess.Popen(['postgrey', f'--inet=127.0.0.1:{port}', '--delay=1', f'--dbdir={d}', '--user=nobody', '--group=nogroup',
                           '--whitelist-clients=/dev/null', '--whitelist-recipients=/dev/null'],
                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

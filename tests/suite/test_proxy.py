@@ -5,7 +5,7 @@ from harness import *
 
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
 V4 = socket.inet_aton('192.0.2.1') + socket.inet_aton('127.0.0.1') + b'\0\x19\x01\x02'
-I, PORT, TLS_PORT = None, 0, 0
+I, PORT, TLS_PORT, HIDING_PORT = None, 0, 0, 0
 
 
 def talk(header, port=None, rest=b'', secs=8):
@@ -80,7 +80,7 @@ def a_stranger_is_no_proxy():
 
 @test
 def a_hidden_session_leaves_no_trace():
-    with smtplib.SMTP('127.0.0.1', PORT + 2) as s:
+    with smtplib.SMTP('127.0.0.1', HIDING_PORT) as s:
         s.ehlo('secret.example')
         n = len(I.mails('alice'))
         s.sendmail('bob@' + DOMAIN, 'alice@' + DOMAIN, 'Subject: hidden\r\n\r\nx\r\n')
@@ -89,15 +89,13 @@ def a_hidden_session_leaves_no_trace():
 
 
 def run_all():
-    global I, PORT, TLS_PORT
+    global I, PORT, TLS_PORT, HIDING_PORT
     I = Instance(main='smtpd_upstream_proxy_hosts = 127.0.0.1\nsmtpd_upstream_proxy_timeout = 2s\n')
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        PORT = s.getsockname()[1]
-    PORT, TLS_PORT = PORT, PORT + 1
+    PORT, TLS_PORT, HIDING_PORT = free_port(), free_port(), free_port()
     with open(I.conf + '/master.cf', 'a') as f:
         f.write(f'127.0.0.1:{PORT} inet n - - - 1-4 smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n'
                 f'127.0.0.1:{TLS_PORT} inet n - - - 1-4 smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n  -o smtpd_tls_wrappermode=yes\n'
-                f'127.0.0.1:{PORT + 2} inet n - - - 1-4 smtpd\n  -o smtpd_hide_client_session=yes\n')
+                f'127.0.0.1:{HIDING_PORT} inet n - - - 1-4 smtpd\n  -o smtpd_hide_client_session=yes\n')
     with I:
         main()
 

@@ -444,9 +444,7 @@ def dovecot_takes_mail_by_lmtp():
         raise Skip('needs root and dovecot-lmtpd')
     d = tempfile.mkdtemp(prefix='merpati-dovecot-', dir='/tmp')
     os.chmod(d, 0o755)
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
+    port = free_port()
     os.makedirs(d + '/mail')
     shutil.chown(d + '/mail', 'mail', 'mail')
     open(d + '/conf', 'w').write(f"""base_dir = {d}/run
