@@ -108,7 +108,10 @@ class Peer:
     def __exit__(self, *exc):
         if exc[0] and exc[0] is not Skip:
             print(self.said())
-        self.p.kill()           # with it goes the namespace, and all that is in it
+        with contextlib.suppress(OSError), open(f'/proc/{self.p.pid}/task/{self.p.pid}/children') as f:
+            for first in f.read().split():
+                os.kill(int(first), signal.SIGKILL)     # with it goes the namespace, and all that is in it
+        self.p.kill()
         self.p.wait(10)
         shutil.rmtree(self.root, ignore_errors=True)
 
