@@ -66,19 +66,10 @@ deliver(int fd, const struct msg_DELIVER *d)
 static void
 serve(int fd, unsigned role)
 {
-	struct msg m;
-	bool ok = true;
-
-	if (role == R_INTAKE) {
+	if (role == R_INTAKE)
 		lend_serve(fd, place.host);
-		return;
-	}
-	while (ok && service_recv(fd, role, R_LOCAL, &m) == MSG_OK) {
-		ok = m.kind == MSG_DELIVER && deliver(fd, &m.DELIVER);
-		if (!ok)
-			log_warn(NULL, "a malformed order, or qmgr is gone");
-		msg_close_fds(&m);
-	}
+	else
+		order_serve(fd, role, R_LOCAL, deliver);
 }
 
 int

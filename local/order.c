@@ -1,7 +1,9 @@
 /* order.c: an order of qmgr, taken apart and answered. qmgr vouches for it; it is checked for its form. */
 #include "order.h"
 
+#include "base/log.h"
 #include "mail/delivered.h"
+#include "service/service.h"
 #include "base/banned.h"
 
 /* number, address, ORCPT, mailbox */
@@ -49,4 +51,18 @@ order_answer(int fd, uint32_t job, uint32_t index, bool last, const struct outco
 	};
 
 	return msg_send(fd, MSG_OUTCOME, &m);
+}
+
+void
+order_serve(int fd, unsigned role, unsigned us, bool (*deliver)(int fd, const struct msg_DELIVER *d))
+{
+	struct msg m;
+	bool ok = true;
+
+	while (ok && service_recv(fd, role, us, &m) == MSG_OK) {
+		ok = m.kind == MSG_DELIVER && deliver(fd, &m.DELIVER);
+		if (!ok)
+			log_warn(NULL, "a malformed order, or qmgr is gone");
+		msg_close_fds(&m);
+	}
 }

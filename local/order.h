@@ -20,4 +20,7 @@ void order_head(const struct msg_DELIVER *d, const struct recipient *r, struct b
 /* to: the addresses of OUTCOME_REDIRECTED. False: qmgr is gone. */
 bool order_answer(int fd, uint32_t job, uint32_t index, bool last, const struct outcome *o, struct span to) CHECKED;
 
+/* Blocks: the orders of a link, one after the other, until it ends. us: R_LOCAL or R_PIPE. deliver answers; false ends the link. */
+void order_serve(int fd, unsigned role, unsigned us, bool (*deliver)(int fd, const struct msg_DELIVER *d));
+
 #endif

@@ -227,15 +227,7 @@ deliver(int fd, const struct msg_DELIVER *d)
 static void
 serve(int fd, unsigned role)
 {
-	struct msg m;
-	bool ok = true;
-
-	while (ok && service_recv(fd, role, R_PIPE, &m) == MSG_OK) {
-		ok = m.kind == MSG_DELIVER && deliver(fd, &m.DELIVER);
-		if (!ok)
-			log_warn(NULL, "a malformed order, or qmgr is gone");
-		msg_close_fds(&m);
-	}
+	order_serve(fd, role, R_PIPE, deliver);
 }
 
 int
