@@ -1,19 +1,11 @@
 /* fuzz_command.c: a command that is taken has a full path, arguments inside its text, and nothing that a control character could do. */
-#include <stdlib.h>
-
 #include "mail/command.h"
 #include "mail/targets.h"
 
+#include "fuzz.h"
 #include "base/banned.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void
-check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,19 +1,11 @@
 /* fuzz_dsn.c: what is taken of ENVID, ORCPT and NOTIFY is harmless in a command and in a report, and stays the same. */
-#include <stdlib.h>
-
 #include "mail/address.h"
 #include "mail/dsn.h"
 
+#include "fuzz.h"
 #include "base/banned.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void
-check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static bool
 no_controls(struct span s)

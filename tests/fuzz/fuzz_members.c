@@ -2,22 +2,14 @@
  * fuzz_members.c: whoever is on a list is an address, and nothing that runs or writes; the count is right.
  * links: qmgr/bounce/members.c
  */
-#include <stdlib.h>
-
 #include "mail/address.h"
 #include "members.h"
 #include "service/message.h"
 
+#include "fuzz.h"
 #include "base/banned.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void
-check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
