@@ -6,7 +6,6 @@
 #include "control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +14,6 @@
 #include "base/fdio.h"
 #include "base/loop.h"
 #include "flush.h"
-#include "glance.h"
 #include "hop.h"
 #include "outbox.h"
 #include "queue.h"
@@ -76,27 +74,13 @@ end(struct control *c)
 static bool
 open_file(const struct message *m, struct queue_file *q)
 {
-	struct buf why;
-	bool ok;
-	int fd;
-
-	if (glance_find(m, q))
+	if (queue_glance(m, q))
 		return true;
-	fd = queue_open(m, O_RDONLY);
-	if (fd < 0 && errno == ENOENT)
+	if (errno == ENOENT || errno == EBADMSG)
 		return false;
-	if (fd < 0) {			/* an operator must see that it is there */
-		q->env.sender = SPAN("(the queue file cannot be opened)");
-		q->env.arrival_us = message_arrival(m) * 1000000;
-		return true;
-	}
-	buf_init(&why, 256);
-	ok = queue_file_read(fd, q, false, &why) == QUEUE_READ_OK;
-	if (ok)
-		glance_keep(m, q);
-	buf_fini(&why);
-	close(fd);
-	return ok;
+	q->env.sender = SPAN("(the queue file cannot be opened)");	/* an operator must see that it is there */
+	q->env.arrival_us = message_arrival(m) * 1000000;
+	return true;
 }
 
 struct rcpt_place {

@@ -1,9 +1,7 @@
-/* flush.c: which messages go where is read from their files: a few a turn. */
+/* flush.c: which messages go where is read from their files, as far as it is not in memory: a few a turn. */
 #include "flush.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "active.h"
 #include "base/clock.h"
@@ -44,17 +42,11 @@ goes_to(const struct message *m, struct span site)
 	struct queue_rcpt r;
 	size_t at = 0;
 	bool found = false;
-	struct buf why;
-	int fd = queue_open(m, O_RDONLY);
 
-	if (fd < 0)
+	if (!queue_glance(m, &q))
 		return false;
-	buf_init(&why, 256);
-	if (queue_file_read(fd, &q, false, &why) == QUEUE_READ_OK)
-		while (!found && queue_file_rcpt(&q, &at, &r))
-			found = r.state == '.' && rcpt_goes_to(q.env.sender, r.addr, site);
-	buf_fini(&why);
-	close(fd);
+	while (!found && queue_file_rcpt(&q, &at, &r))
+		found = r.state == '.' && rcpt_goes_to(q.env.sender, r.addr, site);
 	queue_file_fini(&q);
 	return found;
 }
@@ -155,7 +147,7 @@ turn(void *ctx)
 	begin_next();
 }
 
-/* Its own place, or one that nobody needs any more; NULL: all are in use. */
+/* Its own place, or one that nobody needs any more; FLUSH_SITES_MAX: it was asked for lately, or all are in use. */
 static size_t
 place_of(struct span site, uint64_t now)
 {

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "glance.h"
 #include "mail/envelope.h"
 #include "base/banned.h"
 
@@ -107,6 +108,28 @@ queue_open(const struct message *m, int flags)
 
 	/* intake chose what lies there: a pipe may not hold us up */
 	return open(path_of(path, m), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+bool
+queue_glance(const struct message *m, struct queue_file *q)
+{
+	struct buf why;
+	bool ok;
+	int fd;
+
+	if (glance_find(m, q))
+		return true;
+	fd = queue_open(m, O_RDONLY);
+	if (fd < 0)
+		return false;
+	buf_init(&why, 256);
+	ok = queue_file_read(fd, q, false, &why) == QUEUE_READ_OK;
+	if (ok)
+		glance_keep(m, q);
+	buf_fini(&why);
+	close(fd);
+	errno = ok ? 0 : EBADMSG;
+	return ok;
 }
 
 bool

@@ -16,6 +16,8 @@ bool queue_take(struct span id, bool hold) CHECKED;
 bool queue_left_behind(void);	/* something whole may lie in incoming/ that could not be taken: look there again */
 
 int queue_open(const struct message *m, int flags);	/* O_RDONLY or O_RDWR; -1 with errno */
+/* What lists need of it, from memory or from its file; q is the caller's (queue_file_fini). False with errno; EBADMSG: damaged. */
+bool queue_glance(const struct message *m, struct queue_file *q) CHECKED;
 bool queue_remove(const struct message *m);	/* logs what fails */
 bool queue_hold(const struct message *m) CHECKED;	/* to hold/; m->held is the caller's to set; false with errno */
 bool queue_release(const struct message *m) CHECKED;	/* back */

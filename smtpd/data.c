@@ -166,7 +166,7 @@ data_end(struct session *s)
 		data_conclude(s, &r);
 		return;
 	}
-	s->ended = false;		/* not for intake: the lists may still data_refuse it */
+	s->ended = false;		/* not for intake: the lists may still refuse it */
 	judge(s);
 }
 
