@@ -1,6 +1,7 @@
 /*
  * agent.c: pools of delivery agents and their links. What comes in is checked
- * by role (msg_recv), by job, and by index; a mistake ends the link.
+ * by role (msg_recv), by job, and by index; a mistake ends the link. What an
+ * agent has not even read when it ends is given to another one at once.
  */
 #include "agent.h"
 
@@ -32,6 +33,7 @@ struct agent {
 	uint32_t busy, token;
 	bool choked;			/* its socket is full */
 	bool proved;			/* has finished a delivery */
+	bool unread;			/* it has ended, and orders were left in its socket */
 	uint64_t idle_since;
 };
 
@@ -186,6 +188,7 @@ give_back(struct agent *g, bool started)
 {
 	struct span why = started ? SPAN_NONE : why_not_started(g);
 	struct delivery *d, *next;
+	bool unread = g->unread;
 
 	if (!g->proved)
 		pause_spawning(g);
@@ -193,7 +196,8 @@ give_back(struct agent *g, bool started)
 		next = d->next;
 		d->agent = NULL;
 		d->not_started = why;
-		deliver_end(d);
+		if (!unread || !deliver_again(d))
+			deliver_end(d);
 	}
 }
 
@@ -201,8 +205,9 @@ static void
 lose(struct agent *g, const char *why)
 {
 	if (g->busy)
-		log_warn(NULL, "agent %s%s%s: %s; %u deliveries are tried again", rows[g->pool].service,
-		    *g->user ? " of " : "", g->user, why, g->busy);
+		log_warn(NULL, "agent %s%s%s: %s%s; %u deliveries are tried again%s", rows[g->pool].service,
+		    *g->user ? " of " : "", g->user, why, g->unread ? " before it had read all orders" : "", g->busy,
+		    g->unread ? " at once" : "");
 	give_back(g, true);
 }
 
@@ -261,6 +266,10 @@ on_link(void *ctx, int events)
 
 		if (r == MSG_AGAIN)
 			break;
+		if (r == MSG_END && errno == ECONNRESET && !g->unread) {
+			g->unread = true;	/* what it had sent before comes now */
+			continue;
+		}
 		if (r != MSG_OK || m.kind != MSG_OUTCOME) {
 			if (r == MSG_OK)
 				msg_close_fds(&m);
@@ -395,8 +404,8 @@ agent_take(struct delivery *d)
 		give_back(g, false);
 		return true;
 	}
-	detach(d);			/* it has just let go; another one takes the delivery */
-	lose(g, "its link is gone");
+	detach(d);			/* it has just let go: what it has sent is still to be read, and another one takes this */
+	g->choked = true;
 	return false;
 }
 

@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "hop.h"
 #include "mail/dsn.h"
+#include "mail/envelope.h"
 #include "reason.h"
 #include "service/params.h"
 #include "state.h"
@@ -241,7 +242,7 @@ send_deliver(const struct delivery *d, int link, int fd)
 	list_rcpts(d, &rcpts, &notify);
 	list_headers(a, &headers);
 	struct msg_DELIVER m = { .job = d->job, .id = span_str(a->id), .sender = a->file.env.sender,
-		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags,
+		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags | (d->again ? MAIL_REPEATED : 0),
 		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
 		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
 		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .sum = queue_file_sum(&a->file),

@@ -21,6 +21,7 @@ struct delivery {
 	struct delivery *next, *prev;	/* of the same agent */
 	uint64_t started_us;
 	bool lost;			/* the agent ended before the last outcome */
+	bool again;			/* one has ended before it had read all orders, maybe this one */
 	struct site *over;		/* the site that it was redirected to */
 	uint8_t moves;			/* how often */
 	struct span not_started;	/* why there was none; empty: there was */
@@ -60,6 +61,8 @@ enum deliver_sent deliver_send(struct delivery *d, int link);
 void deliver_log(struct active *a, const struct dest *d, const struct delivery *by);
 /* false: the agent broke the protocol, end its link */
 bool deliver_outcome(struct delivery *d, const struct msg_OUTCOME *m) CHECKED;
+/* Another agent shall have what is without a result, now. false: it had its second agent already */
+bool deliver_again(struct delivery *d) CHECKED;
 /* What is without a result is deferred; the delivery is freed, its message goes on. */
 void deliver_end(struct delivery *d);
 

@@ -279,6 +279,34 @@ anything_known(const struct active *a)
 	return false;
 }
 
+/* It says nothing of the site that the delivery ends here. */
+static void
+leave_site(struct site *s)
+{
+	(void)schedule_done(s, FEEDBACK_NONE, clock_mono_ms());
+	if (s->nparked && !s->dead_until)
+		state_unpark(s);
+}
+
+bool
+deliver_again(struct delivery *d)
+{
+	struct active *a = d->a;
+	struct site *s = d->ready.site;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (!a->dests[d->dest[i]].result.known && !gone_on(d, d->dest[i]))
+			d->dest[n++] = d->dest[i];
+	if (d->again || d->over || site_dead(s, clock_mono_ms()) || (d->report ? d->verdict.known : n == 0))
+		return false;
+	d->again = true;
+	d->n = n;
+	leave_site(s);
+	schedule_add(s, a->source, &d->ready);
+	return true;
+}
+
 /* Nothing was tried: it is queued once more, for the site that its next hop leads to. */
 static void
 go_over(struct delivery *d)
@@ -290,9 +318,7 @@ go_over(struct delivery *d)
 
 	d->over = NULL;
 	d->moves++;
-	(void)schedule_done(old, FEEDBACK_NONE, clock_mono_ms());
-	if (old->nparked && !old->dead_until)
-		state_unpark(old);
+	leave_site(old);
 	if (deliver_dead(a, s)) {
 		s->busy++;		/* as if it had been started: deliver_end follows */
 		d->ready.site = s;

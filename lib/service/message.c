@@ -265,6 +265,7 @@ msg_recv(int fd, unsigned from, unsigned to, struct msg *out)
 		return MSG_END;
 	if (n == 0) {
 		close_all(fds);
+		errno = 0;
 		return MSG_END;
 	}
 	if (n > 0 && msg_decode(span_of(wire, (size_t)n), fds, from, to, out))

@@ -63,6 +63,26 @@ def killed_daemons_lose_nothing_on_the_way_out():
 
 
 @test
+def orders_that_a_dead_smtp_has_not_read_are_given_to_another_one():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nsmtp_process_limit = 1\n') as i:
+        submit(i, 'alice@example.test', ['warm@far.test'])
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+        smtp = [p for p, n in i.processes().items() if n == 'smtp']
+        for p in smtp:
+            os.kill(p, signal.SIGSTOP)
+        for n in range(5):
+            submit(i, 'alice@example.test', [f'x{n}@far.test'])
+        check(wait(lambda: i.tool('postqueue', '-j').stdout.count(b'"active"') == 5), 'they are not under way')
+        for p in smtp:
+            os.kill(p, signal.SIGKILL)
+        check(wait(lambda: len(sink.mails) == 6), f'{len(sink.mails)} sent')
+        idle(i)
+        check('status=deferred' not in i.log(), 'they had to wait')
+        check('before it had read all orders; ' in i.log(), 'the log does not tell')
+
+
+@test
 def reloads_under_load_delay_nothing_for_long():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
