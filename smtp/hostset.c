@@ -1,4 +1,4 @@
-/* hostset.c: sets of mail hosts. Names come from the DNS of strangers. */
+/* hostset.c: sets of mail hosts in their order. Names come from the DNS of strangers. */
 #include "hostset.h"
 
 #include <openssl/sha.h>
@@ -10,10 +10,12 @@
 #include "base/banned.h"
 
 static int
-by_name(const void *a, const void *b)
+by_rank(const void *a, const void *b)
 {
 	const struct dns_mx *x = a, *y = b;
 
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
 	return strcasecmp(x->host, y->host);
 }
 
@@ -24,13 +26,15 @@ hostset_sort(struct dns_mx *hosts, size_t n, uint16_t port)
 	uint64_t set = 0;
 	struct buf b;
 
-	qsort(hosts, n, sizeof(*hosts), by_name);
+	qsort(hosts, n, sizeof(*hosts), by_rank);
 	buf_init(&b, n * (DNS_NAME_MAX + 1) + 16);
 	buf_addf(&b, "%u", port);
 	for (size_t i = 0; i < n; i++) {
-		if (i && strcasecmp(hosts[i].host, hosts[i - 1].host) == 0)
+		bool next = i && hosts[i].preference != hosts[i - 1].preference;
+
+		if (i && !next && strcasecmp(hosts[i].host, hosts[i - 1].host) == 0)
 			continue;
-		buf_addc(&b, ' ');
+		buf_addc(&b, next ? '>' : ' ');
 		for (char *p = hosts[i].host; *p; p++) {
 			*p = ascii_lower(*p);
 			buf_addc(&b, *p);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "common/filter.h"
@@ -18,9 +19,12 @@
 #include "base/banned.h"
 
 #define IDS_MAX (256u << 20)
+#define HOPS_MAX 65536u			/* as many as qmgr knows the mail hosts of */
 
 struct selection {
-	struct span site;		/* next hop or domain of a recipient; empty: any */
+	struct span site;		/* next hop or domain of a recipient, or a mail host; empty: any */
+	char **hops;			/* sorted: next hops that the mail host `site` is the first one of */
+	size_t nhops;
 	struct filter *where;
 	uint64_t now;
 	void (*take)(struct selection *s, const struct queue_entry *e);
@@ -29,6 +33,46 @@ struct selection {
 	struct buf ids;
 	struct why *why;
 };
+
+/* ---- next hops of a mail host ---- */
+
+static void
+take_hop(void *ctx, const struct queue_site *q)
+{
+	struct selection *s = ctx;
+
+	if (s->nhops == HOPS_MAX || !span_eq_nocase(q->shared, s->site))
+		return;
+	if ((s->nhops & (s->nhops - 1)) == 0)
+		s->hops = x_realloc(s->hops, (s->nhops ? s->nhops * 2 : 1) * sizeof(*s->hops));
+	s->hops[s->nhops++] = x_spandup(q->name);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcasecmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int
+is_name(const void *key, const void *member)
+{
+	const struct span *name = key;
+	const char *s = *(char *const *)member;
+	int c = strncasecmp(name->p, s, name->n);
+
+	return c ? c : s[name->n] ? -1 : 0;
+}
+
+static int
+find_hops(struct selection *s)
+{
+	int code = s->site.n ? queue_sites(take_hop, s) : 0;
+
+	if (s->nhops)
+		qsort(s->hops, s->nhops, sizeof(*s->hops), by_name);
+	return code;
+}
 
 /* ---- does it match? ---- */
 
@@ -39,6 +83,13 @@ domain_of(struct span address)
 }
 
 static bool
+is_site(const struct selection *s, struct span hop)
+{
+	return span_eq_nocase(s->site, hop) ||
+	    (hop.n && s->nhops && bsearch(&hop, s->hops, s->nhops, sizeof(*s->hops), is_name));
+}
+
+static bool
 rcpt_matches(const struct selection *s, const struct queue_entry *e, struct span addr, struct span site, struct span reason)
 {
 	struct filter_subject f = { .id = e->id, .from = e->sender, .to = addr, .state = e->state, .site = site,
@@ -46,7 +97,7 @@ rcpt_matches(const struct selection *s, const struct queue_entry *e, struct span
 		.next = e->next > s->now ? e->next - s->now : 0, .size = e->size,
 		.rcpts = msg_list_count(e->rcpts) / 2 };
 
-	if (s->site.n && !span_eq_nocase(s->site, site) && !span_eq_nocase(s->site, domain_of(addr)))
+	if (s->site.n && !is_site(s, site) && !span_eq_nocase(s->site, domain_of(addr)))
 		return false;
 	return filter_match(s->where, &f);
 }
@@ -191,11 +242,16 @@ command_queue(const char *confdir, int argc, char **argv)
 	s.take = v->take;
 	tool_settings(confdir);
 	/* to find the next hop of each recipient costs qmgr as much as all the rest */
-	code = queue_each(s.site.n || s.why || want_json || (where.n && memmem(where.p, where.n, "site", 4)), visit, &s, &q);
+	code = find_hops(&s);
+	if (code == 0)
+		code = queue_each(s.site.n || s.why || want_json || (where.n && memmem(where.p, where.n, "site", 4)), visit, &s, &q);
 	if (code == 0)
 		code = v->end(&s, v->action);
 	filter_free(s.where);
 	why_free(s.why);
+	for (size_t i = 0; i < s.nhops; i++)
+		free(s.hops[i]);
+	free(s.hops);
 	buf_fini(&s.ids);
 	buf_fini(&err);
 	return code;

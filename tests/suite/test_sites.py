@@ -45,8 +45,8 @@ def domains_of_one_provider_are_one_site():
     for host in ('a', 'b', 'dead'):
         zone[host + '.mx.test', 1] = [bytes([127, 0, 0, 1])]
     zone['moved.mx.test', 1] = [bytes([127, 0, 0, 2])]
-    for n, (l, d) in enumerate(zip(domains('l'), domains('d'))):    # two hosts in any order, with any preferences
-        zone[l, 15] = [mx(10, 'a.mx.test'), mx(10 + n % 2, 'b.MX.test')][::1 if n % 3 else -1]
+    for n, (l, d) in enumerate(zip(domains('l'), domains('d'))):    # two hosts, the DNS shuffles them, numbers differ, the order does not
+        zone[l, 15] = [mx(10 + n % 2, 'a.mx.test'), mx(20 + n, 'b.MX.test')][::1 if n % 3 else -1]
         zone[d, 15] = [mx(10, 'dead.mx.test')]
     with Instance(main=f'dns_servers = 127.0.0.1@{port}\ninet_protocols = ipv4\nsmtp_destination_concurrency_limit = 3\n'
                        f'initial_destination_concurrency = 3\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n') as i:
@@ -66,6 +66,8 @@ def domains_of_one_provider_are_one_site():
         check(re.search(r'destination dead\.mx\.test.* does not answer', i.log()), 'its name is not told')
         why = i.run('queue', 'why', 'd7.test').stdout
         check('is dead' in why and 'by mail host dead.mx.test' in why, why)
+        listed = lambda *args: i.run('queue', 'list', '--json', *args).stdout.count('"queue_id"')
+        check((listed('Dead.mx.test'), listed('d7.test'), listed('a.mx.test')) == (DOMAINS, 1, 0), 'a mail host does not select what goes there')
         why = json.loads(i.run('queue', 'why', '--json', 'd7.test').stdout)
         check(why['mail_host'] == 'dead.mx.test' and why['dead'] > 3000, f'{why}')
 
