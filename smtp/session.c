@@ -1,6 +1,6 @@
 /*
- * session.c: connection, command queue, message stream. The server at the
- * other end is a stranger; what it says is bounded by reply.c.
+ * session.c: connection, command queue, its ends. The server at the other end
+ * is a stranger; what it says is bounded by reply.c.
  */
 #include "session.h"
 
@@ -19,29 +19,12 @@
 #include "protect.h"
 #include "route.h"
 #include "service/params.h"
+#include "session_private.h"
 #include "base/banned.h"
 
 #define INPUT_MAX (REPLY_LINE_MAX * 4)
-#define PENDING_MAX (64u << 10)		/* bytes of the message that wait for the kernel */
-#define CHUNK_MAX (64u << 10)		/* a message that goes out before RCPT is answered */
-#define IDLE_MS 2000			/* an unused connection is kept that long */
-#define DELIVERIES_MAX 100		/* over one connection */
-
-static struct session *idle;
 
 /* ---- birth and death ---- */
-
-static void
-leave_idle(struct session *s)
-{
-	if (s->prev)
-		s->prev->next = s->next;
-	else if (idle == s)
-		idle = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
-	s->next = s->prev = NULL;
-}
 
 static void
 session_free(struct session *s)
@@ -63,7 +46,7 @@ session_close(struct session *s)
 {
 	if (s->dead)
 		return;
-	leave_idle(s);
+	session_leave_idle(s);
 	if (s->d)
 		s->d->session = NULL;
 	s->d = NULL;
@@ -72,15 +55,14 @@ session_close(struct session *s)
 		session_free(s);
 }
 
-/* Callbacks of a connection run between these two: the session outlives them. */
-static void
-enter(struct session *s)
+void
+session_enter(struct session *s)
 {
 	s->in_callback = true;
 }
 
-static void
-leave(struct session *s)
+void
+session_leave(struct session *s)
 {
 	s->in_callback = false;
 	if (s->dead)
@@ -139,9 +121,8 @@ outcome_of_end(const struct session *s, enum conn_end why)
 	    why == CONN_TLS_FAILED ? ": " : "", why == CONN_TLS_FAILED ? detail : "");
 }
 
-/* The delivery ends with this outcome, here and now. */
-static void
-over(struct session *s, struct outcome *o)
+void
+session_over(struct session *s, struct outcome *o)
 {
 	struct delivery *d = s->d;
 
@@ -180,7 +161,7 @@ on_end(void *ctx, enum conn_end why)
 	struct session *s = ctx;
 	struct outcome o;
 
-	enter(s);
+	session_enter(s);
 	if (!s->d) {
 		session_close(s);
 	} else if (s->tls_started && !s->secured && s->policy.level == POLICY_MAY) {
@@ -188,18 +169,17 @@ on_end(void *ctx, enum conn_end why)
 	} else {
 		o = outcome_of_end(s, why);
 		if (may_be_taken(s))
-			over(s, &o);	/* never to another host now */
+			session_over(s, &o);	/* never to another host now */
 		else
 			session_trouble(s, &o);
 	}
-	leave(s);
+	session_leave(s);
 }
 
 /* ---- replies ---- */
 
-/* A step has its time, and all steps together: a server that is just not slow enough for the first. */
-static void
-allow(struct session *s, uint32_t seconds)
+void
+session_allow(struct session *s, uint32_t seconds)
 {
 	uint64_t ms = seconds * UINT64_C(1000), now = clock_mono_ms(), left = ms;
 
@@ -212,7 +192,7 @@ static void
 arm(struct session *s)
 {
 	if (s->queued)
-		allow(s, *s->queue[s->queue_head].row->timeout);
+		session_allow(s, *s->queue[s->queue_head].row->timeout);
 }
 
 static void
@@ -237,7 +217,7 @@ unasked(struct session *s)
 	if (s->reply.code == 421)
 		session_trouble(s, &o);
 	else
-		over(s, &o);
+		session_over(s, &o);
 }
 
 static void
@@ -273,7 +253,7 @@ on_input(void *ctx)
 {
 	struct session *s = ctx;
 
-	enter(s);
+	session_enter(s);
 	while (!s->dead) {
 		size_t used;
 		enum reply_state st = reply_take(&s->reply, conn_input(s->conn), &used);
@@ -288,7 +268,7 @@ on_input(void *ctx)
 		take_reply(s);
 		reply_reset(&s->reply);
 	}
-	leave(s);
+	session_leave(s);
 }
 
 /* ---- commands ---- */
@@ -329,113 +309,6 @@ session_command(struct session *s, const struct row *row, uint32_t arg)
 	return ok;
 }
 
-/* ---- the message ---- */
-
-/* The server hears no end, so it throws away what it has. */
-static void
-unreadable(struct session *s)
-{
-	struct outcome o = s->body.file.damaged ? outcome_make(OUTCOME_DAMAGED, "4.3.0", "the queue file is damaged") :
-	    outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
-
-	over(s, &o);
-}
-
-static void
-begin_body(struct session *s)
-{
-	const struct delivery *d = s->d;
-
-	body_start(&s->body, &d->file);
-	body_replace_header(&s->body, buf_span(&d->header), d->header_len);
-}
-
-static void
-stream_more(struct session *s)
-{
-	struct buf out;
-	bool ok = true;
-
-	buf_init(&out, 4 * BODY_BLOCK);
-	while (ok && !body_at_end(&s->body) && conn_pending(s->conn) < PENDING_MAX) {
-		buf_reset(&out);
-		ok = body_next(&s->body, &out);
-		conn_writespan(s->conn, buf_span(&out));
-	}
-	buf_reset(&out);
-	if (!ok) {
-		unreadable(s);
-	} else if (body_at_end(&s->body)) {
-		body_finish(&s->body, &out);
-		conn_writespan(s->conn, buf_span(&out));
-		body_fini(&s->body);
-		s->streaming = false;
-		dialog_expect_dot(s);
-	} else {
-		allow(s, par.smtp_data_xfer_timeout);
-	}
-	buf_fini(&out);
-}
-
-static void
-on_drain(void *ctx)
-{
-	struct session *s = ctx;
-
-	enter(s);
-	if (s->streaming)
-		stream_more(s);
-	leave(s);
-}
-
-bool
-session_chunk(struct session *s)
-{
-	const struct delivery *d = s->d;
-	struct buf out;
-	bool ok = true;
-
-	if (!(s->ext & EXT_CHUNKING) || s->lmtp || delivery_size(d) > CHUNK_MAX || d->headers.n > CHUNK_MAX ||
-	    (d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME)))
-		return false;
-	buf_init(&out, 5 * CHUNK_MAX);
-	begin_body(s);
-	s->body.plain = true;
-	body_convert(&s->body, d->headers, &out);
-	while (ok && !body_at_end(&s->body))
-		ok = body_next(&s->body, &out);
-	body_finish(&s->body, &out);
-	ok = ok && !out.over;		/* what cannot be read is told by the other way */
-	if (ok) {
-		char command[40];
-		int n = snprintf(command, sizeof(command), "BDAT %zu LAST\r\n", out.len);
-
-		conn_write(s->conn, command, (size_t)n);
-		conn_writespan(s->conn, buf_span(&out));
-		dialog_expect_dot(s);
-	}
-	buf_fini(&out);
-	return ok;
-}
-
-void
-session_stream(struct session *s)
-{
-	struct buf out;
-
-	begin_body(s);
-	if (s->d->flags & MAIL_8BITMIME && !(s->ext & EXT_8BITMIME) && !body_downgrade(&s->body)) {
-		unreadable(s);
-		return;
-	}
-	buf_init(&out, s->d->headers.n * 2 + 1024);
-	body_convert(&s->body, s->d->headers, &out);
-	conn_writespan(s->conn, buf_span(&out));
-	buf_fini(&out);
-	s->streaming = true;
-	stream_more(s);
-}
-
 /* ---- connect ---- */
 
 static void
@@ -443,12 +316,12 @@ on_connect(void *ctx)
 {
 	struct session *s = ctx;
 
-	enter(s);
+	session_enter(s);
 	s->connected = true;
 	race_free(s->race);
 	s->race = NULL;
 	dialog_greeting(s);
-	leave(s);
+	session_leave(s);
 }
 
 static void
@@ -456,14 +329,14 @@ on_secure(void *ctx)
 {
 	struct session *s = ctx;
 
-	enter(s);
+	session_enter(s);
 	s->secured = true;
 	dialog_secure(s);
-	leave(s);
+	session_leave(s);
 }
 
 static const struct conn_ops ops = {
-	.on_input = on_input, .on_secure = on_secure, .on_drain = on_drain, .on_end = on_end, .on_connect = on_connect,
+	.on_input = on_input, .on_secure = on_secure, .on_drain = session_drained, .on_end = on_end, .on_connect = on_connect,
 };
 
 static void
@@ -514,7 +387,7 @@ on_won(void *ctx, int fd, const struct target *t)
 	name_target(s);
 	if (protect_policy(s, &o)) {	/* it may belong to another host */
 		s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-		allow(s, par.smtp_connect_timeout);
+		session_allow(s, par.smtp_connect_timeout);
 		return;
 	}
 	close(fd);
@@ -565,80 +438,6 @@ session_open(struct delivery *d, const struct target *t, bool no_tls)
 		return;
 	}
 	s->conn = conn_new_connecting(fd, &ops, s, INPUT_MAX);
-	allow(s, par.smtp_connect_timeout);
+	session_allow(s, par.smtp_connect_timeout);
 	begin_race(s);
-}
-
-/* ---- once more ---- */
-
-void
-session_idle(struct session *s)
-{
-	if (++s->deliveries >= DELIVERIES_MAX) {
-		dialog_quit(s);
-		return;
-	}
-	s->idling = true;
-	s->target.dane = NULL;		/* it has gone with its delivery */
-	s->step = 0;
-	s->prev = NULL;
-	s->next = idle;
-	if (idle)
-		idle->prev = s;
-	idle = s;
-	conn_timeout(s->conn, 0, false);
-	timer_set(&s->idle_timer, IDLE_MS);
-}
-
-static bool
-suits(const struct session *s, const struct delivery *d)
-{
-	return span_eq_nocase(span_str(s->site), d->nexthop) && (!s->sender || span_is(d->sender, s->sender)) &&
-	    (s->set == d->site || d->site == SITE_ANY) && protect_suits(s, d->flags);
-}
-
-/* It goes to an address of this delivery's own hosts, and would be no better protected if it were opened for it. */
-static bool
-can_be_shared(const struct session *s, const struct delivery *d)
-{
-	if (s->set != d->set || s->logged_in || s->lmtp != d->lmtp || !protect_suits(s, d->flags))
-		return false;
-	for (uint32_t i = 0; i < d->ntargets; i++)
-		if (memcmp(&s->target.sa, &d->targets[i].sa, sizeof(s->target.sa)) == 0)
-			return protect_same(s, d, &d->targets[i]);
-	return false;
-}
-
-static bool
-take_over(struct delivery *d, bool (*may)(const struct session *s, const struct delivery *d))
-{
-	struct session *s = idle;
-
-	while (s && !may(s, d))
-		s = s->next;
-	if (!s || s->in_callback)
-		return false;
-	leave_idle(s);
-	timer_clear(&s->idle_timer);
-	s->idling = false;
-	s->reused = true;
-	s->answered = false;
-	s->d = d;
-	d->session = s;
-	enter(s);
-	dialog_envelope(s);
-	leave(s);
-	return true;
-}
-
-bool
-session_reuse(struct delivery *d)
-{
-	return take_over(d, suits);
-}
-
-bool
-session_share(struct delivery *d)
-{
-	return d->set && !d->stubborn && !par.smtp_sasl_auth_enable && take_over(d, can_be_shared);
 }
