@@ -13,6 +13,7 @@ from harness import *
 SHUTDOWN, NOLOGFLUSH, LOGFLUSH = 0x8004587d, 2, 1
 FILE_CALLS = r'openat|write|pwrite64|writev|pwritev|fsync|fdatasync|rename|renameat|renameat2|link|linkat|unlink|unlinkat|mkdirat|sendmsg|close|ftruncate|utimensat|copy_file_range|sendfile'
 BODY = 'line of the message\r\n' * 200
+LARGE = BODY * 75                       # more than intake keeps in memory: written piece by piece
 ALL = os.environ.get('MERPATI_CUTS') == 'all'
 
 
@@ -65,10 +66,10 @@ class Disk:
         shutil.rmtree(self.tmp, ignore_errors=True)
 
 
-def send(i, mark, acked):
+def send(i, mark, acked, body=BODY):
     try:
         with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=5) as s:
-            s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{BODY}end of {mark}\r\n')
+            s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{body}end of {mark}\r\n')
             acked.add(mark)
     except (OSError, smtplib.SMTPException):
         pass
@@ -89,12 +90,12 @@ def pids_of(i, daemon):
     return [p for p, n in i.processes().items() if n == daemon]
 
 
-def record(i, daemon):
+def record(i, daemon, body):
     """the (call, number) pairs of one message through this daemon"""
     out = i.dir + '/trace'
     st = subprocess.Popen(['strace', '-f', '-qq', '-o', out] + [x for p in pids_of(i, daemon) for x in ('-p', str(p))], stderr=subprocess.DEVNULL)
     time.sleep(0.4)
-    send(i, 'record-' + daemon, set())
+    send(i, 'record-' + daemon, set(), body)
     time.sleep(0.4)
     st.send_signal(signal.SIGINT)
     st.wait()
@@ -162,13 +163,13 @@ def counted(i, found):
     c.logout()
 
 
-def play(disk, i, daemon, call, k, how, acked, limit):
+def play(disk, i, daemon, call, k, how, acked, limit, body):
     """stop `daemon` at its k-th `call` during one message, cut, come back, look"""
     mark = f'{daemon}-{call}-{k}-{how}'
     st = subprocess.Popen(['strace', '-f', '-qq', '-o', i.dir + '/trace', '-e', f'trace={call}', '-e', f'inject={call}:signal=SIGSTOP:when={k}']
                           + [x for p in pids_of(i, daemon) for x in ('-p', str(p))], stderr=subprocess.DEVNULL)
     time.sleep(0.25)
-    t = threading.Thread(target=send, args=(i, mark, acked))
+    t = threading.Thread(target=send, args=(i, mark, acked, body))
     t.start()
     wait(lambda: 'SIGSTOP' in open(i.dir + '/trace').read() or mark in acked and mark in whole(i), 3, 0.01)
     time.sleep(0.02)
@@ -200,8 +201,8 @@ def play(disk, i, daemon, call, k, how, acked, limit):
     check(not left, f'left in the queue: {left}')
 
 
-def enumerate_cuts(kind, direct, limit=False):
-    """direct: intake writes into the mailbox; else through the queue. limit: it has one, so each delivery is counted"""
+def enumerate_cuts(kind, direct, limit=False, body=BODY, step=1):
+    """direct: intake writes into the mailbox; else through the queue. limit: it has one, so each delivery is counted. step: of the points of the small set"""
     if os.getuid():
         raise Skip('needs root')
     if not shutil.which('mkfs.' + kind) or not shutil.which('strace'):
@@ -221,18 +222,18 @@ def enumerate_cuts(kind, direct, limit=False):
         sh('sync', '-f', disk.mnt)      # the configuration is not what is tested
         points = []
         for d in ('intake', 'local') if direct else ('intake', 'qmgr', 'local'):
-            points += [(d, c, k) for c, k in record(i, d)]
+            points += [(d, c, k) for c, k in record(i, d, body)]
         check(len([p for p in points if p[1] == 'fsync']) >= 2, f'hardly anything recorded: {points}')
         check(direct == ('(direct)' in i.log()), 'the wrong way was taken')
-        for p in points:
+        for p in points if ALL else points[step // 2::step]:
             hows = ('cut', 'flush', 'kill') if ALL else (('cut', 'flush', 'kill')[n % 3],)
             for how in hows:
                 # agents are started on demand: have them running before strace attaches
                 send(i, f'before-{n}', acked)
                 wait(lambda: f'before-{n}' in whole(i), 5)
-                play(disk, i, *p, how, acked, limit)
+                play(disk, i, *p, how, acked, limit, body)
                 n += 1
-        print(f'# {kind}{", direct" if direct else ""}{", with a limit" if limit else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
+        print(f'# {kind}{", direct" if direct else ""}{", large" if body is LARGE else ""}{", with a limit" if limit else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
     finally:
         if i:
             i.own = False
@@ -254,6 +255,31 @@ def power_cut_at_every_call_of_a_direct_delivery_on_ext4_with_a_limit(): enumera
 
 @test
 def power_cut_at_every_call_of_a_direct_delivery_on_xfs(): enumerate_cuts('xfs', True)
+
+
+@test
+def power_cut_at_every_call_of_a_large_direct_delivery_on_ext4(): enumerate_cuts('ext4', True, body=LARGE, step=8)
+
+
+@test
+def power_cut_at_every_call_of_a_large_message_by_the_queue_on_xfs():
+    if not ALL:
+        raise Skip('only with MERPATI_CUTS=all')
+    enumerate_cuts('xfs', False, body=LARGE)
+
+
+@test
+def power_cut_at_every_call_of_a_large_direct_delivery_on_xfs():
+    if not ALL:
+        raise Skip('only with MERPATI_CUTS=all')
+    enumerate_cuts('xfs', True, body=LARGE)
+
+
+@test
+def power_cut_at_every_call_of_a_large_message_by_the_queue_on_ext4():
+    if not ALL:
+        raise Skip('only with MERPATI_CUTS=all')
+    enumerate_cuts('ext4', False, body=LARGE)
 
 
 if __name__ == '__main__':
