@@ -1,38 +1,11 @@
 #!/usr/bin/env python3
 """kill -9 of each kind of daemon under load: nothing acknowledged is lost, service is back in 2 s. (release build only)"""
-import imaplib, os, poplib, re, signal, smtplib, socket, threading, time
+import imaplib, os, poplib, re, signal, smtplib, socket, time
 from harness import *
+from load import Load, kill
 
 DAEMONS = ['smtpd', 'intake', 'qmgr', 'local', 'keyd', 'auth']
 ROUNDS = int(os.environ.get('MERPATI_KILLS', 4))
-
-
-class Load:
-    """four clients that send numbered messages and remember which ones were acknowledged"""
-    def __init__(self, i):
-        self.i, self.acked, self.stop, self.n, self.lock = i, set(), False, 0, threading.Lock()
-        self.ts = [threading.Thread(target=self.work, daemon=True) for _ in range(4)]
-        for t in self.ts:
-            t.start()
-
-    def work(self):
-        s = None
-        while not self.stop:
-            with self.lock:
-                self.n += 1
-                mark = f'mark{self.n}x'
-            try:
-                s = s or smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=10)
-                s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{"y" * 3000}\r\n')
-                self.acked.add(mark)
-            except (OSError, smtplib.SMTPException):
-                s = None
-                time.sleep(0.01)
-
-    def end(self):
-        self.stop = True
-        for t in self.ts:
-            t.join(20)
 
 
 def greeting(i):
@@ -62,11 +35,7 @@ def killing(daemon):
         time.sleep(0.5)
         worst = 0
         for _ in range(ROUNDS):
-            for pid in [p for p, n in i.processes().items() if n == daemon]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            kill(i, daemon)
             t = time.monotonic()
             before = len(load.acked)
             check(wait(lambda: greeting(i) and len(load.acked) > before, 5, 0.01), f'no service 5 s after kill -9 of {daemon}')
@@ -122,11 +91,7 @@ def killing_readers(daemon, proto):
             if held:
                 held.login('bob@' + DOMAIN, 'pw-bob')
                 held.select()
-            for pid in [p for p, n in i.processes().items() if n == daemon]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            kill(i, daemon)
             t = time.monotonic()
             check(wait(lambda: reads_mail(i, proto) == 10, 10, 0.01), f'mail cannot be read 10 s after kill -9 of {daemon}')
             worst = max(worst, time.monotonic() - t)
@@ -149,11 +114,8 @@ def kill_9_of_bounce_loses_no_report():
             with smtplib.SMTP('127.0.0.1', i.port('smtp')) as s:
                 s.sendmail('bob@' + DOMAIN, [f'n{n}@fails.example'], f'Subject: {n}\r\n\r\nx\r\n')
             n += 1
-            for pid in [p for p, name in i.processes().items() if name == 'bounce'] if n % 10 == 0 else []:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            if n % 10 == 0:
+                kill(i, 'bounce')
         told = lambda: {m for p in i.mails('bob') for m in re.findall(r'Final-Recipient: rfc822; *n(\d+)@', open(p).read())}
         wait(lambda: len(told()) == n and not i.queue(), 60, 0.2)
         check(len(told()) == n, f'{n - len(told())} of {n} reports are lost')

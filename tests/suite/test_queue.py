@@ -2,51 +2,15 @@
 """The queue: kill -9 under load with a relay, damaged files, restart, the operator's list, time in the future."""
 import json, os, random, re, signal, smtplib, socket, subprocess, threading, time
 from harness import *
+from load import Load, kill
 from sink import FAST, Sink, idle, submit
-
-
-def kill(i, name):
-    pids = [p for p, n in i.processes().items() if n == name]
-    for p in pids:
-        try:
-            os.kill(p, signal.SIGKILL)
-        except OSError:
-            pass
-    return len(pids)
-
-
-class Load:
-    def __init__(self, i, to):
-        self.i, self.to, self.acked, self.stop, self.n, self.lock = i, to, set(), False, 0, threading.Lock()
-        self.ts = [threading.Thread(target=self.work, daemon=True) for _ in range(3)]
-        for t in self.ts:
-            t.start()
-
-    def work(self):
-        s = None
-        while not self.stop:
-            with self.lock:
-                self.n += 1
-                mark = f'mark{self.n}x'
-            try:
-                s = s or smtplib.SMTP('127.0.0.1', self.i.port('smtp'), timeout=10)
-                s.sendmail('alice@example.test', self.to, f'Subject: {mark}\r\n\r\n{"y" * 500}\r\n')
-                self.acked.add(mark)
-            except (OSError, smtplib.SMTPException):
-                s = None
-            time.sleep(0.01)
-
-    def end(self):
-        self.stop = True
-        for t in self.ts:
-            t.join(20)
 
 
 @test
 def killed_daemons_lose_nothing_on_the_way_out():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
-        load = Load(i, ['x@far.test', 'bob@example.test'])
+        load = Load(i, ['x@far.test', 'bob@example.test'], clients=3, size=500, pause=0.01)
         for name in ['smtp', 'qmgr', 'local', 'smtp', 'qmgr']:
             time.sleep(1)
             check(wait(lambda: kill(i, name), 5), f'no {name} to kill')
@@ -86,7 +50,7 @@ def orders_that_a_dead_smtp_has_not_read_are_given_to_another_one():
 def reloads_under_load_delay_nothing_for_long():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}') as i:
-        load = Load(i, ['x@far.test', 'bob@example.test'])
+        load = Load(i, ['x@far.test', 'bob@example.test'], clients=3, size=500, pause=0.01)
         for _ in range(6):
             time.sleep(0.4)
             i.run('reload')
