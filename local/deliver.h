@@ -25,8 +25,15 @@ struct delivery_place {
 	int64_t started;		/* of this process */
 };
 
-
 struct outcome deliver_damaged(void);
+/*
+ * o[i]: what became of r[i]. They are made durable together, so n should be as large as it may be: up to
+ * deliver_at_once(msg), which is 1 for a large message. What fails for one changes nothing for the others.
+ */
+size_t deliver_at_once(const struct message *msg);
+void deliver_all(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r, size_t n,
+    const struct delivery_place *place, struct outcome *o);
+/* The same for one. */
 struct outcome deliver_one(const struct msg_DELIVER *d, struct message *msg, const struct recipient *r,
     const struct delivery_place *place);
 

@@ -35,31 +35,49 @@ start_local(void)
 	message_init(&message);
 }
 
+/* Up to n recipients and what became of them; false: the list is malformed, or qmgr is gone. */
+static bool
+deliver_some(int fd, const struct msg_DELIVER *d, struct span *list, uint32_t first, uint32_t n, uint32_t all,
+    const struct outcome *unread)
+{
+	struct recipient r[MAIL_DELIVERIES_MAX];
+	struct outcome o[MAIL_DELIVERIES_MAX];
+	struct buf to;
+	bool ok = true;
+
+	buf_init(&to, FORWARD_TEXT_MAX + 2);
+	for (uint32_t i = 0; i < n && ok; i++) {
+		ok = order_recipient(list, &r[i]);
+		if (unread)
+			o[i] = *unread;
+	}
+	if (ok && !unread && place.home)	/* one user, and n is 1 */
+		o[0] = deliver_home(d, &message, r, &place, &to);
+	else if (ok && !unread)
+		deliver_all(d, &message, r, n, &place, o);
+	for (uint32_t i = 0; i < n && ok; i++)
+		ok = order_answer(fd, d->job, first + i, first + i + 1 == all, &o[i], buf_span(&to));
+	buf_fini(&to);
+	return ok;
+}
+
 static bool
 deliver(int fd, const struct msg_DELIVER *d)
 {
-	uint32_t n = msg_list_count(d->rcpts) / ORDER_FIELDS;
+	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len, d->sum), ok;
+	uint32_t all = msg_list_count(d->rcpts) / ORDER_FIELDS, at_once, n;
 	struct span list = d->rcpts;
 	struct outcome unread;
-	struct buf to;
-	bool loaded = d->message >= 0 && message_load(&message, d->message, d->body_off, d->body_len, d->sum), ok = n > 0;
 
-	buf_init(&to, FORWARD_TEXT_MAX + 2);
 	if (!loaded)
 		unread = message.file.damaged ? deliver_damaged() :
 		    outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read the message: %s", strerror(errno));
-	for (uint32_t i = 0; i < n && ok; i++) {
-		struct recipient r;
-		struct outcome o;
-
-		ok = order_recipient(&list, &r);
-		if (!ok)
-			break;
-		buf_reset(&to);
-		o = !loaded ? unread : place.home ? deliver_home(d, &message, &r, &place, &to) : deliver_one(d, &message, &r, &place);
-		ok = order_answer(fd, d->job, i, i + 1 == n, &o, buf_span(&to));
+	at_once = !loaded || place.home ? 1 : (uint32_t)deliver_at_once(&message);
+	ok = all > 0;
+	for (uint32_t i = 0; i < all && ok; i += n) {
+		n = all - i < at_once ? all - i : at_once;
+		ok = deliver_some(fd, d, &list, i, n, all, loaded ? NULL : &unread);
 	}
-	buf_fini(&to);
 	return ok;
 }
 

@@ -212,6 +212,7 @@ writev(int fd, const struct iovec *iov, int count)
 }
 
 int fsync(int fd) { return fails(OP_FSYNC) ? -1 : CALL(SYS_fsync, fd); }
+int syncfs(int fd) { return fails(OP_FSYNC) ? -1 : CALL(SYS_syncfs, fd); }
 int fdatasync(int fd) { return fails(OP_FSYNC) ? -1 : CALL(SYS_fdatasync, fd); }
 int rename(const char *a, const char *b) { return fails(OP_RENAME) ? -1 : CALL(SYS_rename, a, b); }
 int renameat(int d, const char *a, int e, const char *b) { return fails(OP_RENAME) ? -1 : CALL(SYS_renameat, d, a, e, b); }

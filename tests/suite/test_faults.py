@@ -30,7 +30,7 @@ class World:
         self.user, self.kind = user, {}
         self.sink = Sink(self.reply)
         self.accept_all = False
-        self.i = Instance(main=f'relayhost = [127.0.0.1]:{self.sink.port}\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n{main}')
+        self.i = Instance(main=f'recipient_delimiter = +\nrelayhost = [127.0.0.1]:{self.sink.port}\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n{main}')
         self.i.run('quota', 'set', '@' + DOMAIN, '1G')
         self.i.start()
 
@@ -95,6 +95,12 @@ class Path:
 
 class Queue(Path):
     """into a mailbox with a limit"""
+
+
+class Several(Queue):
+    """into six places at once, synced together"""
+    daemons, expected, most = ('local',), 6, 6
+    def act(self, w, mark): return w.send(mark, [f'bob{x}@{DOMAIN}' for x in ('', '+a', '+b', '+c', '+d', '+e')])
 
 
 class Direct(Queue):
@@ -227,7 +233,7 @@ def every_call_of_a_direct_delivery_may_fail():
 @test
 def every_call_of_the_queue_may_fail():
     with system_user() as pw:
-        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Mark, Bounce, Mbox], pw.pw_name)
+        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Several, Mark, Bounce, Mbox], pw.pw_name)
 
 
 main()

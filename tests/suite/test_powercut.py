@@ -11,10 +11,12 @@ import fcntl, imaplib, os, re, shutil, signal, smtplib, struct, subprocess, temp
 from harness import *
 
 SHUTDOWN, NOLOGFLUSH, LOGFLUSH = 0x8004587d, 2, 1
-FILE_CALLS = r'openat|write|pwrite64|writev|pwritev|fsync|fdatasync|rename|renameat|renameat2|link|linkat|unlink|unlinkat|mkdirat|sendmsg|close|ftruncate|utimensat|copy_file_range|sendfile'
+FILE_CALLS = r'openat|write|pwrite64|writev|pwritev|fsync|fdatasync|syncfs|rename|renameat|renameat2|link|linkat|unlink|unlinkat|mkdirat|sendmsg|close|ftruncate|utimensat|copy_file_range|sendfile'
 BODY = 'line of the message\r\n' * 200
 LARGE = BODY * 75                       # more than intake keeps in memory: written piece by piece
 ALL = os.environ.get('MERPATI_CUTS') == 'all'
+SEVERAL = 6                             # recipients that local delivers to with one sync for all
+BETWEEN = [('writev', 1), ('writev', SEVERAL), ('syncfs', 1), ('renameat2', 1), ('renameat2', SEVERAL), ('syncfs', 2), ('sendmsg', 1), ('sendmsg', SEVERAL - 1)]
 
 
 def sh(*cmd, ok=True):
@@ -67,9 +69,10 @@ class Disk:
 
 
 def send(i, mark, acked, body=BODY):
+    to = ['bob@' + DOMAIN] + [f'bob+{n}@{DOMAIN}' for n in range(1, i.copies)]
     try:
         with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=5) as s:
-            s.sendmail('x@y.example', ['bob@' + DOMAIN], f'Subject: {mark}\r\n\r\n{body}end of {mark}\r\n')
+            s.sendmail('x@y.example', to, f'Subject: {mark}\r\n\r\n{body}end of {mark}\r\n')
             acked.add(mark)
     except (OSError, smtplib.SMTPException):
         pass
@@ -138,6 +141,11 @@ def unfinished(i):
     return [p for p in i.queue() if '/incoming/' not in p or whole_file(p)]
 
 
+def arrived(i):
+    """the marks of what all recipients have"""
+    return {m for m, n in whole(i).items() if n >= i.copies}
+
+
 def whole(i):
     """{mark: copies} of the whole messages; a broken one is an error"""
     found = {}
@@ -171,7 +179,7 @@ def play(disk, i, daemon, call, k, how, acked, limit, body):
     time.sleep(0.25)
     t = threading.Thread(target=send, args=(i, mark, acked, body))
     t.start()
-    wait(lambda: 'SIGSTOP' in open(i.dir + '/trace').read() or mark in acked and mark in whole(i), 3, 0.01)
+    wait(lambda: 'SIGSTOP' in open(i.dir + '/trace').read() or mark in acked and mark in arrived(i), 3, 0.01)
     time.sleep(0.02)
     pids = freeze(i)
     before = set(acked)
@@ -190,10 +198,10 @@ def play(disk, i, daemon, call, k, how, acked, limit, body):
         disk.umount()
         disk.mount()
     boot(i, how != 'kill')
-    wait(lambda: before <= set(whole(i)) and not [p for p in i.queue() if '/queue/' in p], 10)
+    wait(lambda: before <= arrived(i) and not [p for p in i.queue() if '/queue/' in p], 10)
     found = whole(i)
-    check(before <= set(found), f'LOST after 250: {sorted(before - set(found))} (cut at {daemon} {call}:{k}, {how})')
-    twice = [m for m, n in found.items() if n > 1]
+    check(before <= arrived(i), f'LOST after 250: {sorted(before - arrived(i))} (cut at {daemon} {call}:{k}, {how})')
+    twice = [m for m, n in found.items() if n > i.copies]
     check(not twice, f'delivered twice: {twice} (cut at {daemon} {call}:{k}, {how})')
     if limit:
         counted(i, found)
@@ -201,8 +209,9 @@ def play(disk, i, daemon, call, k, how, acked, limit, body):
     check(not left, f'left in the queue: {left}')
 
 
-def enumerate_cuts(kind, direct, limit=False, body=BODY, step=1):
-    """direct: intake writes into the mailbox; else through the queue. limit: it has one, so each delivery is counted. step: of the points of the small set"""
+def enumerate_cuts(kind, direct, limit=False, body=BODY, step=1, copies=1):
+    """direct: intake writes into the mailbox; else through the queue. limit: it has one, so each delivery is counted. step: of the points of the small set.
+    copies: recipients of one delivery"""
     if os.getuid():
         raise Skip('needs root')
     if not shutil.which('mkfs.' + kind) or not shutil.which('strace'):
@@ -212,28 +221,35 @@ def enumerate_cuts(kind, direct, limit=False, body=BODY, step=1):
     disk = Disk(kind)
     i, n, acked = None, 0, set()
     try:
-        i = Instance(directory=disk.mnt, users=('bob',), main=f'message_size_limit = 1M\ndirect_delivery = {"yes" if direct else "no"}\n')
+        i = Instance(directory=disk.mnt, users=('bob',), main=f'recipient_delimiter = +\nmessage_size_limit = 1M\ndirect_delivery = {"yes" if direct else "no"}\n')
+        i.copies = copies
         i.dir = disk.tmp                # traces lie outside of the file system that is cut
         if limit:
             i.run('quota', 'set', 'bob@' + DOMAIN, '1G', '--messages', '100000')
         boot(i)
         send(i, 'warm', acked)          # the mailbox exists, the agents run
-        i.wait_mails('bob', 1)
+        i.wait_mails('bob', copies)
         sh('sync', '-f', disk.mnt)      # the configuration is not what is tested
         points = []
-        for d in ('intake', 'local') if direct else ('intake', 'qmgr', 'local'):
+        for d in ('local',) if copies > 1 else ('intake', 'local') if direct else ('intake', 'qmgr', 'local'):
             points += [(d, c, k) for c, k in record(i, d, body)]
-        check(len([p for p in points if p[1] == 'fsync']) >= 2, f'hardly anything recorded: {points}')
+        if copies > 1:                  # all files, one sync, all names, one sync, all answers
+            calls = ' '.join(c for _, c, _ in points if c not in ('openat', 'close', 'write'))
+            want = ['writev'] * copies + ['syncfs'] + ['renameat2'] * copies + ['syncfs']
+            check(calls.startswith(' '.join(want)) and calls.count('sync') == 2 and calls.endswith(' sendmsg' * copies), f'another order: {calls}')
+        check(len([p for p in points if p[1] in ('fsync', 'syncfs')]) >= 2, f'hardly anything recorded: {points}')
+        if copies > 1 and not ALL:
+            points = [p for p in points if p[1:] in BETWEEN]
         check(direct == ('(direct)' in i.log()), 'the wrong way was taken')
         for p in points if ALL else points[step // 2::step]:
             hows = ('cut', 'flush', 'kill') if ALL else (('cut', 'flush', 'kill')[n % 3],)
             for how in hows:
                 # agents are started on demand: have them running before strace attaches
                 send(i, f'before-{n}', acked)
-                wait(lambda: f'before-{n}' in whole(i), 5)
+                wait(lambda: f'before-{n}' in arrived(i), 5)
                 play(disk, i, *p, how, acked, limit, body)
                 n += 1
-        print(f'# {kind}{", direct" if direct else ""}{", large" if body is LARGE else ""}{", with a limit" if limit else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
+        print(f'# {kind}{", direct" if direct else ""}{", several recipients" if copies > 1 else ""}{", large" if body is LARGE else ""}{", with a limit" if limit else ""}: {n} cuts at {len(points)} points, {len(acked)} acknowledged, 0 lost')
     finally:
         if i:
             i.own = False
@@ -247,6 +263,14 @@ def power_cut_at_every_call_on_ext4(): enumerate_cuts('ext4', False)
 
 @test
 def power_cut_at_every_call_on_xfs_with_a_limit(): enumerate_cuts('xfs', False, limit=True)
+
+
+@test
+def power_cut_of_a_delivery_to_several_on_ext4(): enumerate_cuts('ext4', False, copies=SEVERAL)
+
+
+@test
+def power_cut_of_a_delivery_to_several_on_xfs(): enumerate_cuts('xfs', False, copies=SEVERAL)
 
 
 @test

@@ -513,6 +513,59 @@ test_deliver(void **state)
 	buf_fini(&cause);
 }
 
+/* One step after the other for all of them: what one mailbox does not let happen, happens to the others. */
+static void
+test_deliver_all(void **state)
+{
+	static const struct mail_quota tight = { .bytes = 10, .messages = 1 };
+	static const struct {
+		const char *path;
+		bool create, over;
+		enum store_result result, again;
+		int files;
+	} rows[] = {
+		{ "all.test/a/Maildir", true, false, STORE_OK, STORE_EXISTS, 1 },
+		{ "all.test/file/Maildir", true, false, STORE_DENIED, STORE_DENIED, -1 },
+		{ "all.test/b/Maildir", true, false, STORE_OK, STORE_EXISTS, 1 },
+		{ "all.test/full/Maildir", true, true, STORE_QUOTA, STORE_QUOTA, 0 },
+		{ "all.test/missing/Maildir", false, false, STORE_NOTFOUND, STORE_NOTFOUND, -1 },
+		{ "all.test/c/Maildir", true, false, STORE_OK, STORE_EXISTS, 1 },
+		{ "all.test/d/Maildir", true, false, STORE_OK, STORE_EXISTS, 1 },
+		{ "all.test/a/Maildir", true, false, STORE_OK, STORE_EXISTS, 2 },
+	};
+	struct mail_delivery d[NELEMS(rows)];
+	struct mail_delivered r[NELEMS(rows)];
+	char path[300];
+
+	(void)state;
+	assert_int_equal(mkdir("all.test", 0700), 0);
+	close(open("all.test/file", O_WRONLY | O_CREAT, 0600));
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < NELEMS(rows); i++) {
+			d[i] = (struct mail_delivery){ .path = rows[i].path, .create = rows[i].create,
+				.queue_id = SPAN("4c7Q2x9kTz000001"), .rcpt = (uint32_t)i, .arrival = 1700000000, .host = "mx.d.test",
+				.head = SPAN("Return-Path: <a@b>\n"), .body = SPAN("A: b\n\nx\n"),
+				.maybe_repeated = round == 2, .limit = rows[i].over ? &tight : NULL };
+			d[i].body_crlf_size = mailtext_crlf_size(d[i].body);
+		}
+		mailstore_deliver_all(d, r, NELEMS(rows));
+		for (size_t i = 0; i < NELEMS(rows); i++) {
+			assert_int_equal(r[i].result, round ? rows[i].again : rows[i].result);
+			assert_int_equal(r[i].err == 0, r[i].result == STORE_OK);
+			assert_int_equal(r[i].cause.len == 0, r[i].result == STORE_OK);
+			buf_fini(&r[i].cause);
+		}
+		for (size_t i = 0; i < NELEMS(rows); i++) {
+			snprintf(path, sizeof(path), "%s/new", rows[i].path);
+			if (i > 0 && rows[i].files >= 0)
+				assert_int_equal(count_names(path), rows[i].files);
+			snprintf(path, sizeof(path), "%s/tmp", rows[i].path);
+			if (rows[i].files >= 0)
+				assert_int_equal(count_names(path), 0);
+		}
+	}
+}
+
 /* One of several sessions: appends, flags, copies' renames, and a look at everything after each step. */
 static int
 busy_session(unsigned seed)
@@ -758,6 +811,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_folders, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_uses, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_deliver, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_deliver_all, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_deliver_sweeps_tmp, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_no_space, store_dir_setup, store_teardown),

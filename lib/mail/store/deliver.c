@@ -1,7 +1,8 @@
 /*
- * deliver.c: one message into new/, for local.
+ * deliver.c: one message into new/ of one mailbox, or of several, for local.
  *
- * create in tmp/, write, fsync, rename without replacing into new/, fsync new/.
+ * create in tmp/, write, fsync, rename without replacing into new/, fsync new/. Several
+ * mailboxes go through these steps together, so that one sync can stand for all of theirs.
  * The name comes from the queue id, so a delivery that is repeated after a crash
  * meets its own file: by EEXIST in new/, and, where a session may have given it
  * another name meanwhile, by a look that costs one stat when nothing changed in
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,11 +24,14 @@
 #include "mail/crc32c.h"
 #include "mail/delivered.h"
 #include "mail/store/driver.h"
+#include "mail/store/jointsync.h"
 
 #include "base/banned.h"
 
 #define SWEPT 1024		/* mailboxes whose tmp/ is known to have been looked at */
 #define TMP_LIFE (36 * 3600)
+#define JOINT_LEAST 4		/* fewer files are synced one by one */
+#define CAUSE_MAX 8192
 
 struct delivery {
 	const struct mail_delivery *d;
@@ -34,8 +39,12 @@ struct delivery {
 	char name[FILENAME_MAX_ + 1];
 	char tmp[DRIVER_PATH_MAX], path[DRIVER_PATH_MAX];
 	const char *step;		/* what failed */
+	int err;			/* of that step; 0: none yet */
 	uint64_t size;
-	bool full;			/* errno is EDQUOT by our own count */
+	bool full;			/* err is EDQUOT by our own count */
+	int fd;				/* of the file in tmp/ */
+	dev_t dev;			/* where it lies */
+	bool before, in_cur;		/* it was delivered by an earlier attempt */
 };
 
 static bool
@@ -188,40 +197,6 @@ sync_new(struct delivery *v)
 	return false;
 }
 
-/* tmp/ and new/: true when the file is there and durable. */
-static bool
-make_file(struct delivery *v)
-{
-	int fd, err;
-	bool ok;
-
-	fd = create_tmp(v);
-	if (fd < 0)
-		return false;
-	v->step = "write";
-	ok = write_message(v, fd);
-	if (ok) {
-		v->step = "fsync";
-		ok = fsync(fd) == 0;
-	}
-	if (ok) {
-		v->step = "rename";
-		ok = into_new(v);
-	}
-	err = errno;
-	close(fd);
-	if (!ok)
-		unlink(v->tmp);
-	errno = err;
-	if (!ok && err != EEXIST)
-		return false;
-	/* also after EEXIST: the first attempt may have died before its fsync of new/ */
-	if (!sync_new(v))
-		return false;
-	errno = err;
-	return ok;
-}
-
 /*
  * What nobody has touched for 36 hours will never be finished (the rule of
  * maildir(5)): a writer was killed. Once for each mailbox in the life of a process, or so.
@@ -276,35 +251,197 @@ keep_strings(const struct delivery *v)
 	arrivals_append(v->d->path, &id, v->d->strings);
 }
 
+/* ---- the steps of a delivery; each is false with errno ---- */
+
+static bool
+look_for_it(struct delivery *v)
+{
+	const struct mail_delivery *d = v->d;
+
+	v->step = "name";
+	errno = ENAMETOOLONG;
+	if (!set_names(v, "", d->head.n + d->body.n, mailtext_crlf_size(d->head) + d->body_crlf_size))
+		return false;
+	v->in_cur = d->maybe_repeated && is_in(v, PLACE_CUR);
+	v->before = v->in_cur || (d->maybe_repeated && is_in(v, PLACE_NEW));
+	return true;
+}
+
+/* In tmp/, whole, not durable yet. */
+static bool
+write_tmp(struct delivery *v)
+{
+	struct stat st;
+
+	if (v->before)
+		return true;
+	v->fd = create_tmp(v);
+	if (v->fd < 0 && errno == ENOENT && v->d->create) {
+		v->step = "make";
+		if (driver_make_maildir(v->d->path, true))
+			v->fd = create_tmp(v);
+	}
+	if (v->fd < 0)
+		return false;
+	v->step = "write";
+	if (!write_message(v, v->fd) || fstat(v->fd, &st) < 0)
+		return false;
+	v->dev = st.st_dev;
+	return true;
+}
+
+static bool
+sync_tmp(struct delivery *v)
+{
+	v->step = "fsync";
+	return v->before || fsync(v->fd) == 0;
+}
+
+/* After a joint sync that failed: who knows what the kernel has dropped of the file that was there? */
+static bool
+sync_tmp_anew(struct delivery *v)
+{
+	close_fd(&v->fd);
+	unlink(v->tmp);
+	return write_tmp(v) && sync_tmp(v);
+}
+
+static bool
+name_it(struct delivery *v)
+{
+	v->step = "rename";
+	if (v->before || into_new(v))
+		return true;
+	if (errno == ENOENT && v->d->create && driver_make_maildir(v->d->path, true) && into_new(v))
+		return true;
+	if (errno != EEXIST)
+		return false;
+	unlink(v->tmp);
+	v->before = true;
+	return true;
+}
+
+/* Also of what was there before: the first attempt may have died before it came to this. */
+static bool
+sync_dir(struct delivery *v)
+{
+	char cur[DRIVER_PATH_MAX];
+
+	v->step = "fsync of cur/";
+	if (v->in_cur && !(driver_path(cur, v->d->path, "cur", "") && fsync_dir(AT_FDCWD, cur)))
+		return false;
+	return sync_new(v);
+}
+
+static bool
+keep(struct delivery *v)
+{
+	keep_strings(v);
+	return true;
+}
+
+/* ---- several at once ---- */
+
+static void
+each(struct delivery *v, size_t n, bool (*step)(struct delivery *v))
+{
+	for (size_t i = 0; i < n; i++)
+		if (!v[i].err && !step(&v[i]))
+			v[i].err = errno;
+}
+
+/* Those that lie on the file system of the first one, with files of their own. */
+static size_t
+count_joined(const struct delivery *v, size_t n, const struct delivery **first)
+{
+	size_t joined = 0;
+
+	*first = NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].err || v[i].before)
+			continue;
+		if (!*first)
+			*first = &v[i];
+		joined += v[i].dev == (*first)->dev;
+	}
+	return joined;
+}
+
+/*
+ * All of a file system by one sync, and `one` for what lies elsewhere. A joint sync that fails says nothing
+ * about whose fault it is: `failed` for each of those.
+ */
+static void
+sync_each(struct delivery *v, size_t n, bool (*one)(struct delivery *v), bool (*failed)(struct delivery *v))
+{
+	const struct delivery *first;
+	bool joint = count_joined(v, n, &first) >= JOINT_LEAST && jointsync_may(first->fd);
+	bool ok = joint && jointsync(first->fd);
+	dev_t dev = joint ? first->dev : 0;
+	int err = errno;
+
+	for (size_t i = 0; i < n; i++) {
+		bool joined = joint && !v[i].before && v[i].dev == dev;
+
+		errno = err;
+		if (!v[i].err && !(joined ? ok || failed(&v[i]) : one(&v[i])))
+			v[i].err = errno;
+	}
+}
+
+/* Their files have their names: another attempt finds them, and syncs again. */
+static bool
+not_durable(struct delivery *v)
+{
+	v->step = "fsync of new/";
+	return false;
+}
+
+static void
+deliver_end(struct delivery *v, struct mail_delivered *r)
+{
+	close_fd(&v->fd);
+	if (v->err)
+		unlink(v->tmp);
+	r->err = v->err ? v->err : v->before ? EEXIST : 0;
+	r->result = v->full ? STORE_QUOTA : r->err ? driver_errno(r->err) : STORE_OK;
+	if (r->err)
+		buf_addf(&r->cause, "%s %s: %s", v->step, v->d->path, strerror(r->err));
+	buf_fini(&v->base);
+}
+
+void
+mailstore_deliver_all(const struct mail_delivery *d, struct mail_delivered *r, size_t n)
+{
+	struct delivery *v = x_alloc(n * sizeof(*v));
+
+	for (size_t i = 0; i < n; i++) {
+		v[i] = (struct delivery){ .d = &d[i], .fd = -1 };
+		buf_init(&v[i].base, FILENAME_MAX_);
+		buf_init(&r[i].cause, CAUSE_MAX);
+		sweep_tmp(&d[i]);
+	}
+	each(v, n, look_for_it);
+	each(v, n, write_tmp);
+	sync_each(v, n, sync_tmp, sync_tmp_anew);
+	each(v, n, name_it);
+	sync_each(v, n, sync_dir, not_durable);
+	each(v, n, keep);
+	for (size_t i = 0; i < n; i++)
+		deliver_end(&v[i], &r[i]);
+	free(v);
+}
+
 enum store_result
 mailstore_deliver(const struct mail_delivery *d, struct buf *cause)
 {
-	struct delivery v = { .d = d, .step = "name" };
-	enum store_result r = STORE_OK;
-	int err = 0;
+	struct mail_delivered r;
 
-	sweep_tmp(d);
-	buf_init(&v.base, FILENAME_MAX_);
-	if (!set_names(&v, "", d->head.n + d->body.n, mailtext_crlf_size(d->head) + d->body_crlf_size)) {
-		err = ENAMETOOLONG;
-	} else if (d->maybe_repeated && (is_in(&v, PLACE_CUR) || is_in(&v, PLACE_NEW))) {
-		err = EEXIST;
-	} else if (!make_file(&v)) {
-		err = errno;
-		if (err == ENOENT && d->create) {
-			v.step = "make";
-			err = driver_make_maildir(d->path, true) && make_file(&v) ? 0 : errno;
-		}
-	}
-	if (!err)
-		keep_strings(&v);
-	if (err) {
-		r = v.full ? STORE_QUOTA : driver_errno(err);
-		buf_addf(cause, "%s %s: %s", v.step, d->path, strerror(err));
-	}
-	buf_fini(&v.base);
-	errno = err;
-	return r;
+	mailstore_deliver_all(d, &r, 1);
+	buf_addspan(cause, buf_span(&r.cause));
+	buf_fini(&r.cause);
+	errno = r.err;
+	return r.result;
 }
 
 /* ---- a file that somebody else writes ---- */

@@ -352,6 +352,20 @@ struct mail_delivery {
 enum store_result mailstore_deliver(const struct mail_delivery *d, struct buf *cause);
 
 /*
+ * The same of one message for several mailboxes, with one sync of the file system for the files of all and one
+ * for their directories, where the file system is known to do that as well as fsync (store/jointsync.h). r[i] is
+ * what mailstore_deliver(&d[i]) would have given; what fails for one changes nothing for the others. The caller
+ * does buf_fini of each cause.
+ */
+#define MAIL_DELIVERIES_MAX 64		/* at once: each has an open file and 9 KB of memory meanwhile */
+struct mail_delivered {
+	enum store_result result;
+	int err;
+	struct buf cause;
+};
+void mailstore_deliver_all(const struct mail_delivery *d, struct mail_delivered *r, size_t n);
+
+/*
  * The same in two steps, for a file that another process writes and makes durable in
  * between (head, body and maybe_repeated are not used). open: *fd is new, empty, for reading and writing, the caller's. link:
  * durable in new/ on STORE_OK. drop: nothing remains.

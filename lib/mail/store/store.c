@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "mail/store/driver.h"
+#include "mail/store/jointsync.h"
 #include "mail/store/mapguard.h"
 
 #include "base/banned.h"
@@ -210,6 +211,7 @@ mailstore_init(void)
 	uidfile_boot_init();
 	filename_init();
 	mapguard_init();
+	jointsync_init();
 }
 
 struct mailstore *
