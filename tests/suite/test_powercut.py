@@ -270,7 +270,7 @@ def power_cut_of_a_delivery_to_several_on_ext4(): enumerate_cuts('ext4', False, 
 
 
 @test
-def power_cut_of_a_delivery_to_several_on_xfs(): enumerate_cuts('xfs', False, copies=SEVERAL)
+def power_cut_of_a_delivery_to_several_on_xfs(): enumerate_cuts('xfs', False, step=3, copies=SEVERAL)
 
 
 @test
