@@ -2,6 +2,7 @@
 #include "mail/store/mailstore.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -712,6 +713,27 @@ count_uses(void *ctx, struct span name, unsigned use)
 }
 
 /* Folders of a new user; lines that somebody wrote by hand */
+/* The last folder that there may be, and one too many; what is no folder does not count. */
+static void
+test_as_many_folders_as_there_may_be(void **state)
+{
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", true, &r);
+	char name[64];
+
+	(void)state;
+	assert_int_equal(r, STORE_OK);
+	for (int i = 0; i < MAILSTORE_FOLDERS_MAX - 1; i++) {
+		snprintf(name, sizeof(name), "Maildir/.f%d", i);
+		assert_return_code(mkdir(name, 0700), errno);
+	}
+	assert_int_equal(mailstore_create(ms, SPAN("last")), STORE_OK);
+	assert_int_equal(mailstore_create(ms, SPAN("more")), STORE_LIMIT);
+	assert_return_code(rmdir("Maildir/.f0"), errno);
+	assert_int_equal(mailstore_create(ms, SPAN("more")), STORE_OK);
+	mailstore_free(ms);
+}
+
 static void
 test_uses(void **state)
 {
@@ -809,6 +831,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_duplicates, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_two_sessions, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_folders, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_as_many_folders_as_there_may_be, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_uses, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_deliver, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_deliver_all, store_dir_setup, store_teardown),

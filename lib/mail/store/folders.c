@@ -105,21 +105,32 @@ mailstore_exists(struct mailstore *ms, struct span name)
 	return r;
 }
 
+/* May there be one more? Most file systems count a directory's subdirectories in its links; where they do not (1), the names are read. */
+static enum store_result
+room_for_folder(struct mailstore *ms)
+{
+	enum store_result r;
+	struct names l = { 0 };
+	struct stat st;
+
+	if (stat(ms->path, &st) == 0 && st.st_nlink >= 2 && st.st_nlink < MAILSTORE_FOLDERS_MAX)
+		return STORE_OK;
+	r = read_names(ms, &l);
+	names_free(&l);
+	return r == STORE_OK && l.n >= MAILSTORE_FOLDERS_MAX ? STORE_LIMIT : r;
+}
+
 enum store_result
 mailstore_create(struct mailstore *ms, struct span name)
 {
 	enum store_result r = mailstore_exists(ms, name);
 	char mark[DRIVER_PATH_MAX];
-	struct names l = { 0 };
 	struct buf dir;
 	int fd, hold;
 
 	if (r != STORE_NOTFOUND)
 		return r == STORE_OK ? STORE_EXISTS : r;
-	r = read_names(ms, &l);
-	names_free(&l);
-	if (r == STORE_OK && l.n >= MAILSTORE_FOLDERS_MAX)
-		r = STORE_LIMIT;
+	r = room_for_folder(ms);
 	if (r != STORE_OK)
 		return r;
 	buf_init(&dir, DRIVER_PATH_MAX);
