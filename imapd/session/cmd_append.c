@@ -6,6 +6,7 @@
 #include "base/banned.h"
 
 #define APPEND_MESSAGES_MAX 50	/* of one command: each holds a file open */
+#define APPEND_TOO_MANY "One command may bring 50 messages"
 
 struct item {
 	struct flag_list flags;
@@ -209,7 +210,8 @@ take_all(struct session *s, struct command *c, struct append *a)
 		struct reply r;
 
 		if (a->n == a->max)
-			return reply_no(a->max == s->how->message_limit ? session_limit_code(s, 0) : "LIMIT", "Too many messages in one command");
+			return a->max == s->how->message_limit ? reply_no(session_limit_code(s, 0), "Too many messages in one command") :
+			    reply_no("LIMIT", APPEND_TOO_MANY);
 		if (!parse_item(&c->args, &a->items[a->n]))
 			return reply_bad(c);
 		if (!s->literal) {

@@ -256,6 +256,16 @@ def row_111_append():
     c.ok('NOOP')
     check(b'hacked' not in c.ok('LIST "" "*"').all(), 'the text of a message was run as a command')
     check(b'* 0 EXISTS' in c.ok('SELECT INBOX').lines, 'half of a MULTIAPPEND was kept')
+    more = b' {%d+}\r\n' % len(SIMPLE) + SIMPLE
+    c.send(b'x APPEND INBOX' + more * 50 + b'\r\n')
+    check(c.collect('x').tagged.startswith(b'OK'), '50 messages in one command')
+    c.send(b'x APPEND INBOX' + more * 10000 + b'\r\nz NOOP\r\n')
+    got = c.collect('x').tagged
+    check(got.startswith(b'NO [LIMIT]') and b'50' in got, f'10,000 messages in one command: {got}')
+    check(c.collect('z').tagged.startswith(b'OK'), 'the text of a message was run as a command')
+    check(len(I.mails('erin')) == 50, 'a part of a MULTIAPPEND was kept')
+    c.ok('STORE 1:* +FLAGS.SILENT (\\Deleted)')
+    c.ok('EXPUNGE')
     c.append('INBOX', SIMPLE, '\\Seen \\Flagged $Work', '01-Jan-1971 10:20:30 +0130')
     a = c.ok('FETCH 1 (FLAGS INTERNALDATE)').all()
     check(b'" 1-Jan-1971 08:50:30 +0000"' in a and b'$Work' in a, str(a))
