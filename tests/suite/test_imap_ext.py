@@ -238,7 +238,7 @@ def compresses_both_ways():
 
 
 @test
-def what_a_small_input_becomes_is_limited():
+def row_113_what_a_small_input_becomes_is_limited():
     c = Squeezed(I, 'dora', timeout=60)
     c.squeeze()
     bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -256,6 +256,20 @@ def what_a_small_input_becomes_is_limited():
     c.squeeze()
     c.s.sendall(b'\xff' * 1000)
     check(not c.s.recv(1000), 'garbage is taken for commands')
+    for part in 0.1, 0.3, 0.6:              # a stream that ends in the middle of a command
+        c = Squeezed(I, 'dora')
+        c.squeeze()
+        d = c.out.compress(b'h NOOP\r\ni CREATE ' + b'half' * 10 + b'\r\n') + c.out.flush(zlib.Z_SYNC_FLUSH)
+        c.s.sendall(d[:int(len(d) * part)])
+        c.s.shutdown(socket.SHUT_WR)
+        c.rest()
+    c = Squeezed(I, 'dora')
+    c.squeeze()
+    check(b'half' not in c.ok('LIST "" "*"').all(), 'half of a command was carried out')
+    c.send(b'x APPEND INBOX {%d}\r\n' % (60 << 20))
+    check(c.line().startswith(b'x NO [TOOBIG]'), 'the limit of a literal')
+    c.send(b'X' * 70000 + b'\r\n')
+    check(b'* BYE' in c.rest(), 'the limit of a line')
     honest(I)
 
 
