@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Mail readers and fetchers of Debian, each against its own mailbox of the running suite."""
-import imaplib, json, poplib, pty, re, select, shutil, subprocess, time
+import contextlib, imaplib, json, poplib, pty, re, select, shutil, subprocess, tempfile, time
 from harness import *
 
-USERS = ('fetch', 'mpop', 'getp', 'geti', 'offline', 'mutt', 'neo', 'filter', 'perl', 'box', 'curl')
+USERS = ('fetch', 'mpop', 'getp', 'geti', 'offline', 'mutt', 'neo', 'filter', 'perl', 'box', 'curl', 'flow')
 N = 3
 I = None
 
@@ -284,6 +284,41 @@ def curl_reads_parts_and_pop3():
     check(dotted(tool(*base, f'pop3s://127.0.0.1:{I.port("pop3s")}/2')), 'RETR')
     out = tool(*base, '-X', 'UIDL', f'pop3s://127.0.0.1:{I.port("pop3s")}/')
     check(len(set(out.split()[1::2])) == N, out)
+
+
+def imapflow():
+    """the folder with imapflow of npm, fetched once"""
+    need('node')
+    need('npm')
+    where = '/var/tmp/merpati-imapflow'
+    if not os.path.isdir(where):
+        own = tempfile.mkdtemp(dir='/var/tmp')          # takes the name when it is whole: others may be at it too
+        fetch = ('npm', 'install', '--prefix', own, '--ignore-scripts', '--no-audit', '--no-fund', 'imapflow@1')
+        try:
+            subprocess.run(fetch, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120)
+            os.chmod(own, 0o755)
+            with contextlib.suppress(OSError):
+                os.rename(own, where)
+        except subprocess.SubprocessError:
+            raise Skip('imapflow cannot be fetched: ' + ' '.join(fetch))
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+    return where
+
+
+@test
+def imapflow_does_what_a_webmail_does():
+    out = tool('node', HERE + '/imapflow.mjs', imapflow(), str(I.port('imaps')), f'flow@{DOMAIN}', 'pw-flow')
+    r = json.loads(out.splitlines()[-1])
+    boxes = {path: (use, n) for path, use, n in r['boxes']}
+    check(boxes['INBOX'][1] == N and boxes['Sent'][0] == '\\Sent' and boxes['Archive'][0] == '\\Archive', out)
+    check((r['count'], r['subject'], r['type'], r['left']) == (N, 'letter 2', 'text/plain', N - 1), out)
+    check('ß' in r['body'], out)
+    check(r['mailboxId'] and r['id'] and r['modseq'] and 'flow2@x' in r['header'] and 'CONDSTORE' in r['enabled'], out)
+    check(r['flagged'] and r['appended'] == N + 1 and r['copied'] == 2 and r['moved'] == 1 and r['deleted'] and r['woken'], out)
+    check(r['created'] and r['renamed'] == 'Work.Bureau', out)
+    with imap('flow') as m:
+        check(int(m.select('Trash')[1][0]) == 1 and m.search(None, 'FLAGGED', 'KEYWORD', '$Label1')[1][0] == b'1', 'Trash')
 
 
 def run_all():
