@@ -51,6 +51,13 @@ client_peer(const struct session *s)
 	return sa;
 }
 
+void
+client_set_here(struct session *s, const struct sockaddr_storage *here)
+{
+	s->here_told = true;
+	memcpy(&s->here, here, sizeof(s->here));
+}
+
 struct sockaddr_storage
 client_here(const struct session *s)
 {

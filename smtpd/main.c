@@ -175,7 +175,7 @@ smtpd_accept(int fd, unsigned role, const struct sockaddr_storage *peer)
 	if (proxy_expected())
 		proxy_accept(fd, peer);
 	else
-		session_accept(fd, peer);
+		session_accept(fd, peer, NULL);
 }
 
 static void

@@ -81,12 +81,12 @@ static void
 on_header(void *ctx, int events)
 {
 	struct waiting *w = ctx;
-	struct sockaddr_storage client;
+	struct proxied who;
 	enum proxy_result st;
 	size_t want;
 
 	(void)events;
-	while ((st = proxy_parse(span_of(w->header, w->len), &want, &client)) == PROXY_MORE) {
+	while ((st = proxy_parse(span_of(w->header, w->len), &want, &who)) == PROXY_MORE) {
 		ssize_t n;
 
 		if (want == 0)
@@ -111,7 +111,7 @@ on_header(void *ctx, int events)
 	int fd = w->fd;
 
 	forget(w);
-	session_accept(fd, &client);
+	session_accept(fd, &who.client, &who.here);
 }
 
 static void

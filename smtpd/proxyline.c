@@ -11,21 +11,20 @@
 
 static const char signature[12] = "\r\n\r\n\0\r\nQUIT\n";
 
-static bool
-set_client(int family, const void *addr, uint16_t port, struct sockaddr_storage *client)
+static void
+set_address(int family, const void *addr, uint32_t port, struct sockaddr_storage *sa)
 {
-	struct sockaddr_in *in4 = (struct sockaddr_in *)client;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)client;
+	struct sockaddr_in *in4 = (struct sockaddr_in *)sa;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)sa;
 
-	client->ss_family = (sa_family_t)family;
+	sa->ss_family = (sa_family_t)family;
 	if (family == AF_INET) {
 		memcpy(&in4->sin_addr, addr, 4);
-		in4->sin_port = htons(port);
+		in4->sin_port = htons((uint16_t)port);
 	} else {
 		memcpy(&in6->sin6_addr, addr, 16);
-		in6->sin6_port = htons(port);
+		in6->sin6_port = htons((uint16_t)port);
 	}
-	return true;
 }
 
 /* ---- version 1: a line ---- */
@@ -49,11 +48,11 @@ parse_address(int family, struct span s, unsigned char out[16])
 }
 
 static bool
-parse_line(struct span line, struct sockaddr_storage *client)
+parse_line(struct span line, struct proxied *who)
 {
 	struct span word, from, to, from_port, to_port;
 	unsigned char source[16], target[16];
-	uint32_t port, unused;
+	uint32_t source_port, target_port;
 	int family;
 
 	if (!word_is(&line, &word) || !span_is(word, "PROXY") || !word_is(&line, &word))
@@ -66,13 +65,16 @@ parse_line(struct span line, struct sockaddr_storage *client)
 	if (!word_is(&line, &from) || !word_is(&line, &to) || !word_is(&line, &from_port) || !word_is(&line, &to_port) ||
 	    line.p)
 		return false;
-	return parse_address(family, from, source) && parse_address(family, to, target) &&
-	    span_u32(from_port, 0, 65535, &port) && span_u32(to_port, 0, 65535, &unused) &&
-	    set_client(family, source, (uint16_t)port, client);
+	if (!parse_address(family, from, source) || !parse_address(family, to, target) ||
+	    !span_u32(from_port, 0, 65535, &source_port) || !span_u32(to_port, 0, 65535, &target_port))
+		return false;
+	set_address(family, source, source_port, &who->client);
+	set_address(family, target, target_port, &who->here);
+	return true;
 }
 
 static enum proxy_result
-parse_v1(struct span in, size_t *want, struct sockaddr_storage *client)
+parse_v1(struct span in, size_t *want, struct proxied *who)
 {
 	ssize_t lf = span_find(in, '\n');
 
@@ -84,7 +86,7 @@ parse_v1(struct span in, size_t *want, struct sockaddr_storage *client)
 	}
 	if ((size_t)lf + 1 != in.n || in.p[lf - 1] != '\r')
 		return PROXY_BAD;
-	return parse_line(span_sub(in, 0, (size_t)lf - 1), client) ? PROXY_OK : PROXY_BAD;
+	return parse_line(span_sub(in, 0, (size_t)lf - 1), who) ? PROXY_OK : PROXY_BAD;
 }
 
 /* ---- version 2: binary ---- */
@@ -108,10 +110,10 @@ additions_fit(struct span s)
 }
 
 static enum proxy_result
-parse_v2(struct span in, size_t *want, struct sockaddr_storage *client)
+parse_v2(struct span in, size_t *want, struct proxied *who)
 {
-	static const struct { unsigned char protocol; int family; size_t size, port; } kinds[] = {
-		{ 0x11, AF_INET, 12, 8 }, { 0x21, AF_INET6, 36, 32 },
+	static const struct { unsigned char protocol; int family; size_t size, target, ports; } kinds[] = {
+		{ 0x11, AF_INET, 12, 4, 8 }, { 0x21, AF_INET6, 36, 16, 32 },
 	};
 	size_t len;
 	struct span rest;
@@ -139,18 +141,19 @@ parse_v2(struct span in, size_t *want, struct sockaddr_storage *client)
 			continue;
 		if (rest.n < kinds[i].size || !additions_fit(span_skip(rest, kinds[i].size)))
 			return PROXY_BAD;
-		set_client(kinds[i].family, rest.p, (uint16_t)u16_at(rest, kinds[i].port), client);
+		set_address(kinds[i].family, rest.p, u16_at(rest, kinds[i].ports), &who->client);
+		set_address(kinds[i].family, rest.p + kinds[i].target, u16_at(rest, kinds[i].ports + 2), &who->here);
 		return PROXY_OK;
 	}
 	return PROXY_BAD;
 }
 
 enum proxy_result
-proxy_parse(struct span in, size_t *want, struct sockaddr_storage *client)
+proxy_parse(struct span in, size_t *want, struct proxied *who)
 {
 	size_t n = in.n < sizeof(signature) ? in.n : sizeof(signature);
 
-	*client = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+	*who = (struct proxied){ .client.ss_family = AF_UNSPEC, .here.ss_family = AF_UNSPEC };
 	if (n && in.p[0] != signature[0] && in.p[0] != 'P')
 		return PROXY_BAD;
 	if (n < sizeof(signature)) {	/* no header is shorter */
@@ -158,6 +161,6 @@ proxy_parse(struct span in, size_t *want, struct sockaddr_storage *client)
 		return PROXY_MORE;
 	}
 	if (memcmp(in.p, signature, sizeof(signature)) == 0)
-		return parse_v2(in, want, client);
-	return parse_v1(in, want, client);
+		return parse_v2(in, want, who);
+	return parse_v1(in, want, who);
 }

@@ -14,11 +14,16 @@
 
 enum proxy_result { PROXY_MORE, PROXY_BAD, PROXY_OK };
 
+/* AF_UNSPEC when the proxy does not say who it is: then it is nobody that we know, and has come to nowhere that we know. */
+struct proxied {
+	struct sockaddr_storage client;
+	struct sockaddr_storage here;	/* where the client has connected to */
+};
+
 /*
  * in: the bytes so far. MORE: *want further bytes belong to the header (0: see
- * where its line ends). OK: in is exactly the header. *client: AF_UNSPEC when
- * the proxy does not say who it is: then it is nobody that we know.
+ * where its line ends). OK: in is exactly the header.
  */
-enum proxy_result proxy_parse(struct span in, size_t *want, struct sockaddr_storage *client);
+enum proxy_result proxy_parse(struct span in, size_t *want, struct proxied *who);
 
 #endif

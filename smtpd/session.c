@@ -574,7 +574,7 @@ session_shutdown(bool now)
 }
 
 void
-session_accept(int fd, const struct sockaddr_storage *peer)
+session_accept(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *here)
 {
 	static const struct conn_ops ops = { .on_input = on_input, .on_secure = on_secure, .on_end = on_end };
 	struct session *s = x_new(struct session);
@@ -584,6 +584,8 @@ session_accept(int fd, const struct sockaddr_storage *peer)
 	session_init(s);
 	enlist(s);
 	client_set_peer(s, peer);
+	if (here && here->ss_family != AF_UNSPEC)
+		client_set_here(s, here);
 	s->may_xclient = worker_may_xclient(peer);
 	s->may_xforward = worker_may_xforward(peer);
 	session_enter(s);

@@ -64,7 +64,7 @@ struct session {
 	char id[SESSION_ID_LEN + 1];
 	char addr[NETLIST_TEXT_MAX];
 	struct sockaddr_in6 peer;	/* or a sockaddr_in: client_peer(); family and port are at the same place in both */
-	bool here_told;			/* by XCLIENT, where the client has connected to: */
+	bool here_told;			/* by XCLIENT or a proxy, where the client has connected to: */
 	struct sockaddr_in6 here;	/* family 0: not known. The port counts when it is not 0 */
 	struct peername *names;		/* of the address; NULL: none */
 	struct peername_wait wait;
@@ -136,7 +136,8 @@ struct session {
 };
 
 /* session.c */
-void session_accept(int fd, const struct sockaddr_storage *peer);
+/* here: where a proxy says that the client has connected to; NULL or AF_UNSPEC: it has come by itself. */
+void session_accept(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *here);
 struct session *session_first(void);
 /* The system stops: 421 for who is not waiting for an answer; the others after it. now: for everybody. */
 void session_shutdown(bool now);
@@ -153,6 +154,7 @@ const char *session_protocol(const struct session *s);	/* "ESMTPSA" */
 /* client.c: who the client is */
 void client_set_peer(struct session *s, const struct sockaddr_storage *peer);	/* an IP address, or AF_UNSPEC */
 struct sockaddr_storage client_peer(const struct session *s);
+void client_set_here(struct session *s, const struct sockaddr_storage *here);	/* an IP address, or AF_UNSPEC */
 struct sockaddr_storage client_here(const struct session *s);	/* where it has connected to; AF_UNSPEC: not known */
 void client_begin(struct session *s);			/* the peer is set: ask for its name */
 void client_end(struct session *s);

@@ -236,10 +236,8 @@ become(struct session *s, const struct told *t)
 	if (t->has_addr)
 		client_set_peer(s, &t->peer);
 	s->peer.sin6_port = htons((uint16_t)t->port);
-	if (t->has_here) {
-		s->here_told = true;
-		memcpy(&s->here, &t->here, sizeof(s->here));
-	}
+	if (t->has_here)
+		client_set_here(s, &t->here);
 	if (t->here_port)		/* the same place in a sockaddr_in */
 		s->here.sin6_port = htons((uint16_t)t->here_port);
 	if (named || t->has_addr)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """PROXY headers in front of SMTP, plain and with TLS from the first byte (row 59 of hostile input), and sessions that are hidden."""
-import smtplib
+import smtplib, socketserver, threading
 from harness import *
 
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
@@ -47,6 +47,33 @@ def the_client_is_who_the_header_says():
             check(any('[192.0.2.1]' in open(m).read() for m in I.wait_mails('bob', n + 1)), 'the address is not in the trace')
 
 
+ASKED = []
+
+
+class Policy(socketserver.StreamRequestHandler):
+    """a policy service: keeps what it is told, and says no more"""
+    def handle(self):
+        request = {}
+        for line in self.rfile:
+            if line != b'\n':
+                request.update([line.decode().rstrip('\n').split('=', 1)])
+                continue
+            ASKED.append(request)
+            request = {}
+            self.wfile.write(b'action=DUNNO\n\n')
+
+
+@test
+def policy_services_hear_where_the_client_came_to():
+    for header, want in ((b'PROXY TCP4 192.0.2.1 192.0.2.9 1000 2525\r\n', ('192.0.2.1', '192.0.2.9', '2525')),
+                         (b'PROXY TCP6 2001:db8::1 2001:db8::2 1000 25\r\n', ('2001:db8::1', '2001:db8::2', '25')),
+                         (SIGNATURE + b'\x21\x11\0\x0c' + V4, ('192.0.2.1', '127.0.0.1', '258')),
+                         (SIGNATURE + b'\x20\0\0\0', ('unknown', '127.0.0.1', str(PORT)))):
+        session(header, [b'EHLO c.example', b'MAIL FROM:<a@c.example>', b'RCPT TO:<bob@%s>' % DOMAIN.encode()])
+        got = tuple(ASKED[-1].get(k) for k in ('client_address', 'server_address', 'server_port'))
+        check(got == want, f'{header!r}: {got}, not {want}')
+
+
 @test
 def row_059_nobody_is_taken_for_the_proxy():
     for header in (b'PROXY TCP4 999.1.1.1 127.0.0.1 1 25\r\n', b'PROXY TCP4 ' + b'1' * 100, b'PROXY TCP4 1.1.1.1 1.1.1.1 1 1\n',
@@ -90,10 +117,14 @@ def a_hidden_session_leaves_no_trace():
 
 def run_all():
     global I, PORT, TLS_PORT, HIDING_PORT
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    policy = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Policy)
+    threading.Thread(target=policy.serve_forever, daemon=True).start()
     I = Instance(main='smtpd_upstream_proxy_hosts = 127.0.0.1\nsmtpd_upstream_proxy_timeout = 2s\n')
     PORT, TLS_PORT, HIDING_PORT = free_port(), free_port(), free_port()
     with open(I.conf + '/master.cf', 'a') as f:
         f.write(f'127.0.0.1:{PORT} inet n - - - 1-4 smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n'
+                f'  -o smtpd_client_restrictions=check_policy_service,inet:127.0.0.1:{policy.server_address[1]}\n'
                 f'127.0.0.1:{TLS_PORT} inet n - - - 1-4 smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n  -o smtpd_tls_wrappermode=yes\n'
                 f'127.0.0.1:{HIDING_PORT} inet n - - - 1-4 smtpd\n  -o smtpd_hide_client_session=yes\n')
     with I:

@@ -237,7 +237,7 @@ begin(void)
 	buf_init(&one.out, 1 << 24);
 	intake.mails = intake.parts = intake.refuse_at = intake.die_at = intake.connects = 0;
 	left = 0;
-	session_accept(-1, &peer);
+	session_accept(-1, &peer, NULL);
 }
 
 static void
