@@ -193,10 +193,15 @@ cmd_auth(struct session *s, struct span arg)
 }
 
 struct reply
-auth_line(struct session *s, struct span line)
+auth_line(struct session *s, struct span line, bool more)
 {
 	struct buf data;
 
+	/* RFC 4954 4: each line waits for its answer; a command behind the last one would not know whose it is. */
+	if (more && par.smtpd_forbid_unauth_pipelining) {
+		auth_abandon(s);
+		return command_ahead(s);
+	}
 	if (span_is(line, "*"))
 		return aborted(s, 501, "5.7.0", "Authentication aborted");
 	if (s->auth_login) {

@@ -234,6 +234,13 @@ command_again(struct session *s)
 }
 
 struct reply
+command_ahead(const struct session *s)
+{
+	log_info(s->id, "improper command pipelining after %s from %s[%s]", s->last_verb, client_name(s), s->addr);
+	return reply_close(554, "5.5.0", "Error: SMTP protocol synchronization");
+}
+
+struct reply
 command_run(struct session *s, struct span line, bool more)
 {
 	const struct smtp_command *c;
@@ -250,10 +257,8 @@ command_run(struct session *s, struct span line, bool more)
 	s->asked = count;
 	s->last_verb = c ? c->verb : "UNKNOWN";
 	/* RFC 2920: nothing behind some commands, and nothing at all before EHLO has been answered. */
-	if (more && par.smtpd_forbid_unauth_pipelining && (!s->esmtp || (c && c->needs & LAST_IN_GROUP))) {
-		log_info(s->id, "improper command pipelining after %s from %s[%s]", s->last_verb, client_name(s), s->addr);
-		return reply_close(554, "5.5.0", "Error: SMTP protocol synchronization");
-	}
+	if (more && par.smtpd_forbid_unauth_pipelining && (!s->esmtp || (c && c->needs & LAST_IN_GROUP)))
+		return command_ahead(s);
 	if (!c)
 		return reply_make(500, "5.5.2", "Error: command not recognized");
 	if (has_control(line))

@@ -418,7 +418,7 @@ take_line(struct session *s)
 	if (n > 0 && line[n - 1] == '\r')
 		n--;
 	if (s->phase == PH_AUTH)
-		r = auth_line(s, span_of(line, n));
+		r = auth_line(s, span_of(line, n), conn_input(s->conn).n > 0);
 	else
 		r = command_run(s, span_of(line, n), conn_input(s->conn).n > 0);
 	reply(s, &r);

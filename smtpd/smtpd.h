@@ -169,6 +169,7 @@ void client_given_up(struct session *s);
 struct reply command_run(struct session *s, struct span line, bool more);
 void command_again(struct session *s);	/* the command that has answered reply_wait() */
 void command_counts(const struct session *s, struct buf *out);	/* " ehlo=1 rcpt=0/1 commands=2" */
+struct reply command_ahead(const struct session *s);	/* closes: the client has sent behind what must be the last */
 bool command_is_bogus(struct span input);	/* certainly not SMTP: ends the session */
 
 /* hello.c */
@@ -209,7 +210,7 @@ struct reply headerlogin_check(const struct session *s);
 bool auth_offered(const struct session *s);
 void auth_list(const struct session *s, struct buf *out);	/* " PLAIN LOGIN ..." */
 struct reply cmd_auth(struct session *s, struct span arg);
-struct reply auth_line(struct session *s, struct span line);
+struct reply auth_line(struct session *s, struct span line, bool more);	/* more: there is input behind it */
 void auth_abandon(struct session *s);
 /* tls.c */
 void tls_open(void);

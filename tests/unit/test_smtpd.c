@@ -287,6 +287,7 @@ dialogue(const char *name, struct span in, const char *want)
 #define QUEUED "250 2.0.0 Ok: queued as QUEUEID\r\n"
 #define MORE "250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 LIMITS RCPTMAX=3000\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
+#define SYNC "554 5.5.0 Error: SMTP protocol synchronization\r\n"
 
 static const struct {
 	const char *name, *in, *want;
@@ -435,9 +436,19 @@ test_pipelining(void **state)
 	static const struct {
 		const char *in, *want;
 	} cases[] = {
-		{ "EHLO c\r\nMAIL FROM:<>\r\n", HI "554 5.5.0 Error: SMTP protocol synchronization\r\n" },
-		{ "HELO c\r\nMAIL FROM:<>\r\n", HI "554 5.5.0 Error: SMTP protocol synchronization\r\n" },
-		{ "NOOP\r\nNOOP\r\n", HI "554 5.5.0 Error: SMTP protocol synchronization\r\n" },
+		{ "EHLO c\r\nMAIL FROM:<>\r\n", HI SYNC },
+		{ "HELO c\r\nMAIL FROM:<>\r\n", HI SYNC },
+		{ "NOOP\r\nNOOP\r\n", HI SYNC },
+	};
+	/* RFC 4954 4: whatever is behind a line of AUTH, in any of its steps */
+	static const struct {
+		const char *first, *in, *want;
+	} logins[] = {
+		{ NULL, "AUTH PLAIN AHUAcA==\r\nMAIL FROM:<>\r\n", SYNC }, { NULL, "AUTH PLAIN\r\nAHUAcA==\r\n", SYNC },
+		{ "AUTH PLAIN\r\n", "AHUAcA==\r\nMAIL FROM:<>\r\n", SYNC }, { "AUTH PLAIN\r\n", "*\r\nRSET\r\n", SYNC },
+		{ "AUTH PLAIN\r\n", "AHUAcA==\r\n\r", SYNC }, { "AUTH LAST AHUAcA==\r\n", "\r\nMAIL FROM:<>\r\n", SYNC },
+		{ "AUTH PLAIN\r\n", "AHUAcA==\r\n", "235 2.7.0 Authentication successful\r\n" },
+		{ NULL, "RSET\r\nAUTH PLAIN AHUAcA==\r\n", "250 2.0.0 Ok\r\n235 2.7.0 Authentication successful\r\n" },
 	};
 
 	(void)state;
@@ -446,6 +457,16 @@ test_pipelining(void **state)
 		begin();
 		feed(span_str(cases[i].in), 1 << 20);
 		assert_string_equal(buf_cstr(&one.out), cases[i].want);
+		end();
+	}
+	for (size_t i = 0; i < NELEMS(logins); i++) {
+		begin();
+		feed(SPAN("EHLO c\r\n"), 100);
+		if (logins[i].first)
+			feed(span_str(logins[i].first), 100);
+		buf_reset(&one.out);
+		feed(span_str(logins[i].in), 100);
+		assert_string_equal(buf_cstr(&one.out), logins[i].want);
 		end();
 	}
 	begin();
