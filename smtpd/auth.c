@@ -176,6 +176,10 @@ cmd_auth(struct session *s, struct span arg)
 		return reply_make(503, "5.5.1", "Error: send EHLO first");
 	if (s->login)
 		return reply_make(503, "5.5.1", "Error: already authenticated");
+	if (!limits_auth(s)) {
+		log_warn(s->id, "too many AUTH commands from %s[%s]", client_name(s), s->addr);
+		return reply_make(450, "4.7.1", "Error: too many AUTH commands from %s", s->addr);
+	}
 	if (!span_word(&arg, " \t", &mech) || !authclient_offers(par.smtpd_sasl_mechanism_filter, mech, kinds(s)))
 		return reply_make(504, "5.5.4", "Error: unsupported authentication mechanism");
 	has_initial = span_word(&arg, " \t", &initial);

@@ -1,4 +1,4 @@
-/* limits.c: connections of one client, counted by all workers of a service in shared memory. */
+/* limits.c: what one client, network or login does, counted by all workers of a service in shared memory. */
 #include "smtpd.h"
 
 #include <errno.h>
@@ -59,6 +59,38 @@ limits_leave(struct session *s)
 	if (s->counted)
 		(void)counters_add(counters, netlist_key(&peer, room), COUNT_CONNECTIONS, -1);
 	s->counted = false;
+}
+
+/* ---- AUTH and handshakes: the client network's ---- */
+
+static uint32_t
+client_rate(const struct session *s, enum counter what, bool count_one)
+{
+	struct sockaddr_storage peer = client_peer(s);
+	unsigned char room[16];
+	struct span key = s->trusted ? SPAN_NONE : netlist_key(&peer, room);
+
+	return key.n > 0 ? counters_rate(counters, key, what, par.anvil_rate_time_unit, count_one) : 0;
+}
+
+bool
+limits_auth(const struct session *s)
+{
+	return !par.smtpd_client_auth_rate_limit || client_rate(s, COUNT_AUTH_RATE, true) <= par.smtpd_client_auth_rate_limit;
+}
+
+bool
+limits_tls(const struct session *s)
+{
+	return !par.smtpd_client_new_tls_session_rate_limit ||
+	    client_rate(s, COUNT_TLS_RATE, false) < par.smtpd_client_new_tls_session_rate_limit;
+}
+
+void
+limits_count_tls(const struct session *s)
+{
+	if (par.smtpd_client_new_tls_session_rate_limit)
+		(void)client_rate(s, COUNT_TLS_RATE, true);
 }
 
 /* ---- messages and recipients ---- */

@@ -166,6 +166,8 @@ end_session(struct session *s)
 	buf_fini(&counts);
 	crowd_done(s);
 	limits_leave(s);
+	if (s->in_handshake)		/* that was never finished costs as much as others */
+		limits_count_tls(s);
 	conn_finish(s->conn);
 	s->conn = NULL;
 	if (s->ended)
@@ -593,6 +595,8 @@ session_accept(int fd, const struct sockaddr_storage *peer, const struct sockadd
 	s->conn = conn_new(fd, &ops, s, SMTP_INPUT_MAX);
 	client_begin(s);
 	limit = limits_enter(s);
+	if (!limit && par.smtpd_tls_wrappermode)
+		limit = tls_refused(s);
 	policy_refresh();
 	if (limit) {
 		refuse(s, 421, "4.7.0", limit);

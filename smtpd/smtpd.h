@@ -76,6 +76,7 @@ struct session {
 	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
 	bool counted;			/* in the shared counters */
 	bool secure;
+	bool in_handshake;
 	bool leaves;			/* sent away by the operator, at its next answer */
 	char *helo;			/* "": not said yet. hello_set_name() sets it */
 	bool esmtp;
@@ -217,6 +218,7 @@ void tls_open(void);
 void tls_start(void);
 bool tls_offered(void);
 struct reply cmd_starttls(struct session *s, struct span arg);
+const char *tls_refused(const struct session *s);	/* NULL, or why this client may not begin with TLS */
 void tls_begin(struct session *s);
 bool tls_secured(struct session *s);		/* after the handshake; false: this client may not stay */
 /* limits.c: counters that all workers of the service share */
@@ -224,6 +226,9 @@ void limits_open(void);
 uint32_t limits_total(int by);	/* sessions of all workers, after the change */
 const char *limits_enter(struct session *s);	/* NULL, or why this client may not come in */
 void limits_leave(struct session *s);
+bool limits_auth(const struct session *s);	/* counts one more AUTH; false: too many */
+bool limits_tls(const struct session *s);	/* may this client have another new session of TLS? */
+void limits_count_tls(const struct session *s);
 bool limits_mail(const struct session *s);	/* may this login or client send another message, */
 bool limits_rcpt(const struct session *s);	/* and to another recipient? */
 void limits_count_mail(const struct session *s);

@@ -12,6 +12,8 @@
 
 #include "base/banned.h"
 
+#define TOO_MANY "too many new TLS sessions"
+
 static struct tls_server *server;
 
 static bool
@@ -43,6 +45,12 @@ tls_start(void)
 		keylink_start();
 }
 
+const char *
+tls_refused(const struct session *s)
+{
+	return limits_tls(s) ? NULL : TOO_MANY;
+}
+
 bool
 tls_offered(void)
 {
@@ -61,6 +69,10 @@ cmd_starttls(struct session *s, struct span arg)
 		return reply_make(502, "5.5.1", "Error: command not implemented");
 	if (!s->esmtp)
 		return reply_make(503, "5.5.1", "Error: send EHLO first");
+	if (!limits_tls(s)) {
+		log_warn(s->id, TOO_MANY " from %s[%s]", client_name(s), s->addr);
+		return reply_make(454, "4.7.0", "Error: " TOO_MANY " from %s", s->addr);
+	}
 	r = reply_make(220, "2.0.0", "Ready to start TLS");
 	r.then = THEN_TLS;
 	return r;
@@ -78,6 +90,7 @@ tls_begin(struct session *s)
 	hello_set_name(s, SPAN_NONE);
 	x_free(&s->login);
 	x_free(&s->mech);
+	s->in_handshake = true;
 	conn_tls_accept(s->conn, server);
 }
 
@@ -103,6 +116,9 @@ tls_secured(struct session *s)
 	struct tls_peer peer;
 
 	s->secure = true;
+	s->in_handshake = false;
+	if (!conn_tls_resumed(s->conn))
+		limits_count_tls(s);
 	x_free(&s->peer_cert);
 	if (ask_certificate() && conn_tls_peer(s->conn, par.smtpd_tls_fingerprint_digest, &peer)) {
 		s->peer_cert = x_new(struct tls_peer);

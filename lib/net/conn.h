@@ -71,6 +71,7 @@ void conn_tls_accept(struct conn *c, struct tls_server *t);
 void conn_tls_connect(struct conn *c, struct tls_client *t, const char *server_name);
 void conn_tls_versions(struct conn *c, bool v12, bool v13);	/* directly after conn_tls_connect: these and no others */
 bool conn_secure(const struct conn *c);
+bool conn_tls_resumed(const struct conn *c);	/* a session that both knew: no signature was made */
 struct span conn_tls_info(const struct conn *c);	/* "TLSv1.3 TLS_AES_256_GCM_SHA384", empty when plain; lives as long as c */
 /*
  * Directly after conn_tls_connect, whose name is the TLSA base domain: what the certificate is compared with (RFC 7672).

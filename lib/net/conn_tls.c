@@ -261,6 +261,12 @@ conn_secure(const struct conn *c)
 	return c->info != NULL;
 }
 
+bool
+conn_tls_resumed(const struct conn *c)
+{
+	return c->ssl && SSL_session_reused(c->ssl) == 1;
+}
+
 struct span
 conn_tls_info(const struct conn *c)
 {

@@ -58,6 +58,8 @@ void conn_kick(struct conn *c) { c->kicked = true; }
 void conn_pause(struct conn *c, bool paused) { c->paused = paused; }
 void conn_writespan(struct conn *c, struct span s) { buf_addspan(&c->out, s); }
 void conn_timeout(struct conn *c, uint32_t ms, bool idle) { c->timeout_ms = idle ? ms : ms; }
+static bool resumed;
+bool conn_tls_resumed(const struct conn *c) { (void)c; return resumed; }
 struct span conn_tls_info(const struct conn *c) { (void)c; return SPAN("TLSv1.3 TEST"); }
 const char *conn_error(const struct conn *c) { (void)c; return ""; }
 
@@ -749,6 +751,60 @@ test_authors(void **state)
 	policy_open();
 }
 
+/* What one client may do in anvil_rate_time_unit, over all its sessions; mynetworks are exempt. */
+static void
+test_rates(void **state)
+{
+#define TLS "EHLO c\r\nSTARTTLS\r\n"
+	static const struct { const char *what; uint32_t *limit; const char *in, *good, *refused; bool cut, resumed, trusted; } rows[] = {
+		{ "connections", &par.smtpd_client_connection_rate_limit, "", HI, "421 4.7.0 h.example Error: too frequent connections from 192.0.2.1\r\n", false, false, false },
+		{ "the same of friends", &par.smtpd_client_connection_rate_limit, "", HI, HI, false, false, true },
+		{ "AUTH", &par.smtpd_client_auth_rate_limit, "EHLO c\r\nAUTH PLAIN x\r\n", "501 5.5.2 ", "450 4.7.1 Error: too many AUTH commands from 192.0.2.1\r\n", false, false, false },
+		{ "TLS", &par.smtpd_client_new_tls_session_rate_limit, TLS, "220 2.0.0 ", "454 4.7.0 Error: too many new TLS sessions from 192.0.2.1\r\n", false, false, false },
+		{ "handshakes without end", &par.smtpd_client_new_tls_session_rate_limit, TLS, "220 2.0.0 ", "454 4.7.0 ", true, false, false },
+		{ "resumed sessions", &par.smtpd_client_new_tls_session_rate_limit, TLS, "220 2.0.0 ", "220 2.0.0 ", false, true, false },
+	};
+	struct params before = par;
+
+	(void)state;
+	tls_wanted = true;
+	tls_open();
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		limits_open();
+		par.anvil_rate_time_unit = 86400;
+		*rows[i].limit = 2;
+		resumed = rows[i].resumed;
+		trusted = rows[i].trusted;
+		for (int n = 0; n < 4; n++) {
+			const char *want = n < 2 ? rows[i].good : rows[i].refused;
+
+			begin();
+			feed(span_str(rows[i].in), 1);
+			if (!strstr(buf_cstr(&one.out), want))
+				fail_msg("%s %d: %s, not %s", rows[i].what, n, buf_cstr(&one.out), want);
+			if (one.secure && !rows[i].cut)
+				one.ops->on_secure(one.ctx);
+			end();
+		}
+		par = before;
+	}
+	/* TLS from the first byte: there is nothing that could be said */
+	par.smtpd_tls_wrappermode = true;
+	par.smtpd_client_new_tls_session_rate_limit = 2;
+	limits_open();
+	for (int n = 0; n < 3; n++) {
+		begin();
+		assert_int_equal(one.secure, n < 2);
+		assert_int_equal(one.finished, n == 2);
+		end();
+		assert_int_equal(one.out.len, 0);
+	}
+	par = before;
+	trusted = resumed = tls_wanted = false;
+	tls_open();
+	limits_open();
+}
+
 /* Every word that the configuration lets through is one that policy.c knows: it would die otherwise. */
 static void
 test_words(void **state)
@@ -973,6 +1029,7 @@ main(void)
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_xclient),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_large),

@@ -487,6 +487,7 @@ resume(int version, bool expected)
 		assert_true(shake(ssl));
 		assert_int_equal(read_some(ssl, in, sizeof(in)), 7);
 		assert_int_equal(SSL_session_reused(ssl), round > 0 && expected);
+		assert_int_equal(conn_tls_resumed(s.conn), round > 0 && expected);
 		assert_int_equal(signatures - before, round == 0 || !expected);
 		ticket = SSL_get1_session(ssl);
 		SSL_shutdown(ssl);
