@@ -50,7 +50,7 @@ on_room(void *ctx, bool full)
 {
 	struct session *s = ctx;
 
-	intake_finish(&s->room_job);
+	intake_finish(s->room_job);
 	answered(s, full ? ROOM_FULL : ROOM_THERE);
 }
 
@@ -60,7 +60,7 @@ on_done(void *ctx, const struct msg_MAIL_DONE *d)
 	struct session *s = ctx;
 
 	(void)d;			/* the link broke, or nothing came in time */
-	intake_drop(&s->room_job);
+	intake_drop(s->room_job);
 	answered(s, ROOM_THERE);
 }
 
@@ -68,10 +68,10 @@ static bool
 send_question(struct session *s)
 {
 	struct msg_ROOM m = { .address = span_str(s->room_rcpt), .size = s->size_hint };
-	enum intake_state state = intake_send(&s->room_job, MSG_ROOM, &m);
+	enum intake_state state = intake_send(s->room_job, MSG_ROOM, &m);
 
 	if (state == INTAKE_READY)
-		intake_answer_due(&s->room_job, ANSWER_MS);
+		intake_answer_due(s->room_job, ANSWER_MS);
 	return state != INTAKE_BROKEN;
 }
 
@@ -88,12 +88,14 @@ on_ready(void *ctx)
 static bool
 ask(struct session *s)
 {
-	s->room_job = (struct intake_job){ .on_ready = on_ready, .on_done = on_done, .on_room = on_room, .ctx = s };
-	switch (intake_take(&s->room_job, false)) {
+	if (!s->room_job)		/* most sessions ask nothing */
+		s->room_job = x_new(struct intake_job);
+	*s->room_job = (struct intake_job){ .on_ready = on_ready, .on_done = on_done, .on_room = on_room, .ctx = s };
+	switch (intake_take(s->room_job, false)) {
 	case INTAKE_READY:
 		if (send_question(s))
 			return true;
-		intake_drop(&s->room_job);
+		intake_drop(s->room_job);
 		return false;
 	case INTAKE_LATER:
 		return true;
@@ -135,7 +137,9 @@ room_check(struct session *s, struct span rcpt)
 void
 room_abandon(struct session *s)
 {
-	intake_drop(&s->room_job);
+	if (s->room_job)
+		intake_drop(s->room_job);
+	x_free(&s->room_job);
 	x_free(&s->room_rcpt);
 	s->room = ROOM_UNASKED;
 }

@@ -55,10 +55,10 @@ struct session {
 	time_t since;
 	struct conn *conn;		/* NULL: gone, or a unit test */
 	enum phase phase;
+	unsigned busy;			/* callbacks on the stack; freed at 0 when dead */
 	struct session *crowd_prev, *crowd_next;	/* crowd.c: of those that wait for their client */
 	uint64_t waits_since;
 	bool waits;
-	unsigned busy;			/* callbacks on the stack; freed at 0 when dead */
 
 	/* the client */
 	char id[SESSION_ID_LEN + 1];
@@ -73,13 +73,13 @@ struct session {
 	bool greets;			/* after a while, unless the client talks meanwhile */
 	bool trusted;			/* in mynetworks */
 	bool may_xclient, may_xforward;	/* who has connected; whom it names since then does not count */
-	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
 	bool counted;			/* in the shared counters */
 	bool secure;
 	bool in_handshake;
 	bool leaves;			/* sent away by the operator, at its next answer */
-	char *helo;			/* "": not said yet. hello_set_name() sets it */
 	bool esmtp;
+	struct forwarded *forwarded;	/* by XFORWARD, for one message; NULL: nothing */
+	char *helo;			/* "": not said yet. hello_set_name() sets it */
 	char *login, *mech, *tls;	/* NULL: none */
 	struct tls_peer *peer_cert;	/* the certificate that the client has shown; NULL: none */
 
@@ -98,19 +98,19 @@ struct session {
 	/* the transaction */
 	struct buf sender, rcpts;	/* rcpts: as in MAIL, triples */
 	uint32_t nrcpt, overshoot, flags;
-	uint64_t size_hint;
 	unsigned transactions;
+	uint64_t size_hint;
 	struct policy_run *policy;	/* the restriction lists, while they are asked; NULL: not */
 	struct buf prepend;		/* headers that the lists have added */
 	bool discard;			/* by them: the message is taken and thrown away */
 	bool hold;			/* by them: it waits in the queue for the operator */
+	enum room room;
 	char *redirect;			/* by them: to this address alone; NULL: not */
 	struct buf bcc;			/* by them: to these too; list of addresses (service/message.h) */
 	char *again;			/* the command line that is run again, from its verb on */
 	char *envid;			/* RFC 3461, decoded; NULL: none */
-	enum room room;
 	char *room_rcpt;		/* whose mailbox is asked for */
-	struct intake_job room_job;
+	struct intake_job *room_job;
 
 	/* the message */
 	struct dotscan scan;
@@ -122,10 +122,10 @@ struct session {
 	size_t rcpts_sent;
 	bool begun, sent_end;		/* to intake */
 	bool header_checked;
-	struct spill *spill;		/* spill.c: the first part of it, in a file; NULL: there is none */
 	bool streamed;			/* a part of it is no longer here */
 	bool ended;			/* the client has sent its end of data */
 	bool retried, refused;
+	struct spill *spill;		/* spill.c: the first part of it, in a file; NULL: there is none */
 	size_t rcpts_first, rcpts_last;	/* of rcpts: those of the message that intake has now; last 0: to the end */
 	uint32_t lmtp_answered;		/* recipients that have theirs in lmtp_replies */
 	struct buf lmtp_replies;	/* one a recipient, as on the wire */
