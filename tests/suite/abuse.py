@@ -22,14 +22,14 @@ def start(main='', launch=True, **kw):
 
 
 class Client:
-    """raw SMTP: bytes out, replies in"""
-    def __init__(self, port='smtp', src='127.0.0.1', timeout=20, greet=True, rcvbuf=0):
-        self.s = socket.socket()
+    """raw SMTP: bytes out (`piece` of them a write, 0: all), replies in"""
+    def __init__(self, port='smtp', src='127.0.0.1', timeout=20, greet=True, rcvbuf=0, piece=0):
+        self.s, self.piece = socket.socket(), piece
         if rcvbuf:
             self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.s.settimeout(timeout)
         self.s.bind((src, 0))
-        self.s.connect(('127.0.0.1', I.port(port)))
+        self.s.connect(('127.0.0.1', I.port(port) if isinstance(port, str) else port))
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = b''
         self.greeting = self.reply() if greet else b''
@@ -43,7 +43,8 @@ class Client:
     def send(self, data):
         """all of it; a peer that has closed is no error: what it said is still read"""
         try:
-            self.s.sendall(data)
+            for i in range(0, len(data), self.piece or max(1, len(data))):
+                self.s.sendall(data[i:i + self.piece] if self.piece else data)
             return True
         except OSError:
             return False
@@ -96,11 +97,24 @@ class Client:
             self.expect(b'DATA', '354')
         return self
 
+    def expect_tls(self):
+        self.expect(b'EHLO c.example', '250')
+        return self.tls()
+
     def tls(self):
         self.expect(b'STARTTLS', '220')
         self.s = I.tls().wrap_socket(self.s, server_hostname='127.0.0.1')
         self.buf = b''
         return self
+
+
+MODES = [(tls, piece) for tls in (False, True) for piece in (0, 1)]       # in the clear and inside TLS, whole and byte by byte
+
+
+def in_mode(tls, piece, port='smtp', **kw):
+    """a session that is inside TLS or not"""
+    c = Client(port, piece=piece, **kw)
+    return c.expect_tls() if tls else c
 
 
 def mail(body, to='bob', code='250', **kw):

@@ -2,8 +2,9 @@
 
 A stream is a list of segments; a client that behaves waits for an answer after each. `messages`: how many are
 accepted when RFC 5321 and RFC 3030 are read strictly; more is a hole. `codes`: what we answer to the last segment.
-{to} stands for a recipient that exists, {us} for his domain.
+{to} stands for a recipient that exists, {us} for his domain, {login} for a message of PLAIN that proves who alice is.
 """
+import base64
 
 EHLO, MAIL, RCPT, DATA = b'EHLO c.example\r\n', b'MAIL FROM:<x@c.example>\r\n', b'RCPT TO:<{to}>\r\n', b'DATA\r\n'
 SECOND = b'MAIL FROM:<evil@c.example>\r\nRCPT TO:<{to}>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\n'
@@ -11,8 +12,9 @@ HEAD = b'Subject: first\r\n\r\n'
 
 
 class Stream:
-    def __init__(self, row, name, segments, messages=0, codes=(), port='smtp', plain=()):
+    def __init__(self, row, name, segments, messages=0, codes=(), port='smtp', plain=(), ends=False):
         self.row, self.name, self.segments, self.messages = row, name, segments, messages
+        self.ends = ends        # the server closes; any of its answers to the last segment may be the one that counts
         self.codes, self.port, self.plain = codes, port, plain          # plain: the codes where TLS is off, when they differ
 
     def __str__(self):
@@ -20,7 +22,8 @@ class Stream:
 
     def bytes(self, to):
         us = to.split('@')[1].encode()
-        return [s.replace(b'{to}', to.encode()).replace(b'{us}', us) for s in self.segments]
+        login = base64.b64encode(b'\0alice@' + us + b'\0pw-alice')
+        return [s.replace(b'{to}', to.encode()).replace(b'{us}', us).replace(b'{login}', login) for s in self.segments]
 
 
 def data(row, name, text, messages=1, codes=('250',)):
@@ -69,18 +72,25 @@ STREAMS = [
     *lines(39, 'shell words', (), (b'MAIL FROM:<;sleep 66;>',), '501'),
     *lines(41, 'programs and files', (FROM,), (b'RCPT TO:<"x$(curl${IFS}h)"@{us}>', b'RCPT TO:<|/bin/sh@{us}>', b'RCPT TO:</etc/passwd@{us}>', b'RCPT TO:<:include:/x@{us}>'), '501', '550'),
     *lines(45, 'NOOP', (), (b'NOOP ' + b'%n\\' * 300,), '250', '501'),
+    Stream(42, 'recipients', [EHLO, MAIL, RCPT * 60 + b'QUIT\r\n'], 0, ('452',), ends=True), Stream(43, 'a harvest', [EHLO, MAIL, b''.join(b'RCPT TO:<u%d@{us}>\r\n' % n for n in range(25))], 0, ('421',), ends=True),
     Stream(46, 'newlines', [b'\r\n' * 60], 0, ('500', '502', '421', '554', '221')),
     Stream(48, 'a message ahead', [EHLO, MAIL, RCPT, DATA + HEAD + b'x\r\n.\r\n'], 1, ('554', '503', '354')),
     *lines(49, 'browsers', (), (b'GET / HTTP/1.1', b'POST / HTTP/1.0', b'CONNECT x:25 HTTP/1.1'), '221'),
+    *lines(50, 'what is no SMTP', (), (b'\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03' + bytes(200), b'SSH-2.0-x', bytes(range(128, 256)) * 20), '221', '500', '501', '554'),
     *lines(51, 'ETRN', (), (b"ETRN #',1); injection",), '500', '501', '502'),
     *lines(52, 'sizes of chunks', (FROM, TO), (b'BDAT 18446744073709551616', b'BDAT -1', b'BDAT 1e9', b'BDAT', b'BDAT 5 FIRST', b'BDAT 0x5'), '501', '552'),
     Stream(54, 'a dot behind a chunk', [EHLO, MAIL, RCPT, b'BDAT 1\r\nx', b'.\r\n'], 0, ('500', '502', '503', '221', '421', '554')),
+    Stream(55, 'chunks of one byte', [EHLO, MAIL, RCPT, b'BDAT 1\r\nx' * 400 + b'QUIT\r\n'], 0, ('421',), ends=True),
     *lines(56, 'out of order', (), (b'DATA', TO, b'BDAT 0 LAST'), '503'),
     *lines(56, 'MAIL twice', (FROM,), (FROM, b'DATA'), '503', '554'),
     *lines(57, 'words for friends', (), (b'XCLIENT ADDR=127.9.9.9', b'XFORWARD NAME=x', b'LHLO x'), '500', '502', '550', '501'),
     *lines(67, 'too large', (), (FROM + b' SIZE=999999999999',), '552'),
+    data(67, 'twice the limit', HEAD + (b'y' * 70 + b'\r\n') * 500 + b'.\r\n', 0, ('552',)),
     data(70, 'hops', b'Received: x\r\n' * 101 + b'\r\n.\r\n', 1, ('554',)),
 ]
+
+
+LOGIN = b'AUTH PLAIN {login}'
 
 
 def auth(row, name, tries, *codes):
@@ -95,4 +105,5 @@ STREAMS += [
     *auth(87, 'mechanisms', (b'AUTH NTLM', b'AUTH CRAM-MD5', b'AUTH ' + b'X' * 300, b'AUTH EXTERNAL =', b'AUTH ANONYMOUS'), '504'),
     *auth(87, 'odd first messages', (b'AUTH SCRAM-SHA-256 =', b'AUTH SCRAM-SHA-1 bixhPW90aGVyLG49YSxyPWI=', b'AUTH SCRAM-SHA-256-PLUS biwsbj1hLHI9Yg=='), '501', '535', '334'),
     *auth(88, 'names', (b'AUTH PLAIN ACV7cGlkfQBw', b'AUTH PLAIN AC4uLy4uL3gAcA==', b'AUTH PLAIN AGEJYgBw', b'AUTH PLAIN AP/+AHA='), '535', '501'),
+    *auth(94, 'a second time', ((LOGIN, LOGIN), (LOGIN, b'MAIL FROM:<alice@{us}>', LOGIN)), '503'),
 ]

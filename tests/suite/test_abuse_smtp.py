@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hostile SMTP: grammar, limits, floods (rows 25 to 70 and 193, 194)."""
-import random, resource, struct, time
+import itertools, random, resource, struct, time
 import abuse
 from abuse import *
 
@@ -272,24 +272,24 @@ def reset(s):
 
 STEPS = (b'', b'EHLO x\r\n', b'MAIL FROM:<a@x.example>\r\n', b'RCPT TO:<bob@' + US + b'>\r\n', b'DATA\r\n', b'Subject: cut\r\n\r\n' + b'x' * 100,
          b'x\r\n' * 40000, b'\r\n.')
+SHORTER = STEPS[:6] + (b'x\r\n' * 1000,) + STEPS[7:]                # byte by byte
 
 
 @row
 def row_064_066_ends_in_every_state():
     before = len(I.mails('bob'))
-    for stop in range(1, len(STEPS) + 1):
-        for how in ('reset', 'close', 'half'):
-            c = Client()
-            for n, step in enumerate(STEPS[:stop]):
-                c.send(step)
-                if 0 < n < 5:
-                    c.reply()
-            if how == 'reset':
-                reset(c.s)
-            elif how == 'half':
-                c.s.shutdown(socket.SHUT_WR)
+    for stop, how, (tls, piece) in itertools.product(range(1, len(STEPS) + 1), ('reset', 'close', 'half'), MODES):
+        c = in_mode(tls, piece)
+        for n, step in enumerate((SHORTER if piece else STEPS)[:stop]):
+            c.send(step)
+            if 0 < n < 5:
                 c.reply()
-            c.s.close()
+        if how == 'reset':
+            reset(c.s)
+        elif how == 'half':
+            c.s.shutdown(socket.SHUT_WR)
+            c.reply()
+        c.s.close()
     time.sleep(0.3)
     check(len(I.mails('bob')) == before, 'half a message was delivered')
 
@@ -297,10 +297,11 @@ def row_064_066_ends_in_every_state():
 @row
 def row_065_gone_behind_the_dot():
     before = len(I.mails('bob'))
-    c = Client().envelope()
-    c.send(b'Subject: last words\r\n\r\nx\r\n.\r\n')
-    c.s.close()
-    I.wait_mails('bob', before + 1)
+    for mode in MODES:
+        c = in_mode(*mode).envelope()
+        c.send(b'Subject: last words\r\n\r\nx\r\n.\r\n')
+        c.s.close()
+    I.wait_mails('bob', before + len(MODES))
 
 
 @row
@@ -327,12 +328,12 @@ def row_067_the_limit():
 
 @row
 def row_068_data_without_end():
-    with Client() as c:
-        c.envelope()
-        sent = feed(c, b'x' * 65536, 1000)
-        check(sent < 1000, 'it is read for ever')
-        check(sum(os.path.getsize(p) for p in I.queue()) <= LIMIT + 65536, 'more on disk than the limit')
-        check(c.reply()[:3] in (b'552', b''), 'no refusal')
+    for tls in (False, True):
+        with in_mode(tls, 0).envelope() as c:
+            sent = feed(c, b'x' * 65536, 1000)
+            check(sent < 1000, 'it is read for ever')
+            check(sum(os.path.getsize(p) for p in I.queue()) <= LIMIT + 65536, 'more on disk than the limit')
+            check(c.reply()[:3] in (b'552', b''), 'no refusal')
 
 
 @row

@@ -426,13 +426,16 @@ FOUR = (            # row, what, how, how it may end
     (81, 'SSL 3, TLS 1.0', hello_of(*OLD), ENDED),
     (82, 'h2, http/1.1', foreign, ('alert', 'closed')),
     (83, 'garbage in records', hello_of(b'\x16\x03\x01\xff\xff' + bytes(400), b'\x17\x03\x03\x01\0' + bytes(256), b'\x16\x03\x01\0\0' * 100), ENDED),
+    (206, 'plain text', hello_of(b'EHLO x\r\nMAIL FROM:<>\r\n', b'GET / HTTP/1.0\r\n\r\n', b'AUTH PLAIN AGFsaWNlAHB3\r\n'), ENDED),
+    (207, 'records that say nothing', hello_of(b'\x14\x03\x03\0\1\1' * 60, b'\x16\x03\x01\0\0' * 60, b'\x15\x03\x01\0\2\1\x5a' * 20), ENDED),
+    (208, 'a hello of 16 MB', hello_of(b'\x16\x03\x01\0\4\1\xff\xff\xff' + b'\x16\x03\x01\0\1\0' * 60), ENDED),
     (83, 'a chain of 10 MB', chain(), ENDED),
     (83, 'the same, asked for', chain(ASKING), ENDED),
 )
 
 
 @row
-def rows_071_to_083_in_four_modes():
+def rows_071_to_083_and_206_to_208_in_four_modes():
     modes = [(starttls, piece) for starttls in (True, False) for piece in (0, 1)]
     print(f'# {"":34}' + ''.join(f'{a:>22}' for a in ('STARTTLS', 'the same in bytes', 'from the first byte', 'the same in bytes')))
     wrong = []

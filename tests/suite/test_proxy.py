@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """PROXY headers in front of SMTP, plain and with TLS from the first byte (row 59 of hostile input), and sessions that are hidden."""
-import smtplib, socketserver, threading
+import itertools, smtplib, socketserver, threading
 from harness import *
 
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
@@ -8,11 +8,12 @@ V4 = socket.inet_aton('192.0.2.1') + socket.inet_aton('127.0.0.1') + b'\0\x19\x0
 I, PORT, TLS_PORT, HIDING_PORT = None, 0, 0, 0
 
 
-def talk(header, port=None, rest=b'', secs=8):
-    """what comes back for a header; empty: it was closed in silence"""
+def talk(header, port=None, secs=8, piece=0):
+    """what comes back for a header, sent `piece` bytes at a time (0: all); empty: it was closed in silence"""
     with socket.create_connection(('127.0.0.1', port or PORT), timeout=secs) as s:
         try:
-            s.sendall(header + rest)
+            for i in range(0, len(header), piece or len(header)):
+                s.sendall(header[i:i + (piece or len(header))])
             return s.recv(4096)
         except ConnectionError:
             return b''
@@ -78,9 +79,10 @@ def policy_services_hear_where_the_client_came_to():
 def row_059_nobody_is_taken_for_the_proxy():
     for header in (b'PROXY TCP4 999.1.1.1 127.0.0.1 1 25\r\n', b'PROXY TCP4 ' + b'1' * 100, b'PROXY TCP4 1.1.1.1 1.1.1.1 1 1\n',
                    SIGNATURE + b'\x21\x11\xff\xff' + V4, SIGNATURE + b'\x21\x11\0\x11' + V4 + b'\x01\0\x09ab', b'EHLO c.example\r\n', b'\x16\x03\x01'):
-        check(talk(header) == b'', f'{header!r} was answered')
-        check(talk(header, TLS_PORT) == b'', f'{header!r} was answered with TLS')
+        for port, piece in itertools.product((PORT, TLS_PORT), (0, 1)):
+            check(talk(header, port, piece=piece) == b'', f'{header!r} was answered, with TLS: {port == TLS_PORT}, pieces of {piece}')
     one = b'PROXY TCP4 192.0.2.1 127.0.0.1 1000 25\r\n'
+    check(talk(one, piece=1).startswith(b'220'), 'a good header byte by byte')
     check(not talk(one + one).startswith(b'220'), 'two headers')
     check(session(one, [one.strip()])[1][:3] in (b'221', b'500', b''), 'a second header is no command')
     for header in (b'PROXY UNKNOWN\r\n', SIGNATURE + b'\x20\0\0\0'):
