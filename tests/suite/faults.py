@@ -7,8 +7,9 @@ import atexit, ctypes, mmap, os, shutil, struct, tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ORIGINAL = os.environ.get('MERPATI_BUILD', TOP + '/build')
-DAEMONS = ['intake', 'qmgr', 'local', 'bounce']
-OPS = ['open', 'create', 'opendir', 'read', 'write', 'fsync', 'rename', 'link', 'unlink', 'mkdir', 'truncate', 'utimes', 'chmod', 'flock']
+DAEMONS = ['intake', 'qmgr', 'local', 'bounce', 'smtpd', 'smtp']
+OPS = ['open', 'create', 'opendir', 'read', 'write', 'fsync', 'rename', 'link', 'unlink', 'mkdir', 'truncate', 'utimes', 'chmod', 'flock', 'malloc']
+FILE_CALLS = (1 << OPS.index('malloc')) - 1
 OFF, RECORD, ERROR, SHORT, SLOW = range(5)
 NOTED = 4096
 UNUSED = b'_ITM_deregisterTMCloneTable'         # a weak name in every program of gcc, bound to nothing: room for a path
@@ -18,7 +19,7 @@ DT_NULL, DT_NEEDED, DT_STRTAB, DT_DEBUG = 0, 1, 5, 21
 class Orders(ctypes.Structure):
     """struct orders of faultshim.c"""
     _fields_ = [('who', ctypes.c_char * 32)] + [(n, ctypes.c_uint32) for n in ('mode', 'mask', 'at', 'err', 'ms', 'count', 'hit')] + \
-               [('ops', ctypes.c_uint8 * NOTED)]
+               [('ops', ctypes.c_uint8 * NOTED), ('shift', ctypes.c_int64)]
 
 
 def mask_of(names):

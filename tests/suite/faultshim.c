@@ -1,5 +1,5 @@
 /*
- * faultshim.c: errors, short writes, slow syncs and stops at the N-th file call of one daemon. tests/suite/faults.py has
+ * faultshim.c: errors, short writes, slow syncs and stops at the N-th file call or allocation of one daemon, and a wrong wall clock for all. tests/suite/faults.py has
  * it loaded into a jailed suite, where strace cannot make a call fail: the number that it puts in ends the process.
  * Orders come by memory shared with the test, mapped before the jail; no system call is made that the daemon's own was not.
  */
@@ -23,7 +23,7 @@
 
 /* The same order as OPS in faults.py. */
 enum op { OP_OPEN, OP_CREATE, OP_OPENDIR, OP_READ, OP_WRITE, OP_FSYNC, OP_RENAME, OP_LINK, OP_UNLINK, OP_MKDIR, OP_TRUNCATE,
-	OP_UTIMES, OP_CHMOD, OP_FLOCK, OPS };
+	OP_UTIMES, OP_CHMOD, OP_FLOCK, OP_MALLOC, OPS };
 enum mode { OFF, RECORD, ERROR, SHORT, SLOW };
 #define NOTED 4096
 
@@ -32,9 +32,11 @@ struct orders {
 	uint32_t mode, mask, at, err, ms;	/* mask: of 1 << op; at: counted from 1 among these */
 	uint32_t count, hit;
 	uint8_t ops[NOTED];
+	int64_t shift;			/* seconds by which the wall clock is wrong */
 };
 
 static struct orders *o;
+static int (*real_clock)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void
 begin(void)
@@ -43,6 +45,7 @@ begin(void)
 	Dl_info self;
 	int fd;
 
+	*(void **)&real_clock = dlsym(RTLD_NEXT, "clock_gettime");
 	if (!dladdr(&o, &self) || snprintf(path, sizeof(path), "%s.orders", self.dli_fname) >= (int)sizeof(path))
 		return;
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -101,6 +104,24 @@ is_file(int fd)
 }
 
 #define CALL(...) (int)syscall(__VA_ARGS__)
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int r = real_clock ? real_clock(clock, ts) : CALL(SYS_clock_gettime, clock, ts);
+
+	if (o && clock == CLOCK_REALTIME)
+		ts->tv_sec += o->shift;
+	return r;
+}
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+
+void *malloc(size_t n) { return fails(OP_MALLOC) ? NULL : __libc_malloc(n); }
+void *calloc(size_t n, size_t size) { return fails(OP_MALLOC) ? NULL : __libc_calloc(n, size); }
+void *realloc(void *p, size_t n) { return fails(OP_MALLOC) ? NULL : __libc_realloc(p, n); }
 
 /* The argument that is there only where a file may be made. */
 static mode_t

@@ -149,7 +149,7 @@ def settled(p, w, mark):
 def record(p, w, daemon):
     """(op, ...) of one message, when everything is warm"""
     check(p.act(w, 'warm') == 250 and settled(p, w, 'warm'), 'it does not work')
-    shim.arm(daemon, RECORD, (1 << len(OPS)) - 1)
+    shim.arm(daemon, RECORD, FILE_CALLS)
     check(p.act(w, 'record-' + daemon) == 250 and settled(p, w, 'record-' + daemon), 'it does not work')
     ops = shim.noted()
     shim.off()

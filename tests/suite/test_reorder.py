@@ -19,6 +19,7 @@ SAMPLES = int(os.environ.get('MERPATI_SAMPLES', 3))
 BLOCK = 4096                            # a larger write may arrive in parts
 WRITE, FLUSH, MARK = 1, 2, 3
 BODY = 'line of the message\r\n' * 40
+MANY = ('alice', 'bob', 'carol', 'dora', 'egon', 'fred')    # one delivery with one sync for all
 LARGE = BODY * 400
 
 
@@ -241,6 +242,7 @@ def work(disk, i, sink):
     send('direct1', ['bob@' + DOMAIN], 'local')
     send('direct2', ['bob@' + DOMAIN], 'local', LARGE)
     send('queued1', ['bob@' + DOMAIN, 'alice@' + DOMAIN], 'local')
+    send('queued2', [f'{u}@{DOMAIN}' for u in MANY], 'local')
     send('later-1', [later('later-1')], 'remote')
     send('later-2', [later('later-2'), later('good-2')], 'both')
     send('later-3', [later('later-3')], 'remote', LARGE)
@@ -341,7 +343,7 @@ def reordered(kind):
     i = None
     try:
         disk.begin()
-        i = Instance(directory=disk.mnt, main=f'relayhost = [127.0.0.1]:{sink.port}\nmessage_size_limit = 2M\nminimal_backoff_time = 1h\n'
+        i = Instance(directory=disk.mnt, users=MANY, main=f'relayhost = [127.0.0.1]:{sink.port}\nmessage_size_limit = 2M\nminimal_backoff_time = 1h\n'
                      'delay_warning_time = 1s\nwatchdog_timeout = 0\n')
         i.start()
         sh('sync', '-f', disk.mnt)
