@@ -28,13 +28,13 @@ change_state(const struct message *m)
 	return m->state == MESSAGE_WAITING || m->state == MESSAGE_DUE ? QUEUE_IN_DEFERRED : QUEUE_IN_ACTIVE;
 }
 
-static bool
-fail(const struct message *m, const char *what)
+static enum change
+refused(const struct message *m, const char *what)
 {
 	char id[QUEUE_ID_LEN + 1];
 
 	log_error(message_id(m, id), "cannot %s: %s", what, strerror(errno));
-	return false;
+	return CHANGE_REFUSED;
 }
 
 /* Off the list where it waits; in others (false) it stays, and is obeyed when its turn comes. */
@@ -50,55 +50,55 @@ leave_list(struct message *m)
 	return true;
 }
 
-static bool
+static enum change
 hold(struct message *m)
 {
 	char id[QUEUE_ID_LEN + 1];
 
 	if (m->held)
-		return false;
+		return CHANGE_NONE;
 	if (!queue_hold(m))
-		return fail(m, "put it on hold");
+		return refused(m, "put it on hold");
 	m->held = true;
 	m->anew = false;
 	log_info(message_id(m, id), "placed on hold by the operator");
 	if (leave_list(m))
 		flow_rest(m);
-	return true;
+	return CHANGE_DONE;
 }
 
-static bool
+static enum change
 release(struct message *m)
 {
 	char id[QUEUE_ID_LEN + 1];
 
 	if (!m->held)
-		return false;
+		return CHANGE_NONE;
 	if (!queue_release(m))
-		return fail(m, "release it");
+		return refused(m, "release it");
 	m->held = false;
 	log_info(message_id(m, id), "released from hold by the operator");
 	m->pushed = true;
 	flow_hurry(m);
-	return true;
+	return CHANGE_DONE;
 }
 
-static bool
+static enum change
 delete(struct message *m)
 {
 	char id[QUEUE_ID_LEN + 1];
 
 	if (!queue_remove(m))
-		return false;
+		return CHANGE_REFUSED;
 	log_info(message_id(m, id), "removed by the operator");
 	m->deleted = true;
 	if (leave_list(m) || m->state == MESSAGE_HELD)
 		flow_forget(m);
-	return true;
+	return CHANGE_DONE;
 }
 
 /* Addresses are resolved at each attempt: to go the whole way again is to be tried now, whatever was planned. */
-static bool
+static enum change
 requeue(struct message *m)
 {
 	char id[QUEUE_ID_LEN + 1];
@@ -109,7 +109,7 @@ requeue(struct message *m)
 	active_refresh();
 	m->anew = m->pushed = true;
 	flow_hurry(m);
-	return true;
+	return CHANGE_DONE;
 }
 
 bool
@@ -124,15 +124,21 @@ change_retry(struct message *m)
 	return true;
 }
 
-static bool (*const actions[QUEUE_ACTIONS])(struct message *m) = {
+static enum change
+retry(struct message *m)
+{
+	return change_retry(m) ? CHANGE_DONE : CHANGE_NONE;
+}
+
+static enum change (*const actions[QUEUE_ACTIONS])(struct message *m) = {
 	[QUEUE_HOLD] = hold, [QUEUE_RELEASE] = release, [QUEUE_DELETE] = delete, [QUEUE_REQUEUE] = requeue,
-	[QUEUE_RETRY] = change_retry,
+	[QUEUE_RETRY] = retry,
 };
 
-bool
+enum change
 change_message(struct message *m, uint32_t action)
 {
-	return !m->deleted && action < QUEUE_ACTIONS && actions[action](m);
+	return m->deleted || action >= QUEUE_ACTIONS ? CHANGE_NONE : actions[action](m);
 }
 
 bool

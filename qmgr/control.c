@@ -41,7 +41,7 @@ struct control {
 	uint32_t rcpt_number;		/* the one at rcpt_at */
 	size_t rcpt_at;			/* next recipient of the one that did not fit; next byte of `list` */
 	uint32_t current;		/* number of that message, 0: none */
-	uint32_t messages;
+	uint32_t messages, refused;
 	uint64_t bytes;
 	struct flush flush;
 	bool with_sites;		/* the list shall name next hops */
@@ -233,7 +233,7 @@ turn(void *ctx)
 static enum work
 add_end(struct control *c)
 {
-	struct msg_QUEUE_END e = { .messages = c->messages, .bytes = c->bytes };
+	struct msg_QUEUE_END e = { .messages = c->messages, .bytes = c->bytes, .refused = c->refused };
 
 	return outbox_add(&c->out, MSG_QUEUE_END, &e) ? WORK_DONE : outbox_full(&c->out) ? WORK_MORE : WORK_FAILED;
 }
@@ -377,8 +377,10 @@ change_some(struct control *c)
 	for (int i = 0; i < STEP * 4 && !end; i++) {
 		struct message *m = next_to_change(c, &end);
 
-		if (m && change_message(m, c->action))
-			c->messages++;
+		enum change done = m ? change_message(m, c->action) : CHANGE_NONE;
+
+		c->messages += done == CHANGE_DONE;
+		c->refused += done == CHANGE_REFUSED;
 	}
 	if (!end)
 		return WORK_MORE;
@@ -399,7 +401,7 @@ begin_change(struct control *c, const struct msg_QUEUE_CHANGE *m)
 static bool
 begin(struct control *c, const struct msg *m)
 {
-	c->at = c->current = c->messages = 0;
+	c->at = c->current = c->messages = c->refused = 0;
 	place(c, (struct rcpt_place){ 0 });
 	c->bytes = 0;
 	buf_reset(&c->list);

@@ -13,8 +13,9 @@ void control_accept(int fd, unsigned role);	/* owns fd, non-blocking */
 /* The whole queue is known: from now on links are read. An order that came earlier would pass over messages. */
 void control_begin(void);
 
-/* change.c: true when the message has changed. Durable after change_end. */
-bool change_message(struct message *m, uint32_t action);
+/* change.c. None: it is so already, or not possible in its state; refused: by the disk, which is logged. Durable after change_end. */
+enum change { CHANGE_NONE, CHANGE_DONE, CHANGE_REFUSED };
+enum change change_message(struct message *m, uint32_t action);
 bool change_retry(struct message *m);			/* next attempt now; after the present one when that put somebody off */
 bool change_end(void) CHECKED;
 uint32_t change_state(const struct message *m);		/* QUEUE_IN_* */

@@ -50,6 +50,10 @@ def hold_release_delete_and_requeue():
         check('Deleted: 1 message\n' in super_(i, '-d', '-', input=f'{c}\n'.encode()), 'delete')
         check(queued(i) == [d], f'{queued(i)}')
         check(b'*** ENVELOPE' in i.tool('postcat', '-q', a).stdout, 'postcat of a held message')
+        os.mkdir(f'{i.root}/spool/hold/{d}')           # in the way of the rename: nobody is told that it is done
+        r = i.tool('postsuper', '-h', d)
+        os.rmdir(f'{i.root}/spool/hold/{d}')
+        check(r.returncode == 74 and b'1 message could not be changed' in r.stderr, f'{r.returncode} {r.stderr}')
         n = i.log().count('status=deferred')
         i.tool('postqueue', '-f')
         check(wait(lambda: i.log().count('status=deferred') == n + 1), 'only the one that is not on hold is tried')

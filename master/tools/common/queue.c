@@ -98,7 +98,7 @@ take_answers(struct reader *r, struct entry *e, struct queue_size *q, struct spa
 		if (!msg_decode(wire, none, R_QMGR, R_PUBLIC, &m))
 			return false;
 		if (m.kind == MSG_QUEUE_END)
-			*q = (struct queue_size){ true, m.QUEUE_END.messages, m.QUEUE_END.bytes };
+			*q = (struct queue_size){ true, m.QUEUE_END.messages, m.QUEUE_END.bytes, m.QUEUE_END.refused };
 		else if (m.kind == MSG_QUEUE_ENTRY)
 			take_entry(r, e, &m.QUEUE_ENTRY);
 		else if (m.kind == MSG_QUEUE_SITE)
@@ -189,6 +189,7 @@ int
 queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *changed)
 {
 	struct msg_QUEUE_CHANGE m = { .action = action, .states = states };
+	uint32_t refused = 0;
 	int code = 0;
 
 	do {
@@ -203,8 +204,12 @@ queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *change
 		code = ask(connect_qmgr("operator"), MSG_QUEUE_CHANGE, &m, &r, &q,
 		    "qmgr ended the link: what was asked for may not be done, or may not last; see the log");
 		*changed += q.messages;
+		refused += q.refused;
 	} while (code == 0 && ids.n);
-	return code;
+	if (code || !refused)
+		return code;
+	tool_complain("%u message%s could not be changed; see the log", refused, refused == 1 ? "" : "s");
+	return EX_IOERR;
 }
 
 /* Terminals obey control characters: none of a stranger's get there. */

@@ -12,6 +12,7 @@ struct queue_size {
 	bool known;
 	uint32_t messages;
 	uint64_t bytes;
+	uint32_t refused;		/* by the disk: they are as they were */
 };
 
 struct queue_size queue_measure(void);
@@ -37,7 +38,8 @@ int queue_sites(queue_site_visitor *visit, void *ctx);
 
 /*
  * action: enum queue_action of service/message.h. states 0: the messages of the
- * list `ids`. Durable when it returns 0; *changed is counted up.
+ * list `ids`. Durable when it returns 0; *changed is counted up. EX_IOERR: some
+ * are as they were, because the disk refused.
  */
 int queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *changed);
 
