@@ -60,8 +60,21 @@ class World:
         check(all(t.endswith(f'end of {mark}\n') for t in texts), f'{mark} is not whole')
         return len(texts)
 
-    def told(self, mark):
-        return sum(f'Subject: {mark}\n' in t and 'Action: failed' in t for t in self.texts('alice'))
+    def told(self, mark, action='failed'):
+        return sum(f'Subject: {mark}\n' in t and f'Action: {action}' in t for t in self.texts('alice'))
+
+    def where(self, id_):
+        return [d for d in ('incoming', 'queue', 'hold', 'corrupt') for _, _, fs in os.walk(f'{self.i.root}/spool/{d}') if id_ in fs]
+
+    def deferred(self, name, sender='x@y.example'):
+        """a message that waits; its id"""
+        check(self.send(name, [f'later-{name}@far.test'], sender) == 250, 'not accepted')
+        line = lambda: [l for l in self.i.tool('postqueue', '-j').stdout.decode().splitlines() if f'later-{name}@' in l and '"deferred"' in l]
+        check(wait(line, 10), f'{name} does not wait')
+        return re.search(r'"queue_id": ?"(\w+)', line()[0])[1]
+
+    def order(self, *args):
+        return self.i.tool('postsuper', *args).returncode == 0
 
     def taken(self, name):
         return sum(f'TO:<{name}@' in r for rcpts, _ in self.sink.taken for r in rcpts)
@@ -85,12 +98,15 @@ class World:
 
 
 class Path:
-    """act: one message, its code; copies: how often it is there, none while it waits"""
+    """act: one message, its code; copies: how often it is there, none while it waits; prepare: before anything fails; after: when nothing does any more"""
     daemons, most = ('intake', 'qmgr', 'local'), 1
+    def prepare(self, w, mark): pass
+    def after(self, w, mark): pass
     def ready(self, w, mark): return True       # to be tried again
     def act(self, w, mark): return w.send(mark, ['bob@' + DOMAIN])
     def copies(self, w, mark): return w.local_copies(mark)
     expected, later, but = 1, False, ''        # later: its server takes more at the second attempt; but: calls that are left out
+    through = True                             # what fails may be anything up to the end of the message, not of the act alone
 
 
 class Queue(Path):
@@ -138,6 +154,67 @@ class Mbox(Path):
     def copies(self, w, mark): return w.in_mbox(mark)
 
 
+class Order(Path):
+    """an order of the operator to a message that waits: answered, it holds; not answered, it is done or not, and nothing else"""
+    daemons, later, through = ('qmgr',), True, False
+
+    def __init__(self): self.id, self.done = {}, {}
+    def prepare(self, w, mark): self.id[mark] = w.deferred(mark)
+    def act(self, w, mark): self.done[mark] = w.order(self.option, self.id[mark]); return 250
+    def copies(self, w, mark): return w.taken('later-' + mark)
+
+    def after(self, w, mark):
+        at = w.where(self.id[mark])
+        check(at == [self.to] or not self.done[mark] and at in (['queue'], ['hold']), f'answered: {self.done[mark]}, lies in {at}')
+        check(at != ['hold'] or w.order('-H', self.id[mark]), 'it cannot be released')
+
+
+class Hold(Order):
+    option, to = '-h', 'hold'
+
+
+class Release(Order):
+    option, to = '-H', 'queue'
+
+    def prepare(self, w, mark):
+        super().prepare(w, mark)
+        check(w.order('-h', self.id[mark]), 'not held')
+
+
+class Requeue(Order):
+    option, to = '-r', 'queue'
+
+
+class Delete(Order):
+    option = '-d'
+    def gone(self, w, mark): return not w.where(self.id[mark])
+    def after(self, w, mark): check(self.gone(w, mark) or not self.done[mark], 'deleted, and it is there')
+    def copies(self, w, mark): return int(self.gone(w, mark) and not (self.done[mark] and w.taken('later-' + mark)))
+
+
+class Warn(Order):
+    """a warning of a delay, and the message itself later: a second warning where the mark of the first one was refused"""
+    daemons, expected, most = ('qmgr', 'intake', 'bounce'), 2, 3
+
+    def prepare(self, w, mark):
+        w.deferred(mark, 'alice@' + DOMAIN)
+        time.sleep(1.1)
+
+    def act(self, w, mark): w.i.tool('postqueue', '-f'); return 250
+    def after(self, w, mark): check(wait(lambda: self.ready(w, mark), 10, 0.1), 'nobody is warned')
+    def copies(self, w, mark): return w.told(mark, 'delayed') + w.taken('later-' + mark)
+
+    def ready(self, w, mark):
+        if not w.told(mark, 'delayed'):
+            w.i.tool('postqueue', '-f')
+        return w.told(mark, 'delayed')
+
+
+class Expire(Bounce):
+    """the same report, of a message that is too old"""
+    def act(self, w, mark): return w.send(mark, ['later@far.test'], 'alice@' + DOMAIN)
+
+
 def settled(p, w, mark):
     wait(lambda: p.ready(w, mark), 3, 0.01)
     w.accept_all = p.later
@@ -146,24 +223,37 @@ def settled(p, w, mark):
     return ok
 
 
+def undisturbed(p, w, mark):
+    p.prepare(w, mark)
+    code = p.act(w, mark)
+    p.after(w, mark)
+    return code
+
+
 def record(p, w, daemon):
     """(op, ...) of one message, when everything is warm"""
-    check(p.act(w, 'warm') == 250 and settled(p, w, 'warm'), 'it does not work')
+    warm, mark = f'warm-{type(p).__name__}-{daemon}', f'record-{type(p).__name__}-{daemon}'
+    check(undisturbed(p, w, warm) == 250 and settled(p, w, warm), 'it does not work')
+    p.prepare(w, mark)
     shim.arm(daemon, RECORD, FILE_CALLS)
-    check(p.act(w, 'record-' + daemon) == 250 and settled(p, w, 'record-' + daemon), 'it does not work')
+    check(p.act(w, mark) == 250 and wait(lambda: p.ready(w, mark), 10) and (not p.through or settled(p, w, mark)), 'it does not work')
     ops = shim.noted()
     shim.off()
+    p.after(w, mark)
+    check(settled(p, w, mark), 'it does not work')
     return ops
 
 
 def one(p, w, daemon, fault, at):
     """one fault; gives the code, or None when it was not met"""
     name, mode, err, mask = fault
-    mark = f'{daemon}-{name}-{at}-{w.n}'
+    mark = f'{type(p).__name__}-{daemon}-{name}-{at}-{w.n}'
+    p.prepare(w, mark)
     shim.arm(daemon, mode, mask, at, err, 2000)
     code = p.act(w, mark)
     if code == 250:
         wait(lambda: p.ready(w, mark) or shim.o.hit, 3, 0.01)
+    if code == 250 and p.through:
         w.accept_all = p.later
         wait(lambda: shim.o.hit or (w.empty() and p.copies(w, mark) >= p.expected), 3, 0.01)
         w.accept_all = False
@@ -171,7 +261,8 @@ def one(p, w, daemon, fault, at):
     op = mark + (': met' if hit else ': not met')
     check(code == 250 or code == (452 if name == 'ENOSPC' else 451), f'{op}: the reply is {code}')
     shim.off()
-    check(p.act(w, mark + '-next') == 250, f'{op}: the next message is refused')
+    p.after(w, mark)
+    check(undisturbed(p, w, mark + '-next') == 250, f'{op}: the next message is refused')
     if code == 250:
         check(settled(p, w, mark), f'{op}: LOST or stuck, {p.copies(w, mark)} copies, {len(w.i.queue())} in the queue')
     check(settled(p, w, mark + '-next'), f'{op}: the next message does not arrive, {len(w.i.queue())} left')
@@ -233,7 +324,21 @@ def every_call_of_a_direct_delivery_may_fail():
 @test
 def every_call_of_the_queue_may_fail():
     with system_user() as pw:
-        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Several, Mark, Bounce, Mbox], pw.pw_name)
+        play('direct_delivery = no\nhome_mailbox = mbox\n', [Queue, Several, Mark, Bounce, Mbox, Hold, Delete] + ([Release, Requeue] if ALL else []), pw.pw_name)
+
+
+@test
+def every_call_of_a_warning_may_fail():
+    if not ALL:
+        raise Skip('only with MERPATI_FAULTS=all')
+    play('delay_warning_time = 1s\n', [Warn])
+
+
+@test
+def every_call_of_the_report_of_an_old_message_may_fail():
+    if not ALL:
+        raise Skip('only with MERPATI_FAULTS=all')
+    play('maximal_queue_lifetime = 0\n', [Expire])
 
 
 main()
