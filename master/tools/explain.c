@@ -17,6 +17,7 @@
 #include "generic.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
+#include "rewrite.h"
 #include "service/resolver.h"
 #include "tools.h"
 #include "base/banned.h"
@@ -37,6 +38,21 @@ explain_place(const char *parameter, struct buf *out)
 	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == ':'))
 		s.n--;
 	buf_truncate(out, at + s.n);
+}
+
+struct maps *
+explain_maps(const char *parameter, const char *spec)
+{
+	struct maps *m;
+	struct buf err;
+
+	buf_init(&err, 1000);
+	m = maps_open(span_str(spec), &err);
+	if (!m)
+		tool_fail(EX_CONFIG, "%s: %s", parameter, buf_cstr(&err));
+	buf_fini(&err);
+	maps_label(m, parameter);
+	return m;
 }
 
 /* ---- where a key stands in the text that a table was made from ---- */
@@ -347,6 +363,10 @@ print_text(const json_t *root)
 		put("  (", str(o, "place"), ")\n");
 	}
 	put("RCPT: ", str(root, "rcpt"), "\n");
+	if (str(root, "becomes")[0])
+		put("Becomes: <", str(root, "becomes"), ">\n");
+	if (str(root, "sender_becomes")[0])
+		put("Its sender becomes: <", str(root, "sender_becomes"), ">\n");
 	if (str(root, "trouble")[0])
 		put("No destination: ", str(root, "trouble"), "\n");
 	else
@@ -380,9 +400,9 @@ command_explain(const char *confdir, int argc, char **argv)
 {
 	const char *given = NULL, *sender = "", *client = NULL;
 	json_t *root = json_object(), *looks = json_array();
-	struct buf address, from;
+	struct buf address, from, to_final, from_final;
+	struct span to, by;
 	struct resolver *r;
-	struct span to;
 	bool ok;
 
 	for (int i = 1; i < argc; i++) {
@@ -400,18 +420,27 @@ command_explain(const char *confdir, int argc, char **argv)
 	conf = tool_settings(confdir);
 	buf_init(&address, ADDRESS_PATH_MAX);
 	buf_init(&from, ADDRESS_PATH_MAX);
+	buf_init(&to_final, ADDRESS_PATH_MAX);
+	buf_init(&from_final, ADDRESS_PATH_MAX);
 	to = canonical(given, false, &address);
+	by = canonical(sender, true, &from);
 	explain_route_open();
+	explain_rewrite_open();
 	r = resolver_open();
-	resolver_sender(r, canonical(sender, true, &from));
 	map_trace(on_look, looks);
 	json_object_set_new(root, "address", text(to));
-	json_object_set_new(root, "sender", text(buf_span(&from)));
+	json_object_set_new(root, "sender", text(by));
 	if (client)
 		json_object_set_new(root, "client", json_string(client));
 	json_object_set_new(root, "lookups", looks);
 	ok = judge(root, r, to, client);
-	ok &= add_destinations(root, r, to, buf_span(&from));
+	if (explain_rewrite(root, "sender_becomes", REWRITE_ENVELOPE_SENDER, by, &from_final) &&
+	    explain_rewrite(root, "becomes", REWRITE_ENVELOPE_RECIPIENT, to, &to_final)) {
+		resolver_sender(r, buf_span(&from_final));
+		ok &= add_destinations(root, r, buf_span(&to_final), buf_span(&from_final));
+	} else {
+		ok = false;
+	}
 	map_trace(NULL, NULL);
 	if (want_json) {
 		json_dumpf(root, stdout, JSON_COMPACT);
@@ -423,5 +452,7 @@ command_explain(const char *confdir, int argc, char **argv)
 	json_decref(root);
 	buf_fini(&address);
 	buf_fini(&from);
+	buf_fini(&to_final);
+	buf_fini(&from_final);
 	return ok ? 0 : EX_NOUSER;
 }

@@ -16,4 +16,14 @@ void explain_place(const char *parameter, struct buf *out);
 void explain_route(json_t *destination, struct span nexthop, bool lmtp, uint32_t flags);
 void explain_route_open(void);
 
+/*
+ * The address as intake makes it (canonical_maps and their like): appended to out; where that is another one it is told as
+ * `name`, with what counts for class (REWRITE_* of intake's rewrite.h). False: a table fails, and the message is put off.
+ */
+void explain_rewrite_open(void);
+bool explain_rewrite(json_t *root, const char *name, unsigned class, struct span address, struct buf *out);
+
+/* The tables of a parameter, whose look-ups are told under its name; does not return when they cannot be opened. */
+struct maps *explain_maps(const char *parameter, const char *spec);
+
 #endif

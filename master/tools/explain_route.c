@@ -35,25 +35,11 @@ static struct answer {
 	struct dns_query *query;
 } got;
 
-static struct maps *
-open_maps(const char *parameter, const char *spec)
-{
-	struct maps *m;
-	struct buf err;
-
-	buf_init(&err, 1000);
-	m = maps_open(span_str(spec), &err);
-	if (!m)
-		tool_fail(EX_CONFIG, "%s: %s", parameter, buf_cstr(&err));
-	buf_fini(&err);
-	return m;
-}
-
 void
 explain_route_open(void)
 {
-	policy_open(open_maps("smtp_tls_policy_maps", par.smtp_tls_policy_maps));
-	generic_open(open_maps("smtp_generic_maps", par.smtp_generic_maps), open_maps("lmtp_generic_maps", par.lmtp_generic_maps));
+	policy_open(explain_maps("smtp_tls_policy_maps", par.smtp_tls_policy_maps));
+	generic_open(explain_maps("smtp_generic_maps", par.smtp_generic_maps), explain_maps("lmtp_generic_maps", par.lmtp_generic_maps));
 	loop_init();
 	dns_init(par.dns_servers, par.dns_trust_anchor_file);
 }

@@ -33,6 +33,7 @@
 static struct intake intake;
 static struct bcc bcc;
 static struct direct direct;
+static struct rewrite rewrite;
 static uint64_t started;
 static struct dest_file file;
 static struct intake_links links = { .qmgr = -1 };
@@ -69,20 +70,11 @@ renew(const struct intake *in)
 	return in->direct && direct_lost(in->direct) && clock_mono_ms() - started > WITHOUT_LOCAL_MS;
 }
 
-static void
-open_rewrite(void)
+static struct maps *
+open_maps(const char *parameter, const char *spec)
 {
-	static struct rewrite w;
-
-	w = (struct rewrite){
-		.sender = { service_maps(par.sender_canonical_maps), rewrite_classes(par.sender_canonical_classes) },
-		.recipient = { service_maps(par.recipient_canonical_maps), rewrite_classes(par.recipient_canonical_classes) },
-		.both = { service_maps(par.canonical_maps), rewrite_classes(par.canonical_classes) },
-		.masquerade_domains = par.masquerade_domains, .masquerade_exceptions = par.masquerade_exceptions,
-		.masquerade_classes = rewrite_classes(par.masquerade_classes), .map = addrmap_make("canonical"), .mydomain = par.mydomain,
-		.at_myorigin = par.append_at_myorigin, .dot_mydomain = par.append_dot_mydomain,
-	};
-	intake.rewrite = &w;
+	(void)parameter;
+	return service_maps(spec);
 }
 
 static void
@@ -105,7 +97,8 @@ open_intake(void)
 		    par.recipient_delimiter);
 		intake.bcc = &bcc;
 	}
-	open_rewrite();
+	rewrite = rewrite_make(open_maps);
+	intake.rewrite = &rewrite;
 	connect_qmgr();
 	connect_virtual();
 	started = clock_mono_ms();

@@ -24,6 +24,20 @@ rewrite_classes(const char *words)
 	return classes;
 }
 
+struct rewrite
+rewrite_make(struct maps *(*open)(const char *parameter, const char *spec))
+{
+	return (struct rewrite){
+		.sender = { open("sender_canonical_maps", par.sender_canonical_maps), rewrite_classes(par.sender_canonical_classes) },
+		.recipient = { open("recipient_canonical_maps", par.recipient_canonical_maps),
+			rewrite_classes(par.recipient_canonical_classes) },
+		.both = { open("canonical_maps", par.canonical_maps), rewrite_classes(par.canonical_classes) },
+		.masquerade_domains = par.masquerade_domains, .masquerade_exceptions = par.masquerade_exceptions,
+		.masquerade_classes = rewrite_classes(par.masquerade_classes), .map = addrmap_make("canonical"), .mydomain = par.mydomain,
+		.at_myorigin = par.append_at_myorigin, .dot_mydomain = par.append_dot_mydomain,
+	};
+}
+
 void
 rewrite_fini(struct rewrite *w)
 {

@@ -33,6 +33,8 @@ struct rewrite {
 	uint64_t refreshed;
 };
 
+/* From the parameters. open: gives the tables of a parameter (borrowed strings), or does not return. */
+struct rewrite rewrite_make(struct maps *(*open)(const char *parameter, const char *spec));
 /* "envelope_sender, header_sender" */
 unsigned rewrite_classes(const char *words);
 void rewrite_fini(struct rewrite *w);

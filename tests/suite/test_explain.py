@@ -15,9 +15,13 @@ def instance():
                       'mynetworks = 127.0.0.0/8\nsmtp_tls_policy_maps = inline:{ { far.test = secure } }\n')
     open(i.conf + '/virtual', 'w').write('# who is behind it\n\nlist@example.test  bob@example.test,\n  alice+x@example.test, far@far.test\n')
     open(i.conf + '/rules', 'w').write('if /@/\n/^never@/ error:5.1.2 not there\n/@rules\\.test$/ smtp:[127.0.0.9]:2525\nendif\n')
-    i.configure(f'virtual_alias_maps = hash:{i.conf}/virtual\n'
+    open(i.conf + '/canonical', 'w').write('# once\nold@example.test bob+old@example.test\nold@far.test x@null.test\n')
+    i.configure(f'virtual_alias_maps = hash:{i.conf}/virtual\ncanonical_maps = hash:{i.conf}/canonical\n'
+                'sender_canonical_maps = inline:{ { alice@example.test = boss@example.test } }\n'
+                'sender_dependent_relayhost_maps = inline:{ { boss@example.test = [127.0.0.7] } }\n'
                 f'transport_maps = pcre:{i.conf}/rules, inline:{{ {{ lm.test = lmtp:inet:[127.0.0.1]:24 }} }}\n')
     i.tool('postmap', i.conf + '/virtual')
+    i.tool('postmap', i.conf + '/canonical')
     return i
 
 
@@ -34,6 +38,11 @@ CASES = [       # arguments, exit status, what the text must have, what the JSON
     (['x@rules.test'], 0, ['conf/rules:3)', 'next hop [127.0.0.9]:2525'], lambda j: j['destinations'][0]['nexthop'] == '[127.0.0.9]:2525'),
     (['never@rules.test'], 0, ['conf/rules:2)', 'by error: 5.1.2 not there'], lambda j: j['destinations'][0]['transport'] == 'error'),
     (['x@lm.test'], 0, ['by lmtp', 'TLS: may'], lambda j: j['destinations'][0]['hosts'][0]['port'] == 24),
+    (['old@example.test'], 0, ['conf/canonical:2)', 'Becomes: <bob+old@example.test>', 'mailbox example.test/bob, extension old'],
+     lambda j: j['becomes'] == 'bob+old@example.test' and j['destinations'][0]['mailbox'] == 'example.test/bob'),
+    (['old@far.test'], 0, ['conf/canonical:3)', 'RCPT: 250', 'null MX'], lambda j: j['class'] == 'remote' and '5.1.10' in j['destinations'][0]['trouble']),
+    (['x@far.test', '--sender', 'alice@example.test'], 0, ['sender_canonical_maps: alice@example.test', 'Its sender becomes: <boss@example.test>', 'next hop [127.0.0.7]'],
+     lambda j: j['sender_becomes'] == 'boss@example.test' and j['sender'] == 'alice@example.test'),
     (['not an address'], 65, ['not an address'], None),
     ([], 64, ['usage'], None), (['x@far.test', '--client', 'nonsense'], 64, ['not an IP address'], None),
 ]
