@@ -4,7 +4,7 @@
 On demand: MERPATI_BUILD=DIR tests/compare/dovecot.py [CORPUS]     as root, with Debian's dovecot-imapd
 Prints each difference once and ends with counts; docs/COMPARED.md argues those that are meant.
 """
-import os, re, subprocess, sys, tempfile
+import difflib, os, re, subprocess, sys, tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../suite'))
 import test_corpus
 from rawmail import *
@@ -62,6 +62,10 @@ def parts(bs, path=''):
         yield from parts(inner, me + '.' if isinstance(inner[0], list) else me + '.1.')
 
 
+SORTS = 'SUBJECT', 'FROM', 'TO', 'CC', 'DATE', 'SIZE', 'DISPLAYFROM', 'DISPLAYTO', 'REVERSE DATE'
+THREADS = 'REFERENCES', 'ORDEREDSUBJECT'
+
+
 def lower(v, keep=()):
     """types, encodings and names of parameters without regard to case"""
     if isinstance(v, list):
@@ -90,10 +94,36 @@ def answer(c, command):
     return sorted(l for l in c.ok(command).lines if not l.startswith(b'* OK'))
 
 
+def threads(line):
+    """top-level threads of an answer to THREAD, as they stand"""
+    out, depth, start = set(), 0, 0
+    for k, ch in enumerate(line):
+        if ch == ord('('):
+            start = k if depth == 0 else start
+            depth += 1
+        elif ch == ord(')'):
+            depth -= 1
+            if depth == 0:
+                out.add(line[start:k + 1])
+    return out
+
+
+def orders(ours, theirs, agreed):
+    """how much of SORT and THREAD is the same among the messages of which both have the same ENVELOPE"""
+    which = ','.join(map(str, agreed))
+    for key in SORTS:
+        a, b = (c.ok(f'SORT ({key}) UTF-8 {which}').of('SORT')[0].split() for c in (ours, theirs))
+        same = sum(m.size for m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks())
+        print(f'SORT ({key}): {same} of {len(a)} in the same order')
+    for how in THREADS:
+        a, b = (threads(c.ok(f'THREAD {how} UTF-8 {which}').of('THREAD')[0]) for c in (ours, theirs))
+        print(f'THREAD {how}: {len(a & b)} of {len(a)} threads the same')
+
+
 def main_():
     if len(sys.argv) > 1:
         test_corpus.CORPUS = sys.argv[1]
-    same, differ = {}, {}
+    same, differ, agreed = {}, {}, []
     with Instance(users=('alice',)) as I, tempfile.TemporaryDirectory(dir='/tmp') as d:
         ours, theirs = Imap(I, timeout=120), Dovecot(d)
         mails = corpus()
@@ -109,15 +139,16 @@ def main_():
         for n, (path, _) in enumerate(mails, 1):
             name = path[len(test_corpus.CORPUS):]
             a, b = (fetches(c.ok(f'FETCH {n} (RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)'))[n] for c in (ours, theirs))
+            agreed += [n] if a['ENVELOPE'] == b['ENVELOPE'] else []
             for kind in 'RFC822.SIZE', 'ENVELOPE', 'BODY', 'BODYSTRUCTURE':
                 fold = (lambda v: v) if kind == 'ENVELOPE' else lower
                 note(kind, compare(name, kind, fold(a[kind]), fold(b[kind])))
             for section in items(b['BODYSTRUCTURE']):
                 x, y = (list(fetches(c.ok(f'FETCH {n} ({section})'))[n].values()) for c in (ours, theirs))
                 note('section', compare(name, section, x, y))
-        for command in ['SORT (%s) UTF-8 ALL' % k for k in ('SUBJECT', 'FROM', 'TO', 'CC', 'DATE', 'SIZE', 'DISPLAYFROM', 'DISPLAYTO', 'REVERSE DATE')] + \
-                ['THREAD %s UTF-8 ALL' % k for k in ('REFERENCES', 'ORDEREDSUBJECT')]:
+        for command in [f'SORT ({k}) UTF-8 ALL' for k in SORTS] + [f'THREAD {k} UTF-8 ALL' for k in THREADS]:
             note(command.split()[0], compare('all', command, answer(ours, command), answer(theirs, command)))
+        orders(ours, theirs, agreed)
         theirs.s.close()
         theirs.p.wait(10)
     for kind in sorted(set(same) | set(differ)):
