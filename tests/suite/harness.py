@@ -3,7 +3,7 @@
 A test file is a script: it uses Instance and @test, and ends with main(). Each test prints one line:
 "ok NAME", "not ok NAME: why" or "skip NAME: why"; tests/run counts them.
 """
-import contextlib, fcntl, glob, os, pwd, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+import contextlib, datetime, fcntl, glob, os, pwd, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -87,6 +87,16 @@ def wait(f, secs=20, step=0.02):
         time.sleep(step)
 
 
+LATE = float(os.environ.get('MERPATI_LATE_LOG', 0))      # so many seconds is every line of a log unseen: who does not wait for it fails
+
+
+def fresh(line):
+    with contextlib.suppress(ValueError):
+        at = datetime.datetime.strptime(line.split(' ', 1)[0], '%Y-%m-%dT%H:%M:%S.%fZ').replace(tzinfo=datetime.timezone.utc).timestamp()
+        return 0 <= time.time() - at < LATE
+    return False
+
+
 class Instance:
     def __init__(self, domain=DOMAIN, users=('alice', 'bob'), main='', directory=None, env=None):
         self.own = directory is None
@@ -168,9 +178,15 @@ class Instance:
 
     def log(self):
         try:
-            return open(self.root + '/log/mail.log', errors='replace').read()
+            text = open(self.root + '/log/mail.log', errors='replace').read()
         except OSError:
             return ''
+        return ''.join(l for l in text.splitlines(True) if not fresh(l)) if LATE else text
+
+    def tells(self, text, times=None):
+        """the log has this text, or will soon, for a line may come after what it tells of; times: so often, and no more"""
+        n = wait(lambda: self.log().count(text) >= (times or 1) and self.log().count(text), 10)
+        return n == times if times else n
 
     def maildir(self, user):
         return f'{self.root}/mail/{self.domain}/{user}/Maildir'

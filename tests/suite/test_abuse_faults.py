@@ -167,7 +167,7 @@ def dying(i):
     check(bad and set(bad) <= {b'451 4.3.0', b'452 4.3.1'}, f'no error was met, or another: {set(codes)}')
     check(codes[-1] in bad, 'it is taken for healthy again')
     check(honest() < 3, 'an honest client waits')
-    failed = [l for l in i.log().splitlines() if 'the queue file:' in l]
+    failed = wait(lambda: [l for l in i.log().splitlines() if 'the queue file:' in l], 10)
     check(failed, 'nothing is said in the log')
     print(f'# {len(codes) - len(bad)} messages, then {failed[0].split(": ", 2)[2]}')
     log_is_clean(i.log())

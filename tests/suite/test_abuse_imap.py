@@ -445,7 +445,7 @@ def row_111_append_cut_at_every_byte():
     start, cuts = len(I.log()), range(0, len(text), 3)
     for k in cuts:
         Imap(I, 'lena').send(text[:k]).close()
-    check(wait(lambda: len(re.findall('imap-session.*login=<lena@.*end=', I.log()[start:])) == len(cuts), 60), 'sessions stay')
+    check(wait(lambda: len(re.findall('imap-session.*login=<lena@.*end=', I.log()[start:])) >= len(cuts), 60), 'sessions stay')
     check(not I.mails('lena') and not os.listdir(I.maildir('lena') + '/tmp'), 'something was kept')
 
 

@@ -62,8 +62,10 @@ def row_201_slow_senders_of_large_messages():
 def row_201_all_intakes_die_meanwhile():
     """what is kept of their messages is whole, and goes to the next intake"""
     before = set(I.mails('bob'))
-    for p in [p for p, n in I.processes().items() if n == 'intake']:
+    pids = [p for p, n in I.processes().items() if n == 'intake']
+    for p in pids:
         os.kill(p, signal.SIGKILL)
+    check(wait(lambda: all(f'intake[{p}] was ended' in I.log() for p in pids)), 'their end is not told')
     took = 0
     for n, c in enumerate(SLOW):
         c.send(b'%d\r\n.\r\n' % n)

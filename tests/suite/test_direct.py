@@ -24,7 +24,7 @@ def the_bytes_and_the_name_are_those_of_the_queue():
         with Instance(main=f'direct_delivery = {way}\n') as i:
             send(i, 'alice', text=LARGE)
             large = i.wait_mails('alice', 1)[0]
-            check(directs(i) == (way == 'yes'), 'the wrong way was taken by a large one')
+            check(i.tells('status=sent', 1) and directs(i) == (way == 'yes'), 'the wrong way was taken by a large one')
             size = os.path.getsize(large)
             check(f',S={size},W={size + LARGE.count(10) + 5}' in large, f'{large}, {size} bytes')      # five lines are ours
             check(open(large, 'rb').read().endswith(LARGE.replace(b'\r\n', b'\n')), 'not what was sent')
@@ -37,7 +37,7 @@ def the_bytes_and_the_name_are_those_of_the_queue():
             m = re.fullmatch(r'\d+\.Q' + qid + r'R0\.([^,]+),S=(\d+),W=(\d+)', name)
             check(m, f'the name {name}')
             check(int(m[2]) == len(text) and int(m[3]) == len(text) + text.count(b'\n'), f'sizes: {name}, {len(text)} bytes')
-            check(directs(i) == 2 * (way == 'yes'), 'the wrong way was taken')
+            check(i.tells('status=sent', 2) and directs(i) == 2 * (way == 'yes'), 'the wrong way was taken')
             check(wait(lambda: not i.queue(), 5), f'left: {i.queue()}')
             check(not os.listdir(i.maildir('bob') + '/tmp'), 'something is left in tmp/')
             text = text.replace(qid.encode(), b'ID')
@@ -86,7 +86,7 @@ def what_is_not_simple_goes_by_the_queue():
         for n, to in enumerate([('bob', 'alice'), ('both',), ('one',), ('bob+tag',)]):
             send(i, *to)
             i.wait_mails('bob', n + 1)
-        check(directs(i) == 0, 'went directly')
+        check(i.tells('to=<bob', 4) and directs(i) == 0, 'went directly')
         send(i, 'bob')
         check(wait(lambda: directs(i) == 1, 5), 'a simple one did not')
         i.run('user', 'add', 'new@' + DOMAIN, input='secret\nsecret\n')
@@ -133,7 +133,7 @@ def a_mailbox_that_fails_and_a_dead_local_cost_no_mail():
         for k in range(5):
             send(i, 'bob')
         i.wait_mails('bob', 7)
-        check(directs(i) == n, 'delivered by a dead process')
+        check(i.tells('to=<bob', 8) and directs(i) == n, 'delivered by a dead process')
         check(wait(lambda: not i.queue(), 10), 'left in the queue')
         check(len(i.mails('bob')) == 7, 'duplicates')
 

@@ -51,7 +51,7 @@ def the_three_examples_work_together():
         host.tool('sendmail', '-f', SENDER, RCPT, input=b'Subject: from a program\n\nhello\n')
         text = open(mx.wait_mails('bob', 1)[0]).read()
         check('with ESMTPS id' in text and 'Message-ID' in text and 'ESMTPSA' not in text, text)      # the submission host hides its clients
-        check(f'sasl_username={SENDER}' in sub.log() and 'status=sent' in host.log(), 'the way of the message')
+        check(sub.tells(f'sasl_username={SENDER}') and host.tells('status=sent'), 'the way of the message')
         # the MX: mailboxes of ours for anybody, nothing else, nobody of the list
         with smtplib.SMTP('127.0.0.1', mx.port('smtp')) as s:
             check(code(s.sendmail, 'x@sender.test', [RCPT], 'Subject: a stranger\r\n\r\n') == 250, 'a stranger')

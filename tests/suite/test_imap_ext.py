@@ -191,7 +191,7 @@ def a_user_has_so_many_sessions_from_one_address():
     c = Imap(I, None)
     a = c.want('NO [LIMIT]', f'LOGIN emil@{DOMAIN} pw-emil')
     check(b'Too many sessions of this user' in a.tagged, str(a.tagged))
-    check('refused, 5 sessions are there (mail_max_userip_connections)' in I.log(), 'not logged')
+    check(I.tells('refused, 5 sessions are there (mail_max_userip_connections)'), 'not logged')
     p = Pop(I, None)
     p.want('+OK', f'USER emil@{DOMAIN}')
     p.want('+OK', 'PASS pw-emil')       # sessions of POP3 are counted apart

@@ -83,7 +83,7 @@ def an_alias_to_nobody_bounces_with_its_own_code():
         i.tool('newaliases')
         i.tool('sendmail', '-f', f'alice@{DOMAIN}', 'team', input=b'Subject: x\n\nx\n')
         i.wait_mails('alice', 1)
-        check('dsn=5.1.1, status=bounced (unknown user)' in i.log(), 'see the log')
+        check(i.tells('dsn=5.1.1, status=bounced (unknown user)'), 'see the log')
 
 
 @test

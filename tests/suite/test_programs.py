@@ -162,7 +162,7 @@ def programs_of_a_forward():
             forward(bad + '\n')
             send(i, to, status='sent')
             check(len(glob.glob(home + '/Maildir/new/*')) == n + 2, bad)
-        check(i.log().count('.forward is not used: line 1: ') == n + 1, 'the log does not tell')
+        check(i.tells('.forward is not used: line 1: ', n + 1), 'the log does not tell')
         check(len(i.mails('bob')) == 2, 'a copy went out')
         # aliases are not meant
         aliases(i, {'prog': f'"|{d}/exit 0"'})

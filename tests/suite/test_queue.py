@@ -88,7 +88,7 @@ def damaged_files_are_set_aside_and_never_delivered():
         idle(i, 20)
         corrupt = os.listdir(i.root + '/spool/corrupt')
         check(len(sink.mails) + len(corrupt) == 12 and len(corrupt) >= 5, f'{len(sink.mails)} sent, {len(corrupt)} set aside')
-        check(i.log().count('damaged queue file moved') == len(corrupt), 'not all in the log')
+        check(i.tells('damaged queue file moved', len(corrupt)), 'not all in the log')
         check(all(b'hello' in m for m in sink.mails), 'a part was sent')
 
 
@@ -122,7 +122,7 @@ def a_large_message_is_checked_while_it_is_delivered():
         check(len(os.listdir(i.root + '/spool/corrupt')) == 3, i.log()[-2000:])
         check(len(sink.mails) == 2 and all(m.count(line.encode()) == 60001 for m in sink.mails), f'{len(sink.mails)} sent')
         check(len(i.mails('bob')) == 1 and open(i.mails('bob')[0]).read().count(line.strip()) == 60001, 'not what bob should have')
-        check(i.log().count('damaged queue file moved') == 3, 'not all in the log')
+        check(i.tells('damaged queue file moved', 3), 'not all in the log')
         check('status=bounced' not in i.log() and not os.listdir(i.root + '/mail/example.test/bob/Maildir/tmp'), 'something is left')
 
 
@@ -223,7 +223,7 @@ def too_old_mail_is_returned_and_a_failing_report_is_dropped():
         submit(i, 'nobody@far.test', ['x@far.test'])
         i.wait_mails('alice', 1)
         idle(i, 30)
-        check('status=expired, returned to sender' in i.log() and 'the sender is null' in i.log(), 'see the log')
+        check(i.tells('status=expired, returned to sender') and i.tells('the sender is null'), 'see the log')
 
 
 @test
@@ -255,7 +255,7 @@ def a_dead_destination_is_one_timer_also_over_a_restart():
         submit(i, 'alice@example.test', ['x@near.test', 'x@far.test'])
         check(wait(lambda: sink.mails), 'a living destination waits')
         check(wait(lambda: i.log().count('Connection refused') >= 61), 'the new message knows why')
-        check(i.log().count('does not answer, not tried') == 1, 'found dead once more, before its time')
+        check(i.tells('does not answer, not tried', 1), 'found dead once more, before its time')
         i.stop()
         i.configure('minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n')       # what is left of the hour is not waited for
         l = socket.create_server(('127.0.0.1', port), reuse_port=False) if s.close() is None else None
@@ -323,7 +323,7 @@ def a_stopped_qmgr_or_keyd_is_replaced():
         check(wait(lambda: sum(n in old and p != old[n] for p, n in i.processes().items()) == 2), 'not replaced')
         submit(i, 'alice@example.test', ['bob@example.test'])
         i.wait_mails('bob', 1)
-        check(i.log().count('sign of life') == 2, 'one that works was killed')
+        check(i.tells('sign of life', 2), 'one that works was killed')
 
 
 @test

@@ -62,7 +62,7 @@ def addresses_that_nobody_else_shall_see():
         check([a for v, a in sink.commands if v in ('MAIL', 'RCPT')] == ['FROM:<alice@isp.test>', 'TO:<u@isp.test>'], f'{sink.commands}')
         want = text.replace('Alice <alice@example.test>', 'Alice <alice@isp.test>').replace('u@lan.test,', 'u@isp.test,').encode()
         check(sink.mails[0].endswith(want), f'{sink.mails}')
-        check(lmtp.mails[0].endswith(text.encode()) and 'to=<u@lan.test>' in i.log() and 'isp.test' not in i.log(), 'lmtp, or the log')
+        check(lmtp.mails[0].endswith(text.encode()) and i.tells('to=<u@lan.test>') and 'isp.test' not in i.log(), 'lmtp, or the log')
         check(open(i.wait_mails('bob', 1)[0], newline='').read().endswith(text.replace('\r', '')), 'a mailbox')
         out = i.run('explain', 'u@lan.test', '--sender', 'alice@example.test').stdout
         check('goes out as u@isp.test, its sender as alice@isp.test' in out and f'@lan.test  => @isp.test  ({table}:3)' in out, out)
@@ -111,7 +111,7 @@ def a_dead_destination_is_not_tried_for_each_message():
     with Instance(main=f'relayhost = [127.0.0.1]:{s.getsockname()[1]}\nminimal_backoff_time = 60s\n') as i:
         submit(i, 'alice@example.test', ['x@far.test'], n=200)
         check(wait(lambda: i.log().count('status=deferred') >= 200), 'not all deferred')
-        check(i.log().count('does not answer, not tried again') == 1, 'the destination was not declared dead')
+        check(i.tells('does not answer, not tried again', 1), 'the destination was not declared dead')
         submit(i, 'alice@example.test', ['bob@example.test'])
         i.wait_mails('bob', 1)
         check(len(i.queue()) == 200, f'{len(i.queue())} files')
@@ -180,7 +180,7 @@ def hostile_servers_only_defer():
         check(wait(lambda: i.log().count('status=deferred') >= len(HOSTILE), 40),
               f'{i.log().count("status=deferred")} of {len(HOSTILE)} deferred')
         check(not re.search(r'^to=|[^\n -~]', i.log(), re.M), 'a line of the log is forged')
-        check('time limit' in i.log() or 'timed out' in i.log(), 'nothing timed out')
+        check(wait(lambda: 'time limit' in i.log() or 'timed out' in i.log(), 10), 'nothing timed out')
         check('status=sent' not in i.log() and 'was ended by signal' not in i.log() and 'agent smtp' not in i.log(), 'see the log')
         check(before == [p for p, n in i.processes().items() if n == 'qmgr'], 'qmgr is another one')
         check(len(i.queue()) == len(HOSTILE), 'messages are gone')
@@ -199,7 +199,7 @@ def what_was_taken_is_not_sent_again_159():
         check(wait(lambda: i.log().count('status=sent') == 1), 'not sent')
         submit(i, 'alice@example.test', ['y@far.test'])
         idle(i)
-        check(len(sink.mails) == 2 and i.log().count('status=sent') == 2, f'{len(sink.mails)}')
+        check(len(sink.mails) == 2 and i.tells('status=sent', 2), f'{len(sink.mails)}')
 
 
 @test
@@ -333,7 +333,7 @@ def connections_come_from_the_address_that_is_set():
     with Instance(domain='two.test') as b, Instance(main=f'relayhost = [127.0.0.1]:{b.port("smtp")}\nsmtp_bind_address = 127.0.0.7\n') as a:
         submit(a, 'alice@example.test', ['bob@two.test'])
         b.wait_mails('bob', 1)
-        check('[127.0.0.7]' in b.log(), 'another address')
+        check(b.tells('[127.0.0.7]'), 'another address')
 
 
 @test
@@ -433,7 +433,7 @@ def lmtp_over_a_socket_in_the_room_of_smtp():
         sink = LmtpSink(path=i.root + '/run/smtp/store')
         submit(i, 'alice@example.test', ['x@far.test'])
         idle(i)
-        check(len(sink.mails) == 1 and 'relay=' in i.log(), 'not there')
+        check(len(sink.mails) == 1 and i.tells('relay='), 'not there')
     finally:
         i.close()
 
