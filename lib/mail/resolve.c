@@ -149,6 +149,23 @@ resolver_free(struct resolver *r)
 	free(r);
 }
 
+/* "transport:nexthop", of a transport that there is. */
+static bool
+set_transport(struct span *to, const char *name, const char *value, struct buf *err)
+{
+	static const char *const known[] = { "", "local", "virtual", "smtp", "lmtp", "relay", "error", "discard" };
+	struct span rest, word;
+
+	*to = span_trim(span_str(value ? value : ""));
+	rest = *to;
+	(void)span_cut(&rest, ':', &word);
+	for (size_t i = 0; i < NELEMS(known); i++)
+		if (span_is_nocase(span_trim(word), known[i]))
+			return true;
+	buf_addf(err, "%s: there is no transport \"%.*s\"; write virtual, local, lmtp:, smtp:, error: or discard:", name, SPAN_FMT(word));
+	return false;
+}
+
 struct resolver *
 resolver_new(const struct resolve_spec *spec, struct buf *err)
 {
@@ -168,7 +185,9 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	r->alias_programs = spec->alias_programs;
 	buf_init(&r->key, RESOLVE_KEY_MAX);
 	buf_init(&r->value, RESOLVE_VALUE_MAX);
-	if (domain_list_init(&r->mydestination, "mydestination", spec->mydestination, err) &&
+	if (set_transport(&r->virtual_transport, "virtual_transport", spec->virtual_transport, err) &&
+	    set_transport(&r->mailbox_transport, "mailbox_transport", spec->mailbox_transport, err) &&
+	    domain_list_init(&r->mydestination, "mydestination", spec->mydestination, err) &&
 	    domain_list_init(&r->virtual_mailbox_domains, "virtual_mailbox_domains", spec->virtual_mailbox_domains, err) &&
 	    domain_list_init(&r->virtual_alias_domains, "virtual_alias_domains", spec->virtual_alias_domains, err) &&
 	    domain_list_init(&r->relay_domains, "relay_domains", spec->relay_domains, err) &&

@@ -61,6 +61,7 @@ struct resolve_spec {
 	bool propagate_virtual, propagate_alias;	/* an extension that the alias did not have goes to its targets */
 	unsigned expansion_limit, recursion_limit, address_limit;	/* of aliases; 0: the default */
 	const char *sender_dependent_relayhost_maps, *sender_dependent_default_transport_maps;
+	const char *virtual_transport, *mailbox_transport;	/* for known users of either kind; NULL, "", "virtual", "local": their mailbox */
 	bool alias_programs;		/* |PROGRAM in alias_maps is run, by pipe; else it is refused */
 };
 

@@ -117,11 +117,11 @@ transport_name(struct expansion *e, struct span name)
 	return arena_strdup(e->a, name);
 }
 
-/* "transport:nexthop" in r->value. False: given up. */
+/* "transport:nexthop". False: given up. */
 static bool
-take_transport(struct expansion *e, struct resolved *res, bool *decided)
+take_transport(struct expansion *e, struct span value, struct resolved *res, bool *decided)
 {
-	struct span hop = span_trim(buf_span(&e->r->value)), name;
+	struct span hop = span_trim(value), name;
 
 	if (!span_cut(&hop, ':', &name))
 		return true;
@@ -163,7 +163,7 @@ ask_sender(struct expansion *e, struct resolved *res, bool *decided)
 		ans = MAP_NONE;
 	if (ans == MAP_FAILED)
 		return expand_give_up(e, RESOLVE_RETRY, NULL);
-	return ans == MAP_NONE || take_transport(e, res, decided);
+	return ans == MAP_NONE || take_transport(e, buf_span(&e->r->value), res, decided);
 }
 
 /* LMTP and SMTP share agents: what is different stands in the next hop, which so is another site. */
@@ -192,7 +192,30 @@ ask_transport(struct expansion *e, const struct address_parts *p, struct resolve
 
 	if (ans == MAP_FAILED)
 		return expand_give_up(e, RESOLVE_RETRY, NULL);
-	return ans == MAP_NONE || take_transport(e, res, decided);
+	return ans == MAP_NONE || take_transport(e, buf_span(&e->r->value), res, decided);
+}
+
+/* A transport was named for this address: it is not looked for any further. */
+static bool
+send_on(struct expansion *e, const struct address_parts *p, struct resolved *res)
+{
+	if (strcmp(res->transport + 1, "mtp") == 0 && res->nexthop.n == 0)	/* smtp, lmtp */
+		res->nexthop = p->domain;
+	return name_lmtp(e, res) && expand_add_result(e, res);
+}
+
+/* virtual_transport, mailbox_transport: known users whose mailboxes are another server's. */
+static bool
+is_elsewhere(struct expansion *e, struct resolved *res, bool *decided)
+{
+	struct resolved other = *res;
+
+	if (!take_transport(e, res->transport[0] == 'v' ? e->r->virtual_transport : e->r->mailbox_transport, &other, decided))
+		return false;
+	other.mailbox = SPAN_NONE;
+	if (*decided)
+		*res = other;
+	return true;
 }
 
 /* Nobody there: the recipient itself is unknown, or an alias points into nowhere. */
@@ -216,6 +239,7 @@ static bool
 finish_item(struct expansion *e, const struct item *it, const struct address_parts *p, struct resolved *res)
 {
 	enum map_answer ans = MAP_NONE;
+	bool elsewhere = false;
 
 	if (strcmp(res->transport, "local") == 0) {
 		ans = resolve_find_system_user(e->r, p);
@@ -226,6 +250,10 @@ finish_item(struct expansion *e, const struct item *it, const struct address_par
 		if (ans == MAP_FOUND)
 			res->mailbox = arena_span(e->a, buf_span(&e->r->value));
 	}
+	if (ans == MAP_FOUND && !is_elsewhere(e, res, &elsewhere))
+		return false;
+	if (elsewhere)
+		return send_on(e, p, res);
 	if (ans == MAP_FOUND) {
 		res->extension = extension_of(e, p);
 		if (res->transport[0] == 'v' && resolve_find_quota(e->r, buf_span(&e->r->key)) == MAP_FOUND)
@@ -295,10 +323,8 @@ expand_item(struct expansion *e, const struct item *it)
 		return false;
 	if (!ask_transport(e, &p, &res, &decided))
 		return false;
-	if (decided && strcmp(res.transport + 1, "mtp") == 0 && res.nexthop.n == 0)
-		res.nexthop = p.domain;		/* smtp, lmtp */
 	if (decided || remote)
-		return name_lmtp(e, &res) && expand_add_result(e, &res);
+		return send_on(e, &p, &res);
 	if (res.cls == CLASS_LOCAL && !(it->flags & SKIP_ALIAS)) {
 		ans = resolve_find(e->r, e->r->alias_maps, &p, KEY_USER);
 		if (ans == MAP_FOUND)

@@ -20,6 +20,7 @@ struct domain_list {
 
 struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains, fast_flush_domains;
+	struct span virtual_transport, mailbox_transport;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	struct maps *users, *system_users, *lists, *quota, *relocated_maps;
 	struct maps *canonical_maps, *recipient_canonical_maps;

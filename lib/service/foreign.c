@@ -53,8 +53,6 @@ static const struct {
 	{ "smtp_sasl_type", "libsasl2 is the one that is there: remove the line", SAFE },
 	{ "smtp_sasl_path", "libsasl2 is the one that is there: remove the line", SAFE },
 	{ "smtp_sasl_auth_cache_*", NOT_NEEDED, SAFE },
-	{ "virtual_transport", "local delivers to virtual_mailbox_domains: remove the line", LOST },
-	{ "mailbox_transport", "local delivers: remove the line", LOST },
 	{ "local_transport", "local delivers: remove the line", LOST },
 	{ "mailbox_command", "there are no commands in deliveries, see home_mailbox: remove the line", LOST },
 	{ "virtual_uid_maps", "all virtual mail belongs to one user: write virtual_mail_user = NAME instead", LOST },

@@ -90,6 +90,8 @@ resolver_open(void)
 		.relayhost = par.relayhost,
 		.sender_dependent_relayhost_maps = par.sender_dependent_relayhost_maps,
 		.sender_dependent_default_transport_maps = par.sender_dependent_default_transport_maps,
+		.virtual_transport = par.virtual_transport,
+		.mailbox_transport = par.mailbox_transport,
 		.alias_programs = param_list_has(par.allow_mail_to_commands, SPAN("alias")),
 		.recipient_delimiter = par.recipient_delimiter,
 		.myorigin = par.myorigin,

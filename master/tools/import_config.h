@@ -33,6 +33,7 @@ void import_out(struct import_line *l, const char *name, struct span value);
 bool import_mail_user(struct import_line *l, const char *arg);
 bool import_mail_group(struct import_line *l, const char *arg);
 bool import_mailboxes(struct import_line *l, const char *arg);
+bool import_transport(struct import_line *l, const char *arg);
 
 /* One parameter, wherever it is set: verdict, and our name and value. Whether the value is right is not looked at. */
 void import_param(struct import_config *ic, struct import_line *l);

@@ -1,4 +1,4 @@
-/* import_transport.c: which transports of Postfix's master.cf somebody asks for: parameters, options, tables. */
+/* import_transport.c: transport:nexthop of Postfix in our words; which transports of its master.cf somebody asks for: parameters, options, tables. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,4 +84,63 @@ import_names_transport(const struct import_config *ic, struct span name)
 			return true;
 	}
 	return options_have(ic->master, name);
+}
+
+/* ---- transport:nexthop as a value ---- */
+
+/* unix:private/dovecot-lmtp: smtp reaches what is in its own directory. */
+static void
+take_socket(struct import_line *l, const char *arg, struct span path)
+{
+	ssize_t slash = span_rfind(path, '/');
+	struct span name = span_skip(path, (size_t)(slash + 1));
+	struct buf to;
+
+	buf_init(&to, 4096);
+	buf_addf(&to, "lmtp:unix:%.*s", SPAN_FMT(name));
+	import_out(l, arg, buf_span(&to));
+	buf_reset(&to);
+	buf_addf(&to, "that server has to listen on the socket run/smtp/%.*s of Merpati, too, which merpati-smtp may write to", SPAN_FMT(name));
+	import_verdict(l, VERDICT_TRANSLATED, buf_cstr(&to));
+	buf_fini(&to);
+}
+
+/* HOST:PORT: an address without brackets would be looked up as a domain. */
+static void
+take_host(struct import_line *l, const char *arg, struct span hop)
+{
+	ssize_t colon = span_rfind(hop, ':');
+	size_t n = colon < 0 ? hop.n : (size_t)colon;
+	struct buf to;
+
+	buf_init(&to, 4096);
+	buf_addf(&to, "lmtp:[%.*s]%.*s", (int)n, hop.p, (int)(hop.n - n), hop.p + n);
+	import_out(l, arg, buf_span(&to));
+	import_verdict(l, VERDICT_TRANSLATED, NULL);
+	buf_fini(&to);
+}
+
+bool
+import_transport(struct import_line *l, const char *arg)
+{
+	static const char *const same[] = { "virtual", "local", "smtp", "relay", "error", "discard" };
+	struct span hop = span_str(l->value), name;
+	bool known = false;
+
+	if (!span_cut(&hop, ':', &name))
+		return false;
+	for (size_t i = 0; i < NELEMS(same); i++)
+		known = known || span_is(name, same[i]);
+	if (span_is(name, "lmtp") && span_starts(hop, "unix:")) {
+		take_socket(l, arg, span_skip(hop, 5));
+	} else if (span_is(name, "lmtp") && hop.n > 0 && hop.p[0] != '[' && !span_starts(hop, "inet:")) {
+		take_host(l, arg, hop);
+	} else if (known || span_is(name, "lmtp")) {
+		import_out(l, arg, span_str(l->value));
+		import_verdict(l, VERDICT_HONOURED, NULL);
+	} else {
+		import_verdict(l, VERDICT_LOST, "no program of master.cf is a transport: lmtp:unix:NAME or lmtp:[HOST]:PORT name another server; "
+		    "without this line local delivers into Maildirs: take the old mail over by merpati import");
+	}
+	return true;
 }

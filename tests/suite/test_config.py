@@ -313,6 +313,13 @@ def a_postfix_configuration_is_taken_over_line_by_line():
         check(r.returncode == 65 and '1 not honoured' in r.stderr and 'NOT honoured: mua_unused' in r.stdout, r.stdout + r.stderr)
         for want in f'smtp_tls_CAfile = {d}/ca-certificates.crt', 'smtp_dns_lookups = no', 'mua_client_restrictions = permit', 'mynetworks = !10.1.9.0/24 10.1.0.0/16':
             check('\n' + want in r.stdout, f'no "{want}" in\n{r.stdout}')
+        # mailboxes that another server has
+        for value, out in (('lmtp:unix:private/dovecot-lmtp', 'lmtp:unix:dovecot-lmtp'), ('lmtp:unix:/run/x/lmtp', 'lmtp:unix:lmtp'), ('lmtp:inet:127.0.0.1:24', 'lmtp:inet:127.0.0.1:24'),
+                           ('lmtp:127.0.0.1:24', 'lmtp:[127.0.0.1]:24'), ('lmtp:[10.0.0.1]:24', 'lmtp:[10.0.0.1]:24'), ('virtual', 'virtual'), ('error:5.1.1 no', 'error:5.1.1 no')):
+            r = run(f'virtual_transport = {value}\nmailbox_transport = {value}\n', '')
+            check(r.returncode == 0 and f'\nvirtual_transport = {out}\n' in r.stdout and f'\nmailbox_transport = {out}\n' in r.stdout, r.stdout + r.stderr)
+        r = run('virtual_transport = dovecot\n', 'dovecot unix - n n - - pipe\n  flags=DRhu user=vmail argv=/usr/lib/dovecot/deliver\n')
+        check(r.returncode == 65 and 'main.cf:1: NOT honoured: virtual_transport: no program of master.cf is a transport' in r.stdout, r.stdout)
         # mailboxes, and whose they are
         open(d + '/boxes', 'w').write('ann@x.test x.test/ann/\n')
         r = run(f'virtual_mailbox_maps = proxy:hash:{d}/boxes\nvirtual_uid_maps = static:{os.getuid() or 1}\nvirtual_gid_maps = static:1\n', '')

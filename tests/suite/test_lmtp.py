@@ -100,4 +100,27 @@ def one_reply_a_recipient():
             i.wait_mails('alice', n + 1)
 
 
+@test
+def mailboxes_that_another_server_has():
+    """virtual_transport, mailbox_transport: known users only, behind aliases"""
+    with Instance(main='recipient_delimiter = +\n') as there:
+        there.stop()
+        with open(there.conf + '/master.cf', 'a') as f:
+            f.write(f'127.0.0.1:{there.base + 24} inet n - y - 1-2 smtpd\n  -o smtpd_lmtp=yes\n')
+        there.start()
+        hop = f'lmtp:[127.0.0.1]:{there.base + 24}'
+        main = f'virtual_transport = {hop}\nmailbox_transport = {hop}\nrecipient_delimiter = +\n' \
+               f'virtual_alias_maps = inline:{{ {{both@{DOMAIN} = alice@{DOMAIN} bob+x@{DOMAIN}}} }}\n'
+        with Instance(users=('alice', 'bob', 'gone'), main=main) as i:
+            with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
+                refused = s.sendmail('x@y.example', [f'{u}@{DOMAIN}' for u in ('both', 'alice', 'nobody')], TEXT)
+                check({a: c for a, (c, _) in refused.items()} == {f'nobody@{DOMAIN}': 550}, str(refused))
+                check(s.sendmail('alice@' + DOMAIN, [f'gone@{DOMAIN}'], TEXT) == {}, 'gone')
+            there.wait_mails('bob', 1)
+            check(wait(lambda: i.log().count('status=sent') >= 3 and 'status=bounced' in i.log(), 20), i.log()[-2000:])
+            there.wait_mails('alice', 1)
+            check(not i.mails('alice') and not i.mails('bob'), 'a mailbox here got mail')
+            check(any(f'to=<gone@{DOMAIN}>' in l and '550' in l for l in i.log().splitlines()), 'what the other server refuses is returned')
+
+
 main()

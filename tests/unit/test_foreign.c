@@ -20,7 +20,7 @@ advice(void **state)
 		{ "syslog", NULL },
 		{ "milter_default_action", "milter" },
 		{ "postscreen_greet_action", "Merpati" },
-		{ "virtual_transport", "local" },
+		{ "local_transport", "local" },
 		{ "bif", NULL }, { "biffy", NULL }, { "", NULL }, { "BIFF", NULL }, { "no_such_thing", NULL },
 	};
 

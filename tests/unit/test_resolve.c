@@ -269,6 +269,56 @@ test_programs(void **state)
 	resolver_free(r);
 }
 
+/* Known users whose mailboxes another server has; everything else is decided before, and as ever. */
+static void
+test_transports(void **state)
+{
+	static const struct {
+		const char *virtual_transport, *mailbox_transport, *address, *want;
+	} cases[] = {
+		{ "lmtp:unix:box", "", "a@virtual.example", "a@virtual.example>lmtp:lmtp:unix:box/" },
+		{ "lmtp:unix:box", "", "a+tag@virtual.example", "a+tag@virtual.example>lmtp:lmtp:unix:box/" },
+		{ "lmtp:unix:box", "", "x@alias.example", NULL },
+		{ "lmtp:unix:box", "", "nobody@virtual.example", "1 unknown user" },
+		{ "lmtp:unix:box", "", "l@virtual.example", NULL },
+		{ "lmtp:unix:box", "", "bob@host.example", NULL },
+		{ "lmtp", "", "a@virtual.example", "a@virtual.example>lmtp:lmtp:virtual.example/" },
+		{ "smtp:[10.0.0.9]", "", "a@virtual.example", "a@virtual.example>smtp:[10.0.0.9]/" },
+		{ "error:5.1.1 moved away", "", "a@virtual.example", "a@virtual.example>error:5.1.1 moved away/" },
+		{ "virtual", "local", "a@virtual.example", NULL },
+		{ "virtual", "lmtp:[::1]:24", "a@virtual.example", NULL },
+		{ "virtual", "lmtp:[::1]:24", "bob@host.example", "bob@host.example>lmtp:lmtp:[::1]:24/" },
+		{ "virtual", "lmtp:[::1]:24", "root@host.example", "bob@host.example>lmtp:lmtp:[::1]:24/" },
+		{ "virtual", "lmtp:[::1]:24", "bob2@host.example",
+		    "bob2@host.example>lmtp:lmtp:[::1]:24/ | carol@host.example>lmtp:lmtp:[::1]:24/" },
+		{ "virtual", "lmtp:[::1]:24", "nobody@host.example", "1 unknown user" },
+	};
+	struct resolver *plain = make(&spec), *r;
+	struct resolve_spec s = spec;
+	struct buf out, usual, err;
+
+	(void)state;
+	buf_init(&out, 1 << 16);
+	buf_init(&usual, 1 << 16);
+	buf_init(&err, 1024);
+	for (size_t i = 0; i < NELEMS(cases); i++) {
+		s.virtual_transport = cases[i].virtual_transport;
+		s.mailbox_transport = cases[i].mailbox_transport;
+		r = make(&s);
+		show(r, cases[i].address, &out);
+		show(plain, cases[i].address, &usual);
+		assert_string_equal(buf_cstr(&out), cases[i].want ? cases[i].want : buf_cstr(&usual));
+		resolver_free(r);
+	}
+	s.virtual_transport = "dovecot";
+	assert_null(resolver_new(&s, &err));
+	assert_non_null(strstr(buf_cstr(&err), "virtual_transport: there is no transport \"dovecot\""));
+	resolver_free(plain);
+	buf_fini(&out);
+	buf_fini(&usual);
+	buf_fini(&err);
+}
+
 static void
 test_relayhost(void **state)
 {
@@ -328,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(extensions_go_to_targets),
 		cmocka_unit_test(test_programs),
+		cmocka_unit_test(test_transports),
 		cmocka_unit_test(test_relayhost),
 		cmocka_unit_test(test_width),
 	};
