@@ -174,10 +174,10 @@ threads_add(struct threads *t, uint32_t number, const struct threadkey *k)
 			link_nodes(t, last, ref);
 		last = ref;
 	}
-	if (last == NONE)
-		return;
-	/* step 1.B: its own last reference is stronger than what others said */
-	if (t->node[me].parent != last) {
+	/* step 1.B: its own last reference, or that it has none, is stronger than what others said */
+	if (k->nrefs == 0)
+		t->node[me].parent = NONE;
+	else if (last != NONE && t->node[me].parent != last) {
 		t->node[me].parent = NONE;	/* also when the new link would close a circle, and is not made */
 		link_nodes(t, last, me);
 	}

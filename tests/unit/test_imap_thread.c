@@ -146,6 +146,8 @@ threading(void **state UNUSED)
 		{ { "3 a 2 gone", "2 b 3 gone" }, "((2)(1))", "(2)(1)" },
 		{ { "2 a 2 r gone", "3 b 3 r gone", "1 c 4" }, "(3)((1)(2))", "(3)(1)(2)" },
 		{ { "2 a 2 r gone1", "3 b 3 r gone2" }, "((1)(2))", "(1)(2)" },
+		/* others say what is above it; it says that nothing is */
+		{ { "3 c 1 gone", "4 g 2 1 3", "1 r 3" }, "(3 2)(1)", "(3)(1)(2)" },
 		/* circles, itself, an identifier twice */
 		{ { "1 a 1 2", "2 b 2 1" }, "(2 1)", "(1)(2)" },
 		{ { "1 a 1 1", "2 b 1", "3 c 3 1" }, "(1 3)(2)", "(1)(2)(3)" },
