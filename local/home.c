@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "forward.h"
 #include "mail/delivered.h"
+#include "mail/envelope.h"
 #include "mbox.h"
 #include "service/params.h"
 #include "base/banned.h"
@@ -67,14 +68,16 @@ deliver_home(const struct msg_DELIVER *d, struct message *msg, const struct reci
 	answer = forward_read(par.forward_path, r->mailbox, r->extension, id, &f);
 	if (answer == FORWARD_LATER)
 		o = outcome_make(OUTCOME_DEFERRED, "4.3.0", "cannot read .forward: %s", strerror(errno));
+	else if (answer == FORWARD_YES && f.program_count > 0 && !(d->flags & MAIL_PROGRAMS_RAN))
+		o = outcome_make(OUTCOME_REDIRECTED, "2.0.0", "%s", "");
 	else if (answer == FORWARD_NONE || f.keep)
 		o = into_mailbox(d, msg, r, place, id);
 	else
 		o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "nothing kept");
-	if (answer == FORWARD_YES && o.kind == OUTCOME_DELIVERED) {
+	if (o.kind == OUTCOME_REDIRECTED) {
+		buf_adds(to, f.keep || f.addresses.len > 0 ? "|\n\\\n" : "|\n");
+	} else if (answer == FORWARD_YES && f.addresses.len > 0 && o.kind == OUTCOME_DELIVERED) {
 		o.kind = OUTCOME_REDIRECTED;
-		if (f.program_count > 0)
-			buf_adds(to, "|\n");
 		buf_addspan(to, buf_span(&f.addresses));
 	}
 	buf_fini(&f.addresses);

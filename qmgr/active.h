@@ -42,7 +42,8 @@ struct dest {
 	struct span sender;		/* a list: of its copies */
 	bool managed;
 	struct span program;		/* for pipe: where it stands */
-	bool redirected;		/* local says: to `program`, if it is not empty, and then to `mailbox`, a line each, by the bounce agent */
+	enum { PROGRAMS_NONE, PROGRAMS_ALONE, PROGRAMS_FIRST, PROGRAMS_RAN } programs;	/* of a .forward, by pipe; FIRST: then local is asked again */
+	bool redirected;		/* local says: to `mailbox`, an address a line, by the bounce agent */
 	uint32_t twin;			/* the same place as this earlier one: shares its result */
 	struct result refusal;		/* known: of the program; it stays, whatever becomes of the addresses */
 	struct result result;

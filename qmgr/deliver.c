@@ -229,6 +229,13 @@ list_headers(const struct active *a, struct buf *list)
 		msg_list_add(list, line);
 }
 
+static uint32_t
+deliver_flags(const struct delivery *d)
+{
+	return d->a->file.env.flags | (d->again ? MAIL_REPEATED : 0) |
+	    (d->a->dests[d->dest[0]].programs == PROGRAMS_RAN ? MAIL_PROGRAMS_RAN : 0);
+}
+
 static bool
 send_deliver(const struct delivery *d, int link, int fd)
 {
@@ -242,7 +249,7 @@ send_deliver(const struct delivery *d, int link, int fd)
 	list_rcpts(d, &rcpts, &notify);
 	list_headers(a, &headers);
 	struct msg_DELIVER m = { .job = d->job, .id = span_str(a->id), .sender = a->file.env.sender,
-		.body_off = 0, .body_len = a->file.body_len, .flags = a->file.env.flags | (d->again ? MAIL_REPEATED : 0),
+		.body_off = 0, .body_len = a->file.body_len, .flags = deliver_flags(d),
 		.nexthop = d->ready.site->pool == POOL_SMTP ? a->dests[d->dest[0]].site : SPAN_NONE,
 		.envid = a->file.env.envid, .arrival = a->file.env.arrival_us / 1000000,
 		.rcpts = buf_span(&rcpts), .notify = buf_span(&notify), .late_headers = buf_span(&headers), .sum = queue_file_sum(&a->file),

@@ -74,37 +74,51 @@ pass_on(struct active *a, uint32_t dest, enum pool pool, struct span site)
 }
 
 /*
- * A user's .forward: the rest of this delivery is that of its programs, by pipe, and then that of a list, whose sender
- * stays the message's own.
+ * The programs of a user's .forward, before anything else that stands there: one that wants to be asked later holds all
+ * of it back, so that no retry brings the mailbox or the addresses another copy.
  */
+static bool
+redirect_to_programs(struct delivery *d, uint32_t dest, bool more)
+{
+	struct dest *t = &d->a->dests[dest];
+
+	if (t->programs != PROGRAMS_NONE)
+		return false;
+	t->programs = more ? PROGRAMS_FIRST : PROGRAMS_ALONE;
+	t->program = t->mailbox;
+	pass_on(d->a, dest, POOL_PIPE, t->site);
+	return true;
+}
+
+/* A user's .forward: the rest of this delivery is that of its programs, or that of a list, whose sender stays the message's own. */
 static bool
 redirect(struct delivery *d, uint32_t dest, struct span to)
 {
 	struct active *a = d->a;
 	struct dest *t = &a->dests[dest];
-	bool programs = span_starts(to, "|\n");
-	struct span addresses = programs ? span_skip(to, 2) : to;
+	struct span addresses;
 
-	if (d->ready.site->pool != POOL_LOCAL || t->redirected || (addresses.n ? !are_addresses(addresses) : !programs))
+	if (d->ready.site->pool != POOL_LOCAL || t->redirected)
 		return false;
-	if (addresses.n && !(addresses = arena_span(&a->arena, addresses)).p)
+	if (span_starts(to, "|\n"))
+		return redirect_to_programs(d, dest, to.n > 2);
+	if (!are_addresses(to) || !(addresses = arena_span(&a->arena, to)).p)
 		return false;
 	t->redirected = true;
-	t->program = t->mailbox;
 	t->mailbox = addresses;
 	t->sender = a->file.env.sender;
-	pass_on(a, dest, programs ? POOL_PIPE : POOL_BOUNCE, programs ? t->site : t->address);
+	pass_on(a, dest, POOL_BOUNCE, t->address);
 	return true;
 }
 
-/* The programs of a .forward have run, or refuse the message for good: now its addresses have their turn. */
+/* The programs of a .forward have run, or refuse the message for good: now the rest of it has its turn. */
 static bool
 programs_ended(struct delivery *d, uint32_t dest, const struct outcome *o)
 {
 	struct active *a = d->a;
 	struct dest *t = &a->dests[dest];
 
-	if (d->ready.site->pool != POOL_PIPE || !t->redirected || t->mailbox.n == 0 || o->kind == OUTCOME_DEFERRED)
+	if (d->ready.site->pool != POOL_PIPE || t->programs != PROGRAMS_FIRST || o->kind == OUTCOME_DEFERRED)
 		return false;
 	t->result = (struct result){ .kind = o->kind, .dsn = arena_span(&a->arena, span_str(o->dsn)),
 		.text = arena_span(&a->arena, span_str(o->text)), .mta = SPAN_NONE, .tls = SPAN_NONE };
@@ -113,7 +127,8 @@ programs_ended(struct delivery *d, uint32_t dest, const struct outcome *o)
 		t->refusal = t->result;
 		t->refusal.known = true;
 	}
-	pass_on(a, dest, POOL_BOUNCE, t->address);
+	t->programs = PROGRAMS_RAN;
+	pass_on(a, dest, POOL_LOCAL, t->site);
 	return true;
 }
 
@@ -158,7 +173,9 @@ take_result(struct delivery *d, uint32_t index, const struct msg_OUTCOME *m)
 static bool
 gone_on(const struct delivery *d, uint32_t dest)
 {
-	return d->a->dests[dest].redirected && d->a->dests[dest].pool != d->ready.site->pool;
+	const struct dest *t = &d->a->dests[dest];
+
+	return (t->redirected || t->programs != PROGRAMS_NONE) && t->pool != d->ready.site->pool;
 }
 
 static struct span

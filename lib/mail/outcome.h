@@ -9,7 +9,8 @@ enum outcome_kind {
 	OUTCOME_DEFERRED,	/* try again later (4.x.x) */
 	OUTCOME_FAILED,		/* never try again (5.x.x): a report goes to the sender */
 	/*
-	 * local, by a .forward: text holds "|" when it has programs (for pipe), and addresses, a line each (for bounce).
+	 * local, by a .forward: text holds addresses, a line each (for bounce); or "|", when it has programs, which come first (for
+	 * pipe), and a line "\\" when there is more in it: local is asked again behind them (MAIL_PROGRAMS_RAN).
 	 * smtp: the delivery was queued for another set of mail hosts; text names one of the right set.
 	 */
 	OUTCOME_REDIRECTED,

@@ -157,6 +157,21 @@ def programs_of_a_forward():
         i.wait_mails('bob', 2)
         forward(f'bob@{DOMAIN}, "|{d}/exit 75 no"\n')
         send(i, to, status='deferred')
+        # nothing behind it has another copy at each retry; all of it has one when the program has ended
+        def copies():
+            return len(glob.glob(home + '/Maildir/new/*')), len(i.mails('bob'))
+        was = copies()
+        forward(f'\\{name}, bob@{DOMAIN}, "|{d}/exit 75 no"\n')
+        for n in range(3):
+            seen = i.log().count('status=deferred')
+            i.tool('postqueue', '-f')
+            check(wait(lambda: i.log().count('status=deferred') > seen, 10), 'it is not tried again')
+        check(copies() == was, f'{copies()} copies, {was} before')
+        forward(f'\\{name}, bob@{DOMAIN}, "|{d}/exit 0"\n')
+        i.tool('postqueue', '-f')
+        check(wait(lambda: copies() == (was[0] + 1, was[1] + 1), 20), f'{copies()} copies, {was} before')
+        os.unlink(glob.glob(home + '/Maildir/new/*')[0])
+        os.unlink(i.mails('bob')[0])
         # what a shell would be needed for makes the file unfit: into the mailbox
         for n, bad in enumerate(('"|exec /usr/bin/procmail"', f'"|{d}/exit 0 $X"', f'"|{d}/exit 0; id"', f'"|{d}/exit 0 > /tmp/x"', '"|"', f'"|{d}/exit `id`"')):
             forward(bad + '\n')
