@@ -95,7 +95,7 @@ take_object(struct chain *ch, const char *file, const char *name, const unsigned
 		return key != NULL;
 	}
 	if (strcmp(name, PEM_STRING_X509) != 0)
-		return strstr(name, "ch->parameterS") != NULL;
+		return strstr(name, "PARAMETERS") != NULL;
 	x = d2i_X509(NULL, &p, n);
 	if (x)
 		take_certificate(ch, file, x);

@@ -332,6 +332,10 @@ def mistakes_are_told_with_their_line():
         out = i.run('check', ok=False).stdout
         for r, words in rows.items():
             check(re.search(rf'main\.cf:\d+: .*{re.escape(words)}', out), f'{r}: {out}')
+        openssl('ecparam', '-name', 'prime256v1', '-out', i.dir + '/parameters')      # as `openssl ecparam -genkey` puts them before a key
+        put(i.dir + '/ec.pem', i.dir + '/parameters', *make_pair(i.dir, 'ec'))
+        i.configure(f'smtpd_tls_chain_files = {i.dir}/ec.pem\n')
+        check(i.dir + '/ec.pem: a damaged' not in i.run('check', ok=False).stdout, 'parameters of a curve are taken for damage')
     finally:
         i.close()
 
