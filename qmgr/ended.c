@@ -35,6 +35,7 @@ deliver_log(struct active *a, const struct dest *d, const struct delivery *by)
 	uint64_t now = clock_wall_us(), arrival = a->file.env.arrival_us;
 	uint64_t started = by ? by->started_us : now;
 	struct span original = a->rcpts[d->rcpt].q.addr;
+	bool soft = d->result.kind == OUTCOME_FAILED && par.soft_bounce;
 	struct logline l;
 
 	logline_begin(&l, LOG_INFO_, a->id);
@@ -48,7 +49,7 @@ deliver_log(struct active *a, const struct dest *d, const struct delivery *by)
 	if (d->result.tls.n)
 		logline_str(&l, "tls", d->result.tls);
 	logline_str(&l, "dsn", d->result.dsn);
-	logline_fmt(&l, "status", "%s (%.*s)", outcome_word(d->result.kind), SPAN_FMT(d->result.text));
+	logline_fmt(&l, "status", "%s (%.*s)", soft ? "SOFTBOUNCE" : outcome_word(d->result.kind), SPAN_FMT(d->result.text));
 	logline_end(&l);
 }
 

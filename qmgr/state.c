@@ -133,8 +133,9 @@ last_reasons(const struct active *a)
 
 	for (uint32_t i = 0; i < a->ndests; i++) {
 		const struct rcpt *to = &a->rcpts[a->dests[i].rcpt];
+		enum outcome_kind kind = a->dests[i].result.kind;
 
-		if (!to->done && a->dests[i].result.kind == OUTCOME_DEFERRED)
+		if (!to->done && (kind == OUTCOME_DEFERRED || kind == OUTCOME_FAILED))	/* failed: soft_bounce, or its report must wait */
 			list[n++] = (struct reason_of){ to->number, a->dests[i].result.text };
 	}
 	r = reason_keep_all(list, n);

@@ -227,6 +227,28 @@ def too_old_mail_is_returned_and_a_failing_report_is_dropped():
 
 
 @test
+def a_delay_is_told_once_and_with_soft_bounce_nothing_is_returned():
+    refuse = {'later': b'450 4.7.1 later\r\n', 'bad': b'550 5.1.1 no\r\n'}
+    sink = Sink(lambda v, a: refuse.get(re.match(r'TO:<(\w+)', a)[1]) if v == 'RCPT' else None)
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n'
+                       'delay_warning_time = 1s\nsoft_bounce = yes\n') as i:
+        submit(i, 'alice@example.test', ['later@far.test'])
+        submit(i, 'alice@example.test', ['bad@far.test'])
+        texts = lambda: [open(p).read() for p in i.mails('alice')]
+        tried = lambda to: len([1 for v, a in sink.commands if v == 'RCPT' and to in a])
+        check(wait(lambda: len(texts()) == 2), 'nobody is warned')
+        n = tried('later'), tried('bad')
+        check(wait(lambda: tried('later') > n[0] + 1 and tried('bad') > n[1] + 1), 'not tried again')
+        check(len(texts()) == 2 and all('Action: delayed\nStatus: 4.' in t for t in texts()), f'{texts()}')
+        check(re.search('to=<bad@.*dsn=5.1.1, status=SOFTBOUNCE', i.log()) and 'status=bounced' not in i.log(), 'the log says that it was returned')
+        check(wait(lambda: b'550 5.1.1 no' in i.tool('mailq').stdout), 'the list does not say why it waits')
+        refuse.clear()
+        idle(i)
+        check(len(sink.mails) == 2, f'{len(sink.mails)} sent')
+        check(len(texts()) == 2, f'{len(texts())} reports')
+
+
+@test
 def a_small_active_limit_parks_and_delivers_everything():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{FAST}qmgr_message_active_limit = 20\n') as i:
