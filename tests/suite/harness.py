@@ -52,7 +52,7 @@ def free_port():
     """a port for another server of this test: of a thousand that is claimed to its end, and none that a client is given by chance meanwhile"""
     if not SPARE:
         base, _ = free_base()
-        SPARE.extend(range(base + 1, base + 20))
+        SPARE.extend(range(base + 200, base + 400))
     return SPARE.pop()
 
 
@@ -106,13 +106,20 @@ class Instance:
         self.domain, self.env = domain, dict(os.environ, **(env or {}))
         self.base, self.lock = free_base()
         self.conf = self.root + '/conf'
-        self.run('init', self.root, '--domain', domain, '--base-port', str(self.base), conf=False)
+        try:
+            self.furnish(users)
+        except BaseException:
+            self.close()
+            raise
+        self.configure('smtpd_error_sleep_time = 0s\nauth_failure_delay = 0s\nauth_failure_delay_max = 0s\n' + main)
+
+    def furnish(self, users):
+        self.run('init', self.root, '--domain', self.domain, '--base-port', str(self.base), conf=False)
         with open(self.dir + '/import', 'w') as f:
             for u in users:
-                f.write(f'{u}@{domain}:pw-{u}\n')
+                f.write(f'{u}@{self.domain}:pw-{u}\n')
         if users:
             self.run('user', 'import', self.dir + '/import')
-        self.configure('smtpd_error_sleep_time = 0s\nauth_failure_delay = 0s\nauth_failure_delay_max = 0s\n' + main)
 
     def configure(self, text):
         with open(self.conf + '/main.cf', 'a') as f:
@@ -158,7 +165,11 @@ class Instance:
                 self.lock = -1
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())      # who does not start must not keep its ports
+            raise
 
     def __exit__(self, *exc):
         if exc[0] and exc[0] is not Skip and getattr(exc[1], 'code', 1):
