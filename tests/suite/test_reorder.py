@@ -70,7 +70,7 @@ class Disk:
             wait(lambda: self.loop not in subprocess.run(['losetup', '-a'], stdout=subprocess.PIPE, text=True).stdout, 10)
             self.loop = ''
         if self.fuse:
-            subprocess.run(['fusermount3', '-u', self.fuse], stderr=subprocess.DEVNULL)
+            subprocess.run(['fusermount3', '-u', '-z', self.fuse], stderr=subprocess.DEVNULL)
             self.fuse = ''
 
     def close(self):
