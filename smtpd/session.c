@@ -8,12 +8,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/rand.h"
 #include "crowd.h"
-#include "mail/envelope.h"
 #include "net/conn.h"
 #include "policy.h"
-#include "room.h"
 #include "service/params.h"
 #include "service/service.h"
 #include "worker.h"
@@ -22,131 +19,12 @@
 
 #define EARLY "Error: you talk before your turn"
 #define LINES_A_TURN 20			/* of a client that sends ahead; then the others have theirs */
-#define RCPTS_MAX (64u << 20)		/* bytes; smtpd_recipient_limit comes first */
-
-static struct session *sessions;
 
 static void on_time(void *ctx);
 static void greet(struct session *s);
 static void refuse(struct session *s, int code, const char *dsn, const char *text);
 
-/* ---- birth and death ---- */
-
-/* Unique within the host for as long as anybody reads the log: time and a random start. */
-static void
-make_id(char out[SESSION_ID_LEN + 1])
-{
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	static uint64_t last;
-	uint64_t v;
-
-	if (last == 0) {
-		rand_bytes(&last, sizeof(last));
-		last |= 1;
-	}
-	v = last += 0x9e3779b97f4a7c15u;
-	for (int i = 0; i < SESSION_ID_LEN; i++, v /= 62)
-		out[i] = digits[v % 62];
-	out[SESSION_ID_LEN] = '\0';
-}
-
-void
-session_init(struct session *s)
-{
-	make_id(s->id);
-	hello_set_name(s, SPAN_NONE);
-	buf_init(&s->sender, ADDRESS_MAX + 256);
-	buf_init(&s->rcpts, RCPTS_MAX);
-	buf_init(&s->body, SMTP_CHUNK);
-	buf_init(&s->prepend, 16384);
-	buf_init(&s->bcc, 16384);
-	timer_init(&s->timer, on_time, s);
-	s->last_verb = "CONNECT";
-}
-
-void
-session_fini(struct session *s)
-{
-	crowd_done(s);
-	auth_abandon(s);
-	policy_abandon(s);
-	client_end(s);
-	xforward_forget(s);
-	room_abandon(s);
-	data_abandon(s);
-	hello_set_name(s, SPAN_NONE);
-	s->helo = NULL;
-	timer_stop(&s->timer);
-	buf_fini(&s->sender);
-	buf_fini(&s->rcpts);
-	x_free(&s->held);
-	x_free(&s->envid);
-	x_free(&s->again);
-	buf_fini(&s->prepend);
-	buf_fini(&s->bcc);
-	buf_fini(&s->lmtp_replies);
-	x_free(&s->redirect);
-	x_free(&s->login);
-	x_free(&s->mech);
-	x_free(&s->tls);
-	x_free(&s->peer_cert);
-}
-
-void
-session_reset(struct session *s)
-{
-	buf_reset(&s->sender);
-	buf_fini(&s->rcpts);
-	s->nrcpt = s->overshoot = s->flags = 0;
-	s->size_hint = 0;
-	x_free(&s->envid);
-	if (s->state == ST_BDAT)
-		data_abandon(s);
-	buf_fini(&s->prepend);
-	buf_fini(&s->bcc);
-	x_free(&s->redirect);
-	s->discard = s->hold = false;
-	s->transactions++;
-	if (s->state > ST_HELLO)
-		s->state = s->helo[0] ? ST_HELLO : ST_START;
-}
-
-const char *
-session_protocol(const struct session *s)
-{
-	static const char *const lmtp[2][4] = {
-		{ "LMTP", "LMTPA", "LMTPS", "LMTPSA" },
-		{ "UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA" },
-	};
-	static const char *const names[2][4] = {
-		{ "ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA" },		/* RFC 3848 */
-		{ "UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA" },	/* RFC 6531 4.3 */
-	};
-
-	if (par.smtpd_lmtp)
-		return lmtp[!!(s->flags & MAIL_SMTPUTF8)][(s->secure ? 2 : 0) + (s->login ? 1 : 0)];
-	return s->esmtp ? names[!!(s->flags & MAIL_SMTPUTF8)][(s->secure ? 2 : 0) + (s->login ? 1 : 0)] : "SMTP";
-}
-
-void
-session_enter(struct session *s)
-{
-	s->busy++;
-}
-
-void
-session_leave(struct session *s)
-{
-	if (--s->busy > 0 || s->phase != PH_DEAD)
-		return;
-	session_fini(s);
-	if (s->next)
-		s->next->prev = s->prev;
-	if (s->prev)
-		*s->prev = s->next;
-	free(s);
-	worker_left();
-}
+/* ---- the end ---- */
 
 /*
  * The client has gone or is sent away. A message whose end it has sent is still
@@ -527,26 +405,6 @@ refuse(struct session *s, int code, const char *dsn, const char *text)
 	end_session(s);
 }
 
-static void
-enlist(struct session *s)
-{
-	static uint64_t last;
-
-	s->number = ++last;
-	s->since = time(NULL);
-	s->next = sessions;
-	s->prev = &sessions;
-	if (sessions)
-		sessions->prev = &s->next;
-	sessions = s;
-}
-
-struct session *
-session_first(void)
-{
-	return sessions;
-}
-
 /* Who waits for an answer gets it first; who sends a message may end it. */
 static void
 dismiss(struct session *s, bool now)
@@ -569,7 +427,7 @@ session_shutdown(bool now)
 {
 	struct session *next;
 
-	for (struct session *s = sessions; s; s = next) {
+	for (struct session *s = session_first(); s; s = next) {
 		next = s->next;
 		dismiss(s, now);
 	}
@@ -579,12 +437,10 @@ void
 session_accept(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *here)
 {
 	static const struct conn_ops ops = { .on_input = on_input, .on_secure = on_secure, .on_end = on_end };
-	struct session *s = x_new(struct session);
+	struct session *s = session_new(on_time);
 	const char *limit;
 	bool early;
 
-	session_init(s);
-	enlist(s);
 	client_set_peer(s, peer);
 	if (here && here->ss_family != AF_UNSPEC)
 		client_set_here(s, here);

@@ -139,14 +139,15 @@ struct session {
 /* session.c */
 /* here: where a proxy says that the client has connected to; NULL or AF_UNSPEC: it has come by itself. */
 void session_accept(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *here);
-struct session *session_first(void);
 /* The system stops: 421 for who is not waiting for an answer; the others after it. now: for everybody. */
 void session_shutdown(bool now);
 void session_kick(struct session *s);	/* the same for one, by the operator */
 void session_evict(struct session *s);		/* there is no room for one that waits like this */
 void session_answer(struct session *s, const struct reply *r);		/* of a pending reply */
-void session_init(struct session *s);
-void session_fini(struct session *s);
+
+/* sessions.c */
+struct session *session_first(void);
+struct session *session_new(void (*on_time)(void *));	/* in the list; its timer calls on_time */
 void session_enter(struct session *s);			/* around every callback that is not session.c's: */
 void session_leave(struct session *s);			/* the session may be freed here */
 void session_reset(struct session *s);			/* forget the transaction */
