@@ -1,21 +1,20 @@
 /*
  * service.c: the spine of every daemon: arguments, parameters, open(), jail,
- * then one of two ways to serve. Its input comes from master only.
+ * then service_serve.c. Its input comes from master only.
  */
 #include "service/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
@@ -24,28 +23,15 @@
 #include "service/service_private.h"
 #include "base/banned.h"
 
-#define LISTENERS_MAX 16
 #define OPTIONS_MAX 64
 #define WRITE_DIRS_MAX 64
 #define CONF_TEXT_MAX (1 << 20)
-#define LAST_WORDS_MS 2000	/* retiring: for what the last client still has to read, at most */
-#define LAST_LOOK_MS 20
-#define ACCEPT_PAUSE_MS 1000	/* after EMFILE and the like: no busy loop */
 #define OTHER_FILES 100u		/* descriptors that are not clients */
 
-struct service_state service = { .counters_fd = -1, .processes = 1 };
+struct service_state service = { .accepted.fd = -1, .counters_fd = -1, .processes = 1 };
 
-static struct listener {
-	int fd;
-	unsigned role;
-	struct watch watch;
-} listeners[LISTENERS_MAX];
-static size_t listener_count;
-static struct listener accepted = { .fd = -1 };
 static const char *options[OPTIONS_MAX];
 static size_t option_count;
-static struct timer accept_pause, tell_timer, done_timer;
-static uint64_t done_by;		/* monotonic ms */
 
 #ifdef MERPATI_SANITIZE
 const char *__asan_default_options(void);
@@ -141,10 +127,10 @@ take_arguments(int argc, char **argv)
 			service.confdir = optarg;
 		else if (c == 'o' && option_count < OPTIONS_MAX)
 			options[option_count++] = optarg;
-		else if (c == 'l' && listener_count < LISTENERS_MAX)
-			take_descriptor(optarg, &listeners[listener_count++]);
+		else if (c == 'l' && service.listener_count < LISTENERS_MAX)
+			take_descriptor(optarg, &service.listeners[service.listener_count++]);
 		else if (c == 'a')
-			take_descriptor(optarg, &accepted);
+			take_descriptor(optarg, &service.accepted);
 		else if (c == 'C' && span_u32(span_str(optarg), 0, 100000, &n))
 			service.counters_fd = (int)n;
 		else if (c == 'M' && span_u32(span_str(optarg), 1, 100000, &n))
@@ -329,254 +315,6 @@ enter_jail(void)
 	misbehave(service.svc->name);
 }
 
-/* ---- clients and the end ---- */
-
-void
-service_done(void)
-{
-	exit(0);
-}
-
-static void
-done(void *ctx)
-{
-	(void)ctx;
-	if (service.clients > 0)
-		return;
-	if ((service.svc->lingers && !service.svc->lingers()) || clock_mono_ms() >= done_by)
-		service_done();
-	timer_set(&done_timer, LAST_LOOK_MS);
-}
-
-static void
-maybe_done(void)
-{
-	if (!service.retiring || service.clients > 0)
-		return;
-	timer_stop(&done_timer);
-	timer_init(&done_timer, done, NULL);
-	done_by = clock_mono_ms() + LAST_WORDS_MS;
-	timer_set(&done_timer, 0);
-}
-
-static void
-watch_listeners(bool on)
-{
-	for (size_t i = 0; i < listener_count; i++)
-		watch_set(&listeners[i].watch, on ? LOOP_READ : 0);
-}
-
-void
-service_begin_retiring(bool stop)
-{
-	if (service.retiring && (service.stopping || !stop))
-		return;
-	service.retiring = true;
-	service.stopping = stop;
-	for (size_t i = 0; i < listener_count; i++) {
-		watch_stop(&listeners[i].watch);
-		close_fd(&listeners[i].fd);
-	}
-	listener_count = 0;
-	master_tell();
-	if (service.svc->retire)
-		service.svc->retire();
-	if (service.svc->model == SERVICE_EVENT)
-		maybe_done();
-}
-
-void
-service_retire(void)
-{
-	service_begin_retiring(false);
-}
-
-bool
-service_retiring(void)
-{
-	return service.retiring;
-}
-
-bool
-service_stopping(void)
-{
-	return service.stopping;
-}
-
-void
-service_clients(int change)
-{
-	service.clients += (uint32_t)change;
-	maybe_done();
-}
-
-void
-service_full(bool full)
-{
-	if (service.full == full || service.retiring)
-		return;
-	service.full = full;
-	watch_listeners(!full);
-	master_tell();
-}
-
-/* ---- SERVICE_EVENT ---- */
-
-static void
-resume_accepting(void *ctx)
-{
-	(void)ctx;
-	if (!service.full && !service.retiring)
-		watch_listeners(true);
-}
-
-/* Who comes after a reload is our successor's: what master has said before goes first. */
-static void
-accept_one(void *ctx, int events)
-{
-	struct listener *l = ctx;
-	struct sockaddr_storage peer = { 0 };
-	socklen_t len = sizeof(peer);
-	int fd;
-
-	(void)events;
-	master_link_take_all();
-	if (service.retiring || service.full)
-		return;
-	fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0) {
-		service.svc->accept(fd, l->role, &peer);
-		return;
-	}
-	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-		return;
-	log_warn(NULL, "accept: %s; trying again in a second", strerror(errno));
-	watch_listeners(false);
-	timer_set(&accept_pause, ACCEPT_PAUSE_MS);
-}
-
-static void
-tell_master(void *ctx)
-{
-	(void)ctx;
-	if (service.clients != service.told_clients)
-		master_tell();
-	timer_set(&tell_timer, 1000);
-}
-
-static void
-serve_events(void)
-{
-	timer_init(&accept_pause, resume_accepting, NULL);
-	timer_init(&tell_timer, tell_master, NULL);
-	for (size_t i = 0; i < listener_count; i++) {
-		set_nonblocking(listeners[i].fd, true);
-		watch_start(&listeners[i].watch, listeners[i].fd, LOOP_READ, accept_one, &listeners[i]);
-	}
-	master_link_start();
-	if (service.svc->start)
-		service.svc->start();
-	if (accepted.fd >= 0) {
-		set_nonblocking(accepted.fd, true);
-		service.svc->accept(accepted.fd, accepted.role, &(struct sockaddr_storage){ 0 });
-	}
-	master_tell();
-	timer_set(&tell_timer, 1000);
-	loop_run();
-}
-
-/* ---- SERVICE_BLOCKING ---- */
-
-static struct {
-	int fd;
-	void (*ready)(void);
-} also = { .fd = -1 };
-
-void
-service_also(int fd, void (*ready)(void))
-{
-	also.fd = fd;
-	also.ready = ready;
-}
-
-/* Wait for one of the descriptors (or master); index, or -1 after max_idle or when it is time to end. */
-static int
-wait_for(const int *fds, size_t n)
-{
-	struct pollfd p[LISTENERS_MAX + 2];
-	uint64_t begin = clock_mono_ms();
-
-	for (;;) {
-		uint64_t waited = clock_mono_ms() - begin, idle = (uint64_t)par.max_idle * 1000;
-		int r;
-
-		if (service.retiring || (!service.keep && waited >= idle))
-			return -1;
-		p[0] = (struct pollfd){ .fd = MASTER_FD, .events = POLLIN };
-		for (size_t i = 0; i < n; i++)
-			p[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-		p[n + 1] = (struct pollfd){ .fd = also.fd, .events = POLLIN };
-		r = poll(p, (nfds_t)n + 2, service.keep ? -1 : (int)(idle - waited));
-		if (r < 0 && errno != EINTR)
-			die_errno("poll");
-		if (r <= 0)
-			continue;
-		for (size_t i = 0; i < n; i++)
-			if (p[i + 1].revents)
-				return (int)i;
-		if (p[0].revents)
-			master_link_take();
-		if (p[n + 1].revents && also.fd == p[n + 1].fd)
-			also.ready();
-	}
-}
-
-enum msg_result
-service_recv(int fd, unsigned from, unsigned to, struct msg *out)
-{
-	return wait_for(&fd, 1) < 0 ? MSG_END : msg_recv(fd, from, to, out);
-}
-
-static void
-serve_one(int fd, unsigned role)
-{
-	service.clients = 1;
-	service.full = true;
-	master_tell();
-	service.svc->serve(fd, role);
-	close(fd);
-	service.clients = 0;
-	service.full = false;
-}
-
-static void
-serve_blocking(void)
-{
-	int fds[LISTENERS_MAX];
-
-	if (service.svc->start)
-		service.svc->start();
-	if (accepted.fd >= 0) {
-		serve_one(accepted.fd, accepted.role);
-		return;
-	}
-	for (size_t i = 0; i < listener_count; i++) {
-		fds[i] = listeners[i].fd;
-		set_nonblocking(fds[i], true);	/* another worker may be faster */
-	}
-	for (;;) {
-		int i, fd;
-
-		master_tell();
-		i = wait_for(fds, listener_count);
-		if (i < 0)
-			return;
-		fd = accept4(fds[i], NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			serve_one(fd, listeners[i].role);
-	}
-}
-
 int
 service_main(const struct service *svc, int argc, char **argv)
 {
@@ -597,9 +335,6 @@ service_main(const struct service *svc, int argc, char **argv)
 	if (svc->open)
 		svc->open();
 	enter_jail();
-	if (svc->model == SERVICE_EVENT)
-		serve_events();
-	else
-		serve_blocking();
+	service_serve();
 	return 0;
 }
