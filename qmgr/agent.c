@@ -262,7 +262,7 @@ on_link(void *ctx, int events)
 	}
 	for (int i = 0; events & LOOP_READ && i < RECV_STEP; i++) {
 		struct msg m;
-		enum msg_result r = msg_recv(g->fd, rows[g->pool].role, R_QMGR, &m);
+		enum msg_result r = msg_recv_or_reset(g->fd, rows[g->pool].role, R_QMGR, &m);
 
 		if (r == MSG_AGAIN)
 			break;

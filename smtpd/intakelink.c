@@ -272,7 +272,8 @@ intake_send(struct intake_job *j, enum msg_kind kind, const void *m)
 	j->blocked = false;
 	if (msg_send(j->link->fd, kind, m))
 		return INTAKE_READY;
-	if (errno == EAGAIN || errno == ENOBUFS) {
+	/* Also when intake has let go: what it said before that, a refusal, is still to be read. */
+	if (errno == EAGAIN || errno == ENOBUFS || errno == EPIPE || errno == ECONNRESET) {
 		j->blocked = true;
 		watch_set(&j->link->watch, LOOP_READ | LOOP_WRITE);
 		return INTAKE_LATER;

@@ -44,7 +44,7 @@ enum intake_state { INTAKE_READY, INTAKE_LATER, INTAKE_BROKEN };
 bool intake_has_link(bool large);	/* intake_take() would not wait */
 /* LATER: on_ready comes, or on_done(NULL) */
 enum intake_state intake_take(struct intake_job *j, bool large);
-/* LATER: it was not sent, on_ready comes */
+/* LATER: it was not sent; on_ready comes, or, from an intake that has let go, on_done */
 enum intake_state intake_send(struct intake_job *j, enum msg_kind kind, const void *m);
 void intake_answer_due(struct intake_job *j, uint32_t ms);	/* all is sent: the answer is waited for so long */
 void intake_finish(struct intake_job *j);	/* after on_done: the link may serve the next */

@@ -253,7 +253,7 @@ close_all(const int fds[CHAN_FDS])
 }
 
 enum msg_result
-msg_recv(int fd, unsigned from, unsigned to, struct msg *out)
+msg_recv_or_reset(int fd, unsigned from, unsigned to, struct msg *out)
 {
 	static char wire[CHAN_MAX];
 	int fds[CHAN_FDS];
@@ -274,6 +274,14 @@ msg_recv(int fd, unsigned from, unsigned to, struct msg *out)
 	log_warn(NULL, "a process sent what it may not send here (%zd bytes, kind %d, role 0x%x): link closed",
 	    n, n >= 2 ? (int)get_le(wire, 2) : -1, from);
 	return MSG_BAD;
+}
+
+enum msg_result
+msg_recv(int fd, unsigned from, unsigned to, struct msg *out)
+{
+	enum msg_result r = msg_recv_or_reset(fd, from, to, out);
+
+	return r == MSG_END && errno == ECONNRESET ? msg_recv_or_reset(fd, from, to, out) : r;
 }
 
 void

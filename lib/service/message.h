@@ -64,6 +64,11 @@ bool msg_send(int fd, enum msg_kind kind, const void *m) CHECKED;
  * the peer; `to`: our own.
  */
 enum msg_result msg_recv(int fd, unsigned from, unsigned to, struct msg *out);
+/*
+ * The same for who must know whether a peer has ended before it had read all that was sent to it: MSG_END with
+ * errno ECONNRESET, once. The kernel says so before it hands out what that peer had sent, which the next calls give.
+ */
+enum msg_result msg_recv_or_reset(int fd, unsigned from, unsigned to, struct msg *out);
 
 /* The same without a socket, for tests and fuzzing. */
 bool msg_encode(enum msg_kind kind, const void *m, struct buf *out, int fds[CHAN_FDS], int *nfds);

@@ -100,6 +100,7 @@ static int intake_fd = -1;
 static struct {
 	struct buf sender, rcpts, body;
 	unsigned mails, parts, refuse_at, die_at, connects;
+	bool lets_go;			/* of the link, when it has refused */
 	uint32_t flags;
 } intake;
 
@@ -156,9 +157,11 @@ intake_turn(void)
 		close_fd(&intake_fd);
 		return true;
 	}
-	if (intake.refuse_at == intake.parts)
+	if (intake.refuse_at == intake.parts) {
 		intake_reply(552, "5.3.4", "Message too big", "");
-	else if (last == MAIL_END && intake.refuse_at == 0)
+		if (intake.lets_go)
+			close_fd(&intake_fd);
+	} else if (last == MAIL_END && intake.refuse_at == 0)
 		intake_reply(250, "2.0.0", "Ok", "QUEUEID");
 	return true;
 }
@@ -238,6 +241,7 @@ begin(void)
 	buf_init(&one.in, 1 << 20);
 	buf_init(&one.out, 1 << 24);
 	intake.mails = intake.parts = intake.refuse_at = intake.die_at = intake.connects = 0;
+	intake.lets_go = false;
 	left = 0;
 	session_accept(-1, &peer, NULL);
 }

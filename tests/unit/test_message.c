@@ -155,11 +155,41 @@ over_a_link(void **state)
 	close(null);
 }
 
+/* A peer that ends with something unread has still said what it said; the kernel tells of its end first. */
+static void
+last_words(void **state)
+{
+	static const struct {
+		enum msg_result (*recv)(int fd, unsigned from, unsigned to, struct msg *out);
+		int resets;
+	} rows[] = { { msg_recv, 0 }, { msg_recv_or_reset, 1 } };
+	struct msg_NEW new = { .id = SPAN("x") };
+	struct msg in;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		int fd[2];
+
+		assert_true(chan_pair(fd));
+		assert_true(msg_send(fd[0], MSG_NEW, &new));
+		assert_true(msg_send(fd[1], MSG_NEW, &new));
+		close(fd[1]);
+		for (int n = 0; n < rows[i].resets; n++) {
+			assert_int_equal(rows[i].recv(fd[0], R_INTAKE, R_QMGR, &in), MSG_END);
+			assert_int_equal(errno, ECONNRESET);
+		}
+		assert_int_equal(rows[i].recv(fd[0], R_INTAKE, R_QMGR, &in), MSG_OK);
+		assert_int_equal(rows[i].recv(fd[0], R_INTAKE, R_QMGR, &in), MSG_END);
+		assert_int_equal(errno, 0);
+		close(fd[0]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(every_kind_there_and_back), cmocka_unit_test(damaged),
-		cmocka_unit_test(lists), cmocka_unit_test(over_a_link) };
+		cmocka_unit_test(lists), cmocka_unit_test(over_a_link), cmocka_unit_test(last_words) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,41 @@ test_large(void **state)
 	buf_fini(&in);
 }
 
+/* Intake refuses and is gone, before or while the rest is sent to it: the client hears the refusal and not that nobody answered. */
+static void
+test_last_words(void **state)
+{
+	struct buf in;
+
+	(void)state;
+	buf_init(&in, 1 << 20);
+	buf_addspan(&in, SPAN(ENVELOPE "DATA\r\n"));
+	for (int i = 0; i < 20000; i++)
+		buf_addf(&in, "line %d\r\n", i);
+	for (unsigned before = 0; before < 2; before++) {
+		struct span rest = buf_span(&in);
+
+		begin();
+		intake.refuse_at = 1;
+		intake.lets_go = true;
+		for (int i = 0; rest.n > 0; i++) {
+			struct span piece = span_sub(rest, 0, 70000);
+
+			buf_addspan(&one.in, piece);
+			rest = span_skip(rest, piece.n);
+			one.ops->on_input(one.ctx);
+			if (before && intake.parts == 0)
+				(void)intake_turn();
+		}
+		settle();
+		feed(SPAN(".\r\n"), 100);
+		assert_non_null(strstr(buf_cstr(&one.out), GO "552 5.3.4 Message too big\r\n"));
+		assert_int_equal(intake.mails, 1);
+		end();
+	}
+	buf_fini(&in);
+}
+
 /* A small message that a dying intake had is given to another one; an abandoned one is never completed. */
 static void
 test_intake_dies(void **state)
@@ -132,6 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_intake_dies),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_gone_while_waiting),

@@ -178,13 +178,16 @@ submit_end(struct submit *s)
 	struct msg in;
 
 	send_block(s, true);
-	if (!s->failed && msg_recv(s->fd, R_INTAKE, R_PUBLIC, &in) == MSG_OK && in.kind == MSG_MAIL_DONE) {
+	/* Also when the queue has let go of us: it may have said why before. */
+	if (s->fd >= 0 && msg_recv(s->fd, R_INTAKE, R_PUBLIC, &in) == MSG_OK && in.kind == MSG_MAIL_DONE) {
 		r.code = in.MAIL_DONE.code;
 		snprintf(r.dsn, sizeof(r.dsn), "%.*s", SPAN_FMT(in.MAIL_DONE.dsn));
 		snprintf(r.text, sizeof(r.text), "%.*s", SPAN_FMT(in.MAIL_DONE.text));
 	} else {
-		close_fd(&s->fd);
+		s->failed = true;
 	}
+	if (s->failed)
+		close_fd(&s->fd);
 	submit_reset(s);
 	return r;
 }
