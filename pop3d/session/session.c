@@ -65,6 +65,18 @@ log_end(const struct pop3 *p, struct span login)
 	logline_end(&l);
 }
 
+/* Nothing can be read any more, but the client reads: what it asked before is answered, and it is told what was wrong. */
+static void
+refuse_line(struct pop3 *p)
+{
+	if (p->stream.end != STREAM_TOO_LONG)
+		return;
+	p->stream.end = STREAM_OPEN;
+	stream_puts(&p->stream, "-ERR Line too long\r\n");
+	stream_flush(&p->stream);
+	p->stream.end = STREAM_TOO_LONG;
+}
+
 void
 pop3_session(int fd, struct span login, const char *maildir, uint32_t idle_ms)
 {
@@ -79,6 +91,7 @@ pop3_session(int fd, struct span login, const char *maildir, uint32_t idle_ms)
 			pop3_command(&p, buf_span(&line));
 	}
 	close_maildrop(&p);		/* before the last word: who hears it may come again at once */
+	refuse_line(&p);
 	stream_flush(&p.stream);
 	log_end(&p, login);
 	mailtext_fini(&p.text);
