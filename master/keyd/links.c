@@ -1,7 +1,8 @@
 /*
  * links.c: answers CERTS and SIGN. The peer may be a captured worker: it can
  * have signatures made (that is keyd's work), but not see a key, not stop
- * keyd, and not fill its memory: a link that does not read is closed.
+ * keyd, and not fill its memory: a link that does not read its signatures is
+ * closed, and one that does not read certificates gets no further ones.
  */
 #include "links.h"
 
@@ -23,6 +24,8 @@ struct link {
 	int fd;
 	unsigned role;
 	bool wants;		/* has asked for certificates: is told of new ones */
+	bool sending;		/* them: it is not heard before it has taken all */
+	size_t due;		/* the next certificate */
 	bool complained;	/* one line in the log for each bad link is enough */
 	struct watch watch;
 	struct link *next, **prev;
@@ -43,26 +46,39 @@ link_close(struct link *l)
 	free(l);
 }
 
+/* As many as the link takes now; keyd keeps nothing for it but where it is. False: it is lost. */
+static bool
+go_on(struct link *l)
+{
+	const struct keys *k = store_keys();
+	size_t n = k ? k->n : 0;
+
+	do {
+		struct msg_CERT m = { .generation = store_generation(), .names = SPAN_NONE, .chain = SPAN_NONE };
+
+		if (l->due < n) {	/* none: one without a chain */
+			m.key = k->at[l->due].id;
+			m.names = buf_span(&k->at[l->due].names);
+			m.chain = buf_span(&k->at[l->due].chain);
+		}
+		m.last = l->due + 1 >= n;
+		m.ticket_keys = m.last && n > 0 ? tickets_all() : SPAN_NONE;
+		if (!msg_send(l->fd, MSG_CERT, &m)) {
+			watch_set(&l->watch, LOOP_WRITE);
+			return errno == EAGAIN;
+		}
+	} while (++l->due < n);
+	l->sending = false;
+	watch_set(&l->watch, LOOP_READ);
+	return true;
+}
+
 static bool
 send_certificates(struct link *l)
 {
-	const struct keys *k = store_keys();
-	struct msg_CERT m = { .generation = store_generation(), .names = SPAN_NONE, .chain = SPAN_NONE };
-	size_t n = k ? k->n : 0;
-
-	l->wants = true;
-	for (size_t i = 0; i < n; i++) {
-		m.key = k->at[i].id;
-		m.names = buf_span(&k->at[i].names);
-		m.chain = buf_span(&k->at[i].chain);
-		m.last = i + 1 == n;
-		m.ticket_keys = m.last ? tickets_all() : SPAN_NONE;
-		if (!msg_send(l->fd, MSG_CERT, &m))
-			return false;
-	}
-	m.last = 1;
-	m.ticket_keys = SPAN_NONE;
-	return n > 0 || msg_send(l->fd, MSG_CERT, &m);	/* none: one without a chain */
+	l->wants = l->sending = true;
+	l->due = 0;
+	return go_on(l);
 }
 
 static bool
@@ -123,7 +139,11 @@ on_ready(void *ctx, int events)
 	struct msg in;
 
 	(void)events;
-	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+	if (l->sending && !go_on(l)) {
+		link_close(l);
+		return;
+	}
+	for (int i = 0; i < MESSAGES_AT_ONCE && !l->sending; i++) {
 		enum msg_result r = msg_recv(l->fd, l->role, R_KEYD, &in);
 
 		if (r == MSG_AGAIN)

@@ -40,7 +40,7 @@ sources_changed(void)
 
 struct listing {
 	struct source *out;
-	size_t n;
+	size_t n, room;
 	unsigned group;
 	struct buf *err;
 };
@@ -48,17 +48,19 @@ struct listing {
 static void
 add(struct listing *l, struct span path, enum part part, struct span name)
 {
-	struct source *s = &l->out[l->n];
-
 	if (l->n == SOURCES_MAX) {
 		buf_reset(l->err);
 		buf_addf(l->err, "more than %d files of keys and certificates: the rest is left out", SOURCES_MAX);
 		return;
 	}
-	*s = (struct source){ .path = x_spandup(path), .part = part, .group = l->group };
-	if (name.n > 0)
-		s->name = x_spandup(name);
-	l->n++;
+	if (l->n == l->room) {
+		l->room = l->room ? 2 * l->room : 16;
+		l->out = reallocarray(l->out, l->room, sizeof(*l->out));
+		if (!l->out)
+			die("out of memory (key files)");
+	}
+	l->out[l->n++] = (struct source){ .path = x_spandup(path), .part = part, .group = l->group,
+		.name = name.n > 0 ? x_spandup(name) : NULL };
 }
 
 static void
@@ -90,16 +92,16 @@ add_name(void *ctx, struct span key, struct span value)
 
 /* Names first: a name that the table gives counts before the same name in a certificate. */
 size_t
-sources_list(struct source out[SOURCES_MAX], struct buf *err)
+sources_list(const struct source **out, struct buf *err)
 {
-	static struct source *last;
-	static size_t last_count;
-	struct listing l = { .out = out, .err = err };
+	static struct listing l;
 
-	for (size_t i = 0; last && i < last_count; i++) {
-		free(last[i].path);
-		free(last[i].name);
+	for (size_t i = 0; i < l.n; i++) {
+		free(l.out[i].path);
+		free(l.out[i].name);
 	}
+	l.n = l.group = 0;
+	l.err = err;
 	if (!maps_empty(names) && maps_each(names, add_name, &l) != MAP_FOUND)
 		buf_adds(err, "tls_server_sni_maps: a table that is damaged, or of a kind that cannot be listed");
 	l.group++;
@@ -109,7 +111,6 @@ sources_list(struct source out[SOURCES_MAX], struct buf *err)
 		add_pair(&l, par.smtpd_tls_key_file, par.smtpd_tls_cert_file);
 		add_pair(&l, par.smtpd_tls_eckey_file, par.smtpd_tls_eccert_file);
 	}
-	last = out;
-	last_count = l.n;
+	*out = l.out;
 	return l.n;
 }

@@ -22,7 +22,7 @@ struct source {
 
 void sources_open(void);		/* after par has changed; dies on a table that does not open at the start */
 bool sources_changed(void);		/* the table was replaced */
-/* How many. A sentence in err: some are left out. */
-size_t sources_list(struct source out[SOURCES_MAX], struct buf *err);
+/* How many; *out is its own until the next call. A sentence in err: some are left out. */
+size_t sources_list(const struct source **out, struct buf *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/die.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -20,6 +21,8 @@
 #include "base/banned.h"
 
 #define LOOK_MS 1000
+#define LOOK_FILES 64			/* at a look; more take several */
+#define REPORTED 64			/* certificates of a load that have a line of their own in the log */
 #define EXPIRES_SOON 14			/* days */
 
 /* By what a file is recognised. */
@@ -31,9 +34,10 @@ struct stamp {
 	struct timespec mtime, ctime;
 };
 
-static struct source sources[SOURCES_MAX];
+static const struct source *sources;
 static size_t source_count;
-static struct stamp tried[SOURCES_MAX], seen[SOURCES_MAX];	/* of the last load, of the last look */
+static struct stamp *tried, *seen;	/* of each source: of the last load, of the last look */
+static size_t looked;			/* sources before this one have had their turn in this round */
 
 static struct keys *now, *old;
 static uint32_t generation;
@@ -49,12 +53,17 @@ take_sources(void)
 	struct buf err;
 
 	buf_init(&err, 500);
-	source_count = sources_list(sources, &err);
+	source_count = sources_list(&sources, &err);
 	if (err.len > 0)
 		log_error(NULL, "%s", buf_cstr(&err));
 	buf_fini(&err);
-	memset(tried, 0, sizeof(tried));
-	memset(seen, 0, sizeof(seen));
+	free(tried);
+	free(seen);
+	tried = calloc(source_count + 1, sizeof(*tried));
+	seen = calloc(source_count + 1, sizeof(*seen));
+	if (!tried || !seen)
+		die("out of memory (key files)");
+	looked = 0;
 }
 
 static struct stamp
@@ -76,26 +85,10 @@ stamp_of(int fd, int error)
 	return s;
 }
 
-static void
-open_files(int fds[SOURCES_MAX], struct stamp stamps[SOURCES_MAX])
-{
-	for (size_t i = 0; i < source_count; i++) {
-		fds[i] = service_open_file(sources[i].path);
-		stamps[i] = stamp_of(fds[i], errno);
-	}
-}
-
-static void
-close_files(int fds[SOURCES_MAX])
-{
-	for (size_t i = 0; i < source_count; i++)
-		close_fd(&fds[i]);
-}
-
 static bool
-same(const struct stamp a[SOURCES_MAX], const struct stamp b[SOURCES_MAX])
+same(const struct stamp *a, const struct stamp *b)
 {
-	return memcmp(a, b, source_count * sizeof(a[0])) == 0;
+	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 /* One file's part behind the others, in memory that is wiped afterwards. */
@@ -132,24 +125,29 @@ read_source(const struct source *f, int fd, const struct stamp *stamp, struct bu
 	return ok;
 }
 
-/* The files of one group, from the first on; *end: the first of the next one. */
+/* The files of one group, from the first on; *end: the first of the next one. skip: only to know them again. */
 static struct keys *
-load_group(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], size_t from, size_t *end, struct buf *err)
+load_group(size_t from, size_t *end, bool skip, struct buf *err)
 {
 	struct keys *k = NULL;
 	struct buf pem;
-	bool ok = true;
+	bool ok = !skip;
 	size_t i = from;
 
 	buf_init(&pem, KEYS_PEM_MAX);
-	if (!buf_room(&pem, KEYS_PEM_MAX))	/* once, so that no copy of a key stays behind a realloc */
+	if (ok && !buf_room(&pem, KEYS_PEM_MAX))	/* once, so that no copy of a key stays behind a realloc */
 		ok = false;
-	for (; i < source_count && sources[i].group == sources[from].group; i++)
-		ok = ok && read_source(&sources[i], fds[i], &stamps[i], &pem, err);
+	for (; i < source_count && sources[i].group == sources[from].group; i++) {
+		int fd = service_open_file(sources[i].path);
+
+		tried[i] = stamp_of(fd, errno);
+		ok = ok && read_source(&sources[i], fd, &tried[i], &pem, err);
+		close_fd(&fd);
+	}
 	*end = i;
 	if (ok)
 		k = keys_load(buf_span(&pem), err);
-	if (!k && sources[from].name)
+	if (!k && !skip && sources[from].name)
 		buf_addf(err, " (for %s)", sources[from].name);
 	explicit_bzero(pem.p, pem.len);
 	buf_fini(&pem);
@@ -162,14 +160,15 @@ load_group(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], s
  * are better than none.
  */
 static struct keys *
-load_all(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], struct buf *err)
+load_all(struct buf *err)
 {
 	struct keys *all = x_new(struct keys), *k;
+	bool failed = false;
 	size_t next;
 
 	for (size_t i = 0; i < source_count; i = next) {
-		k = load_group(fds, stamps, i, &next, err);
-		if (k && keys_append(all, k, span_str(sources[i].name)))
+		k = load_group(i, &next, failed, err);
+		if (failed || (k && keys_append(all, k, span_str(sources[i].name))))
 			continue;
 		if (!k && sources[i].name && !now) {
 			log_error(NULL, "keys of tls_server_sni_maps not taken: %s", buf_cstr(err));
@@ -178,6 +177,9 @@ load_all(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX], str
 		}
 		if (k)
 			buf_addf(err, "more than %d chains", KEYS_MAX);
+		failed = true;
+	}
+	if (failed) {
 		keys_free(all);
 		return NULL;
 	}
@@ -197,22 +199,23 @@ report(const struct keys *k)
 			log_warn(NULL, "certificate %zu (%s, %s) has expired", i + 1, p->type, names);
 		else if (p->days_left < EXPIRES_SOON)
 			log_warn(NULL, "certificate %zu (%s, %s) expires in %d days", i + 1, p->type, names, (int)p->days_left);
-		else
+		else if (i < REPORTED)
 			log_info(NULL, "certificate %zu (%s, %s) loaded, expires in %d days", i + 1, p->type, names,
 			    (int)p->days_left);
 	}
+	if (k->n > REPORTED)
+		log_info(NULL, "%zu certificates loaded", k->n);
 }
 
 static bool
-load(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX])
+load(void)
 {
 	struct keys *fresh = NULL;
 	struct buf err;
 
 	buf_init(&err, 500);
-	memcpy(tried, stamps, sizeof(tried));
 	if (source_count)
-		fresh = load_all(fds, stamps, &err);
+		fresh = load_all(&err);
 	if (fresh) {
 		report(fresh);
 		keys_free(old);
@@ -227,24 +230,33 @@ load(const int fds[SOURCES_MAX], const struct stamp stamps[SOURCES_MAX])
 	return fresh != NULL;
 }
 
-/* A renewal replaces several files: what has just changed is loaded at the next look, if it stays. */
+/*
+ * A renewal replaces several files: what has just changed is loaded at the next
+ * look, if it stays. Files that have not changed give the next ones their turn.
+ */
 static void
 look(void *ctx)
 {
-	struct stamp stamps[SOURCES_MAX];
-	int fds[SOURCES_MAX];
-	bool settled;
+	size_t end;
+	bool settled = true, fresh = false;
 
 	(void)ctx;
 	if (sources_changed())
 		take_sources();
-	memset(stamps, 0, sizeof(stamps));
-	open_files(fds, stamps);
-	settled = same(stamps, seen);
-	memcpy(seen, stamps, sizeof(seen));
-	if (settled && !same(stamps, tried) && load(fds, stamps) && changed)
+	end = source_count - looked < LOOK_FILES ? source_count : looked + LOOK_FILES;
+	for (size_t i = looked; i < end; i++) {
+		int fd = service_open_file(sources[i].path);
+		struct stamp stamp = stamp_of(fd, errno);
+
+		close_fd(&fd);
+		settled = settled && same(&stamp, &seen[i]);
+		fresh = fresh || !same(&stamp, &tried[i]);
+		seen[i] = stamp;
+	}
+	if (settled && fresh && load() && changed)
 		changed();
-	close_files(fds);
+	if (settled)
+		looked = end == source_count ? 0 : end;
 	timer_set(&look_timer, LOOK_MS);
 }
 
@@ -266,17 +278,11 @@ on_ticket_time(void *ctx)
 void
 store_open(void)
 {
-	struct stamp stamps[SOURCES_MAX];
-	int fds[SOURCES_MAX];
-
 	generation++;
 	sources_open();
 	take_sources();
-	memset(stamps, 0, sizeof(stamps));
-	open_files(fds, stamps);
-	load(fds, stamps);
-	memcpy(seen, stamps, sizeof(seen));
-	close_files(fds);
+	load();
+	memcpy(seen, tried, source_count * sizeof(*seen));
 }
 
 void

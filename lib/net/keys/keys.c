@@ -19,7 +19,7 @@
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
-#define PEM_OBJECTS_MAX (KEYS_MAX * (KEYS_CHAIN_CERTS + 2))
+#define PEM_OBJECTS_MAX (KEYS_PEM_MAX / 64)	/* no block is shorter */
 
 /* One PEM block. */
 struct block {
@@ -70,6 +70,26 @@ id_of(EVP_PKEY *key)
 	return id;
 }
 
+/* Room for one more; NULL: there are KEYS_MAX. */
+static struct keypair *
+new_pair(struct keys *k)
+{
+	size_t room = k->room ? 2 * k->room : 4;
+	struct keypair *more;
+
+	if (k->n == KEYS_MAX)
+		return NULL;
+	if (k->n == k->room) {
+		more = reallocarray(k->at, room, sizeof(*more));
+		if (!more)
+			die("out of memory (keys)");
+		k->at = more;
+		k->room = room;
+	}
+	k->at[k->n] = (struct keypair){ .key = NULL };
+	return &k->at[k->n++];
+}
+
 static bool
 take_key(struct loading *l, const struct block *b)
 {
@@ -79,9 +99,9 @@ take_key(struct loading *l, const struct block *b)
 
 	if (l->keys->n > 0 && l->certs == 0)
 		return refuse(l, "no certificate follows it");
-	if (l->keys->n == KEYS_MAX)
+	k = new_pair(l->keys);
+	if (!k)
 		return refuse(l, "too many keys");
-	k = &l->keys->at[l->keys->n++];
 	l->certs = 0;
 	buf_init(&k->chain, KEYS_CHAIN_MAX);
 	buf_init(&k->names, KEYS_NAMES_MAX);
@@ -280,7 +300,7 @@ keys_append(struct keys *k, struct keys *more, struct span names)
 			buf_reset(&more->at[i].names);
 			buf_addspan(&more->at[i].names, names);
 		}
-		k->at[k->n++] = more->at[i];
+		*new_pair(k) = more->at[i];
 	}
 	if (ok)
 		more->n = 0;
@@ -296,6 +316,8 @@ keys_free(struct keys *k)
 		buf_fini(&k->at[i].names);
 		EVP_PKEY_free(k->at[i].key);
 	}
+	if (k)
+		free(k->at);
 	free(k);
 }
 

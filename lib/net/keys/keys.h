@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 
-#define KEYS_MAX 64			/* pairs */
+#define KEYS_MAX 4096			/* pairs */
 #define KEYS_PEM_MAX (1024 * 1024)	/* text of all files */
 #define KEYS_CHAIN_CERTS 10
 #define KEYS_CHAIN_MAX (64 * 1024)	/* PEM of one chain */
@@ -29,8 +29,8 @@ struct keypair {
 };
 
 struct keys {
-	struct keypair at[KEYS_MAX];
-	size_t n;
+	struct keypair *at;
+	size_t n, room;
 };
 
 void keys_init(void);			/* before the jail */
