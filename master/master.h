@@ -67,6 +67,10 @@ struct config {
 	struct params par;
 	struct mastercf services;
 	struct maps *sni;			/* tls_server_sni_maps; NULL: not opened yet */
+	struct keyfiles {			/* that it names, sorted */
+		char **at;
+		size_t n, room;
+	} sni_files;
 	struct buf text;			/* main.cf */
 	int memfd;				/* the same, sealed, for children */
 };

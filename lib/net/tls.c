@@ -2,25 +2,25 @@
  * tls.c: TLS contexts of servers and clients. Certificates and ticket keys
  * come from keyd and are trusted; the names that clients ask for are not.
  *
- * One SSL_CTX a set of names ("site"), with an RSA and an ECDSA chain side by
- * side. Connections keep a reference on the context they began with, so a
- * renewal disturbs nobody.
+ * One SSL_CTX a load, with an RSA and an ECDSA chain of the default side by side; a
+ * connection that asks for another name takes the chains of that (tls_sites.h).
+ * Connections keep a reference on the context they began with, so a renewal
+ * disturbs nobody.
  */
 #include "net/tls.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "base/die.h"
+#include "base/log.h"
 #include "net/tls_private.h"
+#include "net/tls_sites.h"
 #include "base/banned.h"
 
-#define SITES_MAX 256
-#define CHAIN_MAX 10			/* certificates in a chain of ours */
 #define PEER_CHAIN_BYTES (64 * 1024)
 #define ALPN_MAX 64
 #define TICKET_KEYS 4
@@ -37,20 +37,17 @@ struct ticket_key {			/* 80 bytes, as keyd sends them */
 	unsigned char hmac[32];
 };
 
-struct site {
-	char *names;			/* blank separated, lower case; "": the default */
+/* Certificates of one load, and the context that connections begin with, which has the default ones. */
+struct load {
 	SSL_CTX *ctx;
-};
-
-struct sites {
-	struct site at[SITES_MAX];
-	size_t n;
+	struct sites *sites;
 };
 
 struct tls_server {
 	tls_signer *sign;
 	void *ctx;
-	struct sites *now, *next;
+	struct load now, next;
+	SSL_CTX *probe;			/* of the next load: would OpenSSL take this certificate? */
 	struct ticket_key tickets[TICKET_KEYS];
 	size_t ntickets;
 	unsigned char alpn[ALPN_MAX];	/* wire form: length, name */
@@ -133,53 +130,76 @@ ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c, 
 
 /* ---- which certificate ---- */
 
-/* A pattern is a name, *.name for exactly one more label (RFC 6125 6.4.3), or .name for everything below it. */
 static bool
-name_matches(struct span pattern, struct span host)
+refuse(struct buf *err, const char *what)
 {
-	ssize_t dot;
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
 
-	if (span_starts(pattern, "."))
-		return host.n > pattern.n && span_eq_nocase(pattern, span_skip(host, host.n - pattern.n));
-	if (!span_starts(pattern, "*."))
-		return span_eq_nocase(pattern, host);
-	dot = span_find(host, '.');
-	return dot > 0 && span_eq_nocase(span_skip(pattern, 1), span_skip(host, (size_t)dot));
-}
-
-static SSL_CTX *
-site_for(const struct sites *s, struct span host)
-{
-	struct span names, one;
-
-	for (size_t i = 0; i < s->n && host.n > 0 && host.n <= 255; i++) {
-		names = span_str(s->at[i].names);
-		while (span_word(&names, " ", &one))
-			if (name_matches(one, host))
-				return s->at[i].ctx;
-	}
-	for (size_t i = 0; i < s->n; i++)
-		if (!s->at[i].names[0])
-			return s->at[i].ctx;
-	return s->n ? s->at[0].ctx : NULL;
+	buf_addf(err, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
+	ERR_clear_error();
+	return false;
 }
 
 /* An unknown name gets the default certificate: the client decides what it thinks of that. */
 static int
 on_server_name(SSL *ssl, int *alert, void *arg)
 {
-	struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	SSL_CTX *ctx;
-
 	(void)alert;
 	(void)arg;
-	if (!host || !t->now)
-		return SSL_TLSEXT_ERR_NOACK;
-	ctx = site_for(t->now, span_str(host));
-	if (ctx && ctx != SSL_get_SSL_CTX(ssl))
-		SSL_set_SSL_CTX(ssl, ctx);
-	return SSL_TLSEXT_ERR_OK;
+	return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static EVP_PKEY *
+make_key(void *ctx, const EVP_PKEY *public, uint32_t key)
+{
+	struct tls_server *t = ctx;
+
+	return tlskey_new(public, t->sign, t->ctx, key);
+}
+
+/* How many of them the connection has now. */
+static size_t
+use_chains(struct tls_server *t, SSL *ssl, const char *host, struct chain *const *chains, size_t n)
+{
+	const char *wrong;
+	size_t good = 0;
+	struct buf err;
+
+	buf_init(&err, 300);
+	for (size_t i = 0; i < n; i++) {
+		if (!chain_read(chains[i], make_key, t) && chain_use(chains[i], ssl)) {
+			good++;
+		} else if ((wrong = chain_complaint(chains[i]))) {
+			buf_reset(&err);
+			refuse(&err, wrong);
+			log_warn(NULL, "certificate from keyd for %s not taken: %s", host, buf_cstr(&err));
+		}
+	}
+	ERR_clear_error();
+	buf_fini(&err);
+	return good;
+}
+
+/*
+ * A certificate is needed: those of the name that was asked for stand in for
+ * the default ones, unless none of them can be used.
+ */
+static int
+on_certificate(SSL *ssl, void *arg)
+{
+	struct tls_server *t = arg;
+	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	struct chain *chains[SITE_CHAINS];
+	size_t n = host && t->now.sites ? sites_find(t->now.sites, span_str(host), chains) : 0;
+
+	if (n == 0)
+		return 1;
+	SSL_certs_clear(ssl);
+	if (use_chains(t, ssl, host, chains, n) > 0)
+		return 1;
+	n = sites_default(t->now.sites, chains);
+	return use_chains(t, ssl, host, chains, n) > 0;
 }
 
 /* RFC 7301 3.2: a client that offers only other protocols is told so (ALPACA). */
@@ -233,32 +253,17 @@ new_server_ctx(struct tls_server *t)
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+	SSL_CTX_set_cert_cb(ctx, on_certificate, t);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	return ctx;
 }
 
 static void
-sites_free(struct sites *s)
+load_free(struct load *l)
 {
-	for (size_t i = 0; s && i < s->n; i++) {
-		free(s->at[i].names);
-		SSL_CTX_free(s->at[i].ctx);
-	}
-	free(s);
-}
-
-static SSL_CTX *
-site_named(struct tls_server *t, struct span names)
-{
-	struct sites *s = t->next;
-
-	for (size_t i = 0; i < s->n; i++)
-		if (span_eq_nocase(span_str(s->at[i].names), names))
-			return s->at[i].ctx;
-	if (s->n == SITES_MAX)
-		return NULL;
-	s->at[s->n] = (struct site){ .names = x_spandup(names), .ctx = new_server_ctx(t) };
-	return s->at[s->n++].ctx;
+	SSL_CTX_free(l->ctx);
+	sites_free(l->sites);
+	*l = (struct load){ NULL, NULL };
 }
 
 /* ---- the interface: servers ---- */
@@ -284,65 +289,49 @@ tls_server_policy(struct tls_server *t, const struct tls_policy *p, struct buf *
 void
 tls_server_begin(struct tls_server *t)
 {
-	sites_free(t->next);
-	t->next = x_new(struct sites);
-}
-
-static bool
-refuse(struct buf *err, const char *what)
-{
-	unsigned long e = ERR_peek_last_error();
-	const char *reason = e ? ERR_reason_error_string(e) : NULL;
-
-	buf_addf(err, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
-	ERR_clear_error();
-	return false;
-}
-
-static bool
-read_chain(struct span pem, X509 **leaf, STACK_OF(X509) *rest)
-{
-	BIO *b = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
-	X509 *x;
-	int n = 0;
-
-	while (b && n < CHAIN_MAX && (x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
-		if (n++ == 0)
-			*leaf = x;
-		else if (sk_X509_push(rest, x) == 0)
-			X509_free(x);
-	}
-	BIO_free(b);
-	if (n > 0)
-		ERR_clear_error();		/* the end of the file is reported as an error */
-	return n > 0;
+	load_free(&t->next);
+	SSL_CTX_free(t->probe);
+	t->next = (struct load){ new_server_ctx(t), sites_new() };
+	t->probe = new_server_ctx(t);
 }
 
 bool
 tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct span pem_chain, struct buf *err)
 {
-	STACK_OF(X509) *rest = sk_X509_new_null();
-	X509 *leaf = NULL;
-	EVP_PKEY *pkey = NULL;
-	SSL_CTX *ctx;
-	bool ok = false;
+	struct chain *c = chain_new(pem_chain, key);
+	const char *wrong = NULL;
 
 	ERR_clear_error();
-	if (!rest || !read_chain(pem_chain, &leaf, rest)) {
-		refuse(err, "no certificate in the chain");
-	} else if (!(pkey = tlskey_new(X509_get0_pubkey(leaf), t->sign, t->ctx, key))) {
-		refuse(err, "not an RSA or EC key");
-	} else if (!(ctx = site_named(t, names))) {
-		refuse(err, "too many certificates");
-	} else {
-		ok = SSL_CTX_use_cert_and_key(ctx, leaf, pkey, rest, 1) == 1;
-		if (!ok)
-			refuse(err, "OpenSSL refuses the certificate");
+	if (names.n == 0 || sites_empty(t->next.sites)) {	/* the default, or what stands in for it */
+		wrong = chain_read(c, make_key, t);
+		if (!wrong && !chain_use_ctx(c, t->probe))
+			wrong = "OpenSSL refuses the certificate";
 	}
-	EVP_PKEY_free(pkey);
-	X509_free(leaf);
-	sk_X509_pop_free(rest, X509_free);
-	return ok;
+	if (wrong) {
+		chain_free(c);
+		return refuse(err, wrong);
+	}
+	return sites_add(t->next.sites, names, c) || refuse(err, "too many certificates");
+}
+
+/* The load that was begun; nothing usable in it: what was there stays. */
+static void
+take_load(struct tls_server *t)
+{
+	struct chain *chains[SITE_CHAINS];
+	size_t n = sites_empty(t->next.sites) ? 0 : sites_default(t->next.sites, chains);
+
+	SSL_CTX_free(t->probe);
+	t->probe = NULL;
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (!chain_read(chains[i], make_key, t))
+			(void)!chain_use_ctx(chains[i], t->next.ctx);
+	ERR_clear_error();			/* of a second one for the first name; the first was looked at */
+	load_free(&t->now);
+	t->now = t->next;
+	t->next = (struct load){ NULL, NULL };
 }
 
 /* Where certificates of clients are asked for, each connection brings its own: a ticket would outlive its authority. */
@@ -361,25 +350,21 @@ tls_server_commit(struct tls_server *t, struct span ticket_keys)
 {
 	_Static_assert(sizeof(struct ticket_key) == 80, "as keyd sends it");
 
-	if (t->next && t->next->n > 0) {	/* nothing usable: what was there stays */
-		sites_free(t->now);
-		t->now = t->next;
-		t->next = NULL;
-	}
+	take_load(t);
 	t->ntickets = ticket_keys.n / sizeof(struct ticket_key);
 	if (t->ntickets > TICKET_KEYS)
 		t->ntickets = TICKET_KEYS;
 	OPENSSL_cleanse(t->tickets, sizeof(t->tickets));
 	if (t->ntickets > 0)
 		memcpy(t->tickets, ticket_keys.p, t->ntickets * sizeof(struct ticket_key));
-	for (size_t i = 0; t->now && i < t->now->n; i++)
-		allow_tickets(t->now->at[i].ctx, t->ntickets > 0);
+	if (t->now.ctx)
+		allow_tickets(t->now.ctx, t->ntickets > 0);
 }
 
 bool
 tls_server_ready(const struct tls_server *t)
 {
-	return t && t->now && t->now->n > 0;
+	return t && t->now.ctx;
 }
 
 void
@@ -397,12 +382,11 @@ tls_server_alpn(struct tls_server *t, const char *name)
 SSL *
 tls_server_ssl(struct tls_server *t)
 {
-	SSL_CTX *ctx = t->now ? site_for(t->now, SPAN_NONE) : NULL;
 	SSL *ssl;
 
-	if (!ctx)
+	if (!t->now.ctx)
 		bug("TLS without a certificate");
-	ssl = SSL_new(ctx);
+	ssl = SSL_new(t->now.ctx);
 	if (!ssl)
 		die("out of memory (TLS)");
 	SSL_set_accept_state(ssl);

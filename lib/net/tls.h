@@ -34,7 +34,10 @@ void tls_init(void);			/* before the jail: loads providers and error strings */
 struct tls_server *tls_server_new(tls_signer *sign, void *ctx);
 /* Before any certificate, before the jail (ca_file is read). False and a sentence in err. */
 bool tls_server_policy(struct tls_server *t, const struct tls_policy *p, struct buf *err) CHECKED;
-/* Replace all certificates at once: begin, add each, commit. A chain that does not parse is refused (false, err). */
+/*
+ * Replace all certificates at once: begin, add each, commit. A default chain that cannot be used is refused (false, err).
+ * Those of names are read when a client first asks for them: what cannot be used is told then, and the default serves.
+ */
 void tls_server_begin(struct tls_server *t);
 bool tls_server_add(struct tls_server *t, uint32_t key, struct span names, struct span pem_chain, struct buf *err) CHECKED;
 void tls_server_commit(struct tls_server *t, struct span ticket_keys);

@@ -19,6 +19,7 @@
 #include "base/banned.h"
 
 #define MESSAGES_AT_ONCE 16	/* then the other links have their turn */
+#define CERTS_AT_ONCE 64
 
 struct link {
 	int fd;
@@ -46,6 +47,21 @@ link_close(struct link *l)
 	free(l);
 }
 
+static bool
+send_one(struct link *l, const struct keys *k, size_t n)
+{
+	struct msg_CERT m = { .generation = store_generation(), .names = SPAN_NONE, .chain = SPAN_NONE };
+
+	if (l->due < n) {		/* none: one without a chain */
+		m.key = k->at[l->due].id;
+		m.names = buf_span(&k->at[l->due].names);
+		m.chain = buf_span(&k->at[l->due].chain);
+	}
+	m.last = l->due + 1 >= n;
+	m.ticket_keys = m.last && n > 0 ? tickets_all() : SPAN_NONE;
+	return msg_send(l->fd, MSG_CERT, &m);
+}
+
 /* As many as the link takes now; keyd keeps nothing for it but where it is. False: it is lost. */
 static bool
 go_on(struct link *l)
@@ -53,23 +69,15 @@ go_on(struct link *l)
 	const struct keys *k = store_keys();
 	size_t n = k ? k->n : 0;
 
-	do {
-		struct msg_CERT m = { .generation = store_generation(), .names = SPAN_NONE, .chain = SPAN_NONE };
-
-		if (l->due < n) {	/* none: one without a chain */
-			m.key = k->at[l->due].id;
-			m.names = buf_span(&k->at[l->due].names);
-			m.chain = buf_span(&k->at[l->due].chain);
+	for (int i = 0; l->sending && i < CERTS_AT_ONCE; i++) {
+		if (!send_one(l, k, n)) {
+			if (errno != EAGAIN)
+				return false;
+			break;
 		}
-		m.last = l->due + 1 >= n;
-		m.ticket_keys = m.last && n > 0 ? tickets_all() : SPAN_NONE;
-		if (!msg_send(l->fd, MSG_CERT, &m)) {
-			watch_set(&l->watch, LOOP_WRITE);
-			return errno == EAGAIN;
-		}
-	} while (++l->due < n);
-	l->sending = false;
-	watch_set(&l->watch, LOOP_READ);
+		l->sending = ++l->due < n;
+	}
+	watch_set(&l->watch, l->sending ? LOOP_WRITE : LOOP_READ);
 	return true;
 }
 

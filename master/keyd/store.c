@@ -21,7 +21,8 @@
 #include "base/banned.h"
 
 #define LOOK_MS 1000
-#define LOOK_FILES 64			/* at a look; more take several */
+#define LOAD_GROUPS 4			/* at a time */
+#define LOOK_FILES 256			/* at a look; more take several */
 #define REPORTED 64			/* certificates of a load that have a line of their own in the log */
 #define EXPIRES_SOON 14			/* days */
 
@@ -42,7 +43,7 @@ static size_t looked;			/* sources before this one have had their turn in this r
 static struct keys *now, *old;
 static uint32_t generation;
 
-static struct timer look_timer, ticket_timer;
+static struct timer look_timer, load_timer, ticket_timer;
 static void (*changed)(void);
 
 /* ---- files ---- */
@@ -154,38 +155,6 @@ load_group(size_t from, size_t *end, bool skip, struct buf *err)
 	return k;
 }
 
-/*
- * All or nothing: a name that fell back to the default certificate would be a
- * mistake that only clients see. Where nothing is in use yet, the good names
- * are better than none.
- */
-static struct keys *
-load_all(struct buf *err)
-{
-	struct keys *all = x_new(struct keys), *k;
-	bool failed = false;
-	size_t next;
-
-	for (size_t i = 0; i < source_count; i = next) {
-		k = load_group(i, &next, failed, err);
-		if (failed || (k && keys_append(all, k, span_str(sources[i].name))))
-			continue;
-		if (!k && sources[i].name && !now) {
-			log_error(NULL, "keys of tls_server_sni_maps not taken: %s", buf_cstr(err));
-			buf_reset(err);
-			continue;
-		}
-		if (k)
-			buf_addf(err, "more than %d chains", KEYS_MAX);
-		failed = true;
-	}
-	if (failed) {
-		keys_free(all);
-		return NULL;
-	}
-	return all;
-}
-
 /* ---- loading ---- */
 
 static void
@@ -207,27 +176,89 @@ report(const struct keys *k)
 		log_info(NULL, "%zu certificates loaded", k->n);
 }
 
-static bool
-load(void)
-{
-	struct keys *fresh = NULL;
+/* The load under way; all NULL: none. */
+static struct {
+	struct keys *all;
+	size_t next;			/* source */
+	bool failed;
 	struct buf err;
+} load;
 
-	buf_init(&err, 500);
-	if (source_count)
-		fresh = load_all(&err);
-	if (fresh) {
-		report(fresh);
+static void
+load_begin(void)
+{
+	load.all = x_new(struct keys);
+	load.next = 0;
+	load.failed = false;
+	buf_init(&load.err, 500);
+}
+
+static void
+load_forget(void)
+{
+	keys_free(load.all);
+	load.all = NULL;
+	buf_fini(&load.err);
+}
+
+/*
+ * All or nothing: a name that fell back to the default certificate would be a
+ * mistake that only clients see. Where nothing is in use yet, the good names
+ * are better than none.
+ */
+static void
+load_one(void)
+{
+	const char *name = sources[load.next].name;
+	struct keys *k = load_group(load.next, &load.next, load.failed, &load.err);
+
+	if (load.failed || (k && keys_append(load.all, k, span_str(name))))
+		return;
+	if (!k && name && !now) {
+		log_error(NULL, "keys of tls_server_sni_maps not taken: %s", buf_cstr(&load.err));
+		buf_reset(&load.err);
+		return;
+	}
+	if (k)
+		buf_addf(&load.err, "more than %d chains", KEYS_MAX);
+	load.failed = true;
+}
+
+/* True when there are other keys than before. */
+static bool
+load_end(void)
+{
+	bool good = source_count > 0 && !load.failed;
+
+	if (good) {
+		report(load.all);
 		keys_free(old);
 		old = now;
-		now = fresh;
+		now = load.all;
+		load.all = NULL;
 		generation++;
 	} else if (source_count) {
-		log_error(NULL, "keys not taken: %s; %s", buf_cstr(&err),
+		log_error(NULL, "keys not taken: %s; %s", buf_cstr(&load.err),
 		    now ? "the old ones stay in use" : "TLS is not offered");
 	}
-	buf_fini(&err);
-	return fresh != NULL;
+	load_forget();
+	return good;
+}
+
+/* Keys are slow to read, and handshakes ask for signatures meanwhile: a few at a time. */
+static void
+on_load_time(void *ctx)
+{
+	(void)ctx;
+	for (int i = 0; i < LOAD_GROUPS && load.next < source_count; i++)
+		load_one();
+	if (load.next < source_count) {
+		timer_set(&load_timer, 0);
+		return;
+	}
+	if (load_end() && changed)
+		changed();
+	timer_set(&look_timer, LOOK_MS);
 }
 
 /*
@@ -253,11 +284,14 @@ look(void *ctx)
 		fresh = fresh || !same(&stamp, &tried[i]);
 		seen[i] = stamp;
 	}
-	if (settled && fresh && load() && changed)
-		changed();
 	if (settled)
 		looked = end == source_count ? 0 : end;
-	timer_set(&look_timer, LOOK_MS);
+	if (settled && fresh) {
+		load_begin();
+		timer_set(&load_timer, 0);
+	} else {
+		timer_set(&look_timer, LOOK_MS);
+	}
 }
 
 /* ---- ticket keys ---- */
@@ -281,7 +315,10 @@ store_open(void)
 	generation++;
 	sources_open();
 	take_sources();
-	load();
+	load_begin();
+	while (load.next < source_count)
+		load_one();
+	(void)load_end();
 	memcpy(seen, tried, source_count * sizeof(*seen));
 }
 
@@ -290,6 +327,7 @@ store_start(void (*on_change)(void))
 {
 	changed = on_change;
 	timer_init(&look_timer, look, NULL);
+	timer_init(&load_timer, on_load_time, NULL);
 	timer_init(&ticket_timer, on_ticket_time, NULL);
 	timer_set(&look_timer, LOOK_MS);
 	timer_set(&ticket_timer, tickets_rotate_in());
@@ -299,6 +337,11 @@ void
 store_configured(void)
 {
 	sources_open();
+	if (load.all) {
+		load_forget();
+		timer_clear(&load_timer);
+		timer_set(&look_timer, LOOK_MS);
+	}
 	take_sources();			/* loaded anew by the next looks */
 }
 

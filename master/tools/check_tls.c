@@ -18,6 +18,7 @@
 
 #include "base/map.h"
 #include "check.h"
+#include "net/keys/keys.h"
 #include "base/banned.h"
 
 #define OBJECTS_MAX 100		/* in one file */
@@ -30,6 +31,7 @@ struct chain {
 	EVP_PKEY *key;			/* waits for its certificate */
 	char key_file[4096];
 	unsigned pairs;
+	size_t *total;			/* pairs of all parameters and names */
 };
 
 static void
@@ -156,12 +158,13 @@ chain_end(struct chain *ch)
 	if (ch->key)
 		check_error(ch->check, ch->parameter, "%s: a key without a certificate after it", ch->key_file);
 	EVP_PKEY_free(ch->key);
+	*ch->total += ch->pairs;
 }
 
 static void
-check_pair(struct check *c, const char *parameter, const char *certificate, const char *key)
+check_pair(struct check *c, const char *parameter, const char *certificate, const char *key, size_t *total)
 {
-	struct chain ch = { .check = c, .parameter = parameter, .part = KEYS };
+	struct chain ch = { .check = c, .parameter = parameter, .part = KEYS, .total = total };
 
 	if (!*certificate)
 		return;
@@ -171,34 +174,62 @@ check_pair(struct check *c, const char *parameter, const char *certificate, cons
 	chain_end(&ch);
 }
 
+struct names {
+	struct check *check;
+	size_t *total;
+};
+
 static bool
 check_name(void *ctx, struct span name, struct span files)
 {
-	struct chain ch = { .check = ctx, .parameter = "tls_server_sni_maps" };
+	const struct names *n = ctx;
+	struct chain ch = { .check = n->check, .parameter = "tls_server_sni_maps", .total = n->total };
 	struct span rest = files, word;
 	char path[4096];
 
 	while (span_word(&rest, ", \t\r\n", &word)) {
 		snprintf(path, sizeof(path), "%.*s", SPAN_FMT(word));
 		if (word.p[0] != '/')
-			check_error(ctx, ch.parameter, "%.*s: \"%s\" is not the absolute path of a file", SPAN_FMT(name), path);
+			check_error(ch.check, ch.parameter, "%.*s: \"%s\" is not the absolute path of a file", SPAN_FMT(name), path);
 		else if (access(path, F_OK) < 0)
-			check_error(ctx, ch.parameter, "%.*s: %s: %s", SPAN_FMT(name), path, strerror(errno));
+			check_error(ch.check, ch.parameter, "%.*s: %s: %s", SPAN_FMT(name), path, strerror(errno));
 	}
 	check_list(&ch, files);
 	chain_end(&ch);
 	return true;
 }
 
-static void
-check_names(struct check *c)
+static bool
+count_name(void *ctx, struct span name, struct span files)
 {
+	(void)name;
+	(void)files;
+	++*(size_t *)ctx;
+	return true;
+}
+
+static void
+refuse_number(struct check *c, size_t n)
+{
+	check_error(c, "tls_server_sni_maps",
+	    "%zu names and chains of certificates: keyd holds %d chains at most, and would take none of them", n, KEYS_MAX);
+}
+
+static void
+check_names(struct check *c, size_t *total)
+{
+	size_t n = 0;
+	struct names ctx = { c, total };
 	struct maps *names;
 	struct buf err;
 
 	buf_init(&err, 500);
 	names = maps_open(span_str(par.tls_server_sni_maps), &err);	/* a mistake in it has been told */
-	if (names && !maps_empty(names) && maps_each(names, check_name, c) != MAP_FOUND)
+	if (names && !maps_empty(names))
+		(void)maps_each(names, count_name, &n);
+	if (n > KEYS_MAX)		/* too many to be read one by one */
+		refuse_number(c, n);
+	else if (names && !maps_empty(names) && maps_each(names, check_name, &ctx) != MAP_FOUND)
 		check_error(c, "tls_server_sni_maps", "the table is damaged, or of a kind that cannot be listed; use inline, hash, cdb or texthash");
 	maps_free(names);
 	buf_fini(&err);
@@ -218,16 +249,19 @@ check_ciphers(struct check *c, const char *parameter, const char *list)
 void
 check_tls(struct check *c)
 {
-	struct chain ch = { .check = c, .parameter = "smtpd_tls_chain_files" };
+	size_t total = 0;
+	struct chain ch = { .check = c, .parameter = "smtpd_tls_chain_files", .total = &total };
 
 	if (*par.smtpd_tls_chain_files) {
 		check_list(&ch, span_str(par.smtpd_tls_chain_files));
 		chain_end(&ch);
 	} else {
-		check_pair(c, "smtpd_tls_cert_file", par.smtpd_tls_cert_file, par.smtpd_tls_key_file);
-		check_pair(c, "smtpd_tls_eccert_file", par.smtpd_tls_eccert_file, par.smtpd_tls_eckey_file);
+		check_pair(c, "smtpd_tls_cert_file", par.smtpd_tls_cert_file, par.smtpd_tls_key_file, &total);
+		check_pair(c, "smtpd_tls_eccert_file", par.smtpd_tls_eccert_file, par.smtpd_tls_eckey_file, &total);
 	}
-	check_names(c);
+	check_names(c, &total);
+	if (total > KEYS_MAX)
+		refuse_number(c, total);
 	check_ciphers(c, "tls_medium_cipherlist", par.tls_medium_cipherlist);
 	check_ciphers(c, "tls_high_cipherlist", par.tls_high_cipherlist);
 }

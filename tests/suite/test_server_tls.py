@@ -322,6 +322,30 @@ def private_keys_are_in_no_process_but_keyd():
 
 
 @test
+def names_by_the_hundred():
+    """more files than one look takes, more certificates than a link takes at once; each is found by its name"""
+    number = 4000 if os.environ.get('MERPATI_ALL') else 90      # of three files each
+    for name in 'first', 'last':
+        put(f'{I.dir}/{name}.pem', *make_pair(I.dir, name))
+    make_pair(I.dir, 'one')
+    with open(I.dir + '/sni.new', 'w') as f:
+        f.write(f'first.hundred.test {I.dir}/first.pem\n')
+        f.writelines(f'n{n}.hundred.test {I.dir}/one.key, {I.dir}/one.crt, {I.dir}/first.crt\n' for n in range(number))
+        f.write(f'last.hundred.test {I.dir}/last.pem\n')
+    os.rename(I.dir + '/sni.new', I.dir + '/sni')
+    for port in 'submissions', 'imaps':
+        def shown(name):
+            try:
+                return served(port, name)
+            except (ssl.SSLError, ConnectionError):
+                return None         # no certificate yet
+        check(wait(lambda: shown('LAST.hundred.test') == 'last.test', 30 + number / 10, 0.1), f'{port}: the last name is not served: {I.log()[-600:]}')
+        check(shown(f'n{number - 1}.hundred.test') == 'one.test', f'{port}: not by its name')
+        check(shown('x.hundred.test') not in ('one.test', 'last.test'), f'{port}: a name that nobody has')
+    check(wait(lambda: any(int(n) >= number + 2 for n in re.findall(r'(\d+) certificates loaded', I.log()))), 'the number is not in the log')
+
+
+@test
 def mistakes_are_told_with_their_line():
     i = Instance()
     rows = {'smtpd_tls_protocols = >=TLSv1.4': 'no version of TLS', 'smtpd_tls_mandatory_protocols = !TLSv1.2, !TLSv1.3': 'leaves no version',
@@ -336,6 +360,10 @@ def mistakes_are_told_with_their_line():
         put(i.dir + '/ec.pem', i.dir + '/parameters', *make_pair(i.dir, 'ec'))
         i.configure(f'smtpd_tls_chain_files = {i.dir}/ec.pem\n')
         check(i.dir + '/ec.pem: a damaged' not in i.run('check', ok=False).stdout, 'parameters of a curve are taken for damage')
+        with open(i.dir + '/sni', 'w') as f:
+            f.writelines(f'n{n}.many.test {i.dir}/ec.pem\n' for n in range(4097))
+        i.configure(f'tls_server_sni_maps = texthash:{i.dir}/sni\n')
+        check('keyd holds 4096 chains at most' in i.run('check', ok=False).stdout, 'more than keyd can hold')
     finally:
         i.close()
 

@@ -298,6 +298,45 @@ test_renewal_under_a_live_connection(void **state)
 	close_side(&s, fd);
 }
 
+/* What cannot be used for a name: another one of the same name serves, and where there is none the default. */
+static void
+test_broken_certificate_of_a_name(void **state)
+{
+	static const struct client how = { TLS1_3_VERSION, NULL, NULL, "broken.test", NULL };
+	static const struct span name = SPAN("broken.test"), broken = SPAN("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+	static const char *const leaf[] = { "mx.test", "other.test" };
+	struct buf err;
+
+	(void)state;
+	buf_init(&err, 300);
+	for (size_t i = 0; i < NELEMS(leaf); i++) {
+		tls_server_begin(server);
+		assert_false(tls_server_add(server, 7, SPAN_NONE, broken, &err));
+		assert_true(err.len > 0);
+		assert_false(tls_server_add(server, 7, name, broken, &err));	/* would stand in for the default */
+		assert_true(tls_server_add(server, keys->at[0].id, SPAN_NONE, buf_span(&keys->at[0].chain), &err));
+		assert_true(tls_server_add(server, 7, name, broken, &err));
+		if (i == 1)
+			assert_true(tls_server_add(server, keys->at[2].id, name, buf_span(&keys->at[2].chain), &err));
+		tls_server_commit(server, SPAN_NONE);
+		for (int times = 0; times < 2; times++) {
+			struct side s;
+			int fd = open_side(&s);
+			SSL *ssl = client_new(&how, fd);
+			X509 *x;
+
+			conn_tls_accept(s.conn, server);
+			assert_true(shake(ssl));
+			x = SSL_get1_peer_certificate(ssl);
+			assert_int_equal(X509_check_host(x, leaf[i], 0, 0, NULL), 1);
+			X509_free(x);
+			SSL_free(ssl);
+			close_side(&s, fd);
+		}
+	}
+	buf_fini(&err);
+}
+
 /* Client and server are both conns; much data in both directions, through small windows. */
 static void
 test_own_client(void **state)
@@ -356,6 +395,7 @@ main(void)
 		cmocka_unit_test(test_crooked_names),
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_renewal_under_a_live_connection),
+		cmocka_unit_test(test_broken_certificate_of_a_name),
 		cmocka_unit_test(test_own_client),
 		cmocka_unit_test(test_policy),
 	};

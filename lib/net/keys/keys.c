@@ -19,7 +19,7 @@
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
-#define PEM_OBJECTS_MAX (KEYS_PEM_MAX / 64)	/* no block is shorter */
+#define PEM_OBJECTS_MAX (KEYS_PEM_MAX / 32)	/* no block is shorter */
 
 /* One PEM block. */
 struct block {
