@@ -87,6 +87,12 @@ def wait(f, secs=20, step=0.02):
         time.sleep(step)
 
 
+def send_signal(pid, sig):
+    """to a process that may have ended since it was looked up: one of before a reload, or that was idle for long"""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
+
+
 LATE = float(os.environ.get('MERPATI_LATE_LOG', 0))      # so many seconds is every line of a log unseen: who does not wait for it fails
 
 

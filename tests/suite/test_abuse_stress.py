@@ -64,7 +64,7 @@ def row_201_all_intakes_die_meanwhile():
     before = set(I.mails('bob'))
     pids = [p for p, n in I.processes().items() if n == 'intake']
     for p in pids:
-        os.kill(p, signal.SIGKILL)
+        send_signal(p, signal.SIGKILL)
     check(wait(lambda: all(f'intake[{p}] was ended' in I.log() for p in pids)), 'their end is not told')
     took = 0
     for n, c in enumerate(SLOW):
@@ -211,13 +211,13 @@ def row_185_a_stopped_worker():
             ports = {p: open(f'/proc/{p}/cmdline').read() for p in stopped}
             stopped = [p for p in stopped if 'smtpd_submission' not in ports[p]]
         for p in stopped:
-            os.kill(p, signal.SIGSTOP)
+            send_signal(p, signal.SIGSTOP)
         try:
             took = send_one(src='127.0.2.10')
             check(took < 6, f'{took:.1f} s with every {name} stopped')
         finally:
             for p in stopped:
-                os.kill(p, signal.SIGCONT)
+                send_signal(p, signal.SIGCONT)
 
 
 @row

@@ -209,7 +209,7 @@ def a_daemon_that_keeps_dying_is_started_ever_more_slowly():
         os.unlink(own + '/pop3d')
         os.symlink('/bin/false', own + '/pop3d')
         for p in [p for p, n in i.processes().items() if n == 'pop3d']:
-            os.kill(p, signal.SIGKILL)
+            send_signal(p, signal.SIGKILL)
         at = time.monotonic()
         check(i.tells('keeps failing'), 'the log does not say so')
         check(wait(lambda: i.log().count('ended with status 1') >= 4), 'it is not started again')

@@ -129,10 +129,7 @@ def kill_9_of_master_and_everything_then_start():
         time.sleep(1)
         pids = list(i.processes())
         for p in pids:
-            try:
-                os.kill(p, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            send_signal(p, signal.SIGKILL)
         load.end()
         wait(lambda: not any(os.path.exists(f'/proc/{p}') for p in pids), 5)
         i.run('start')

@@ -128,7 +128,7 @@ def a_mailbox_that_fails_and_a_dead_local_cost_no_mail():
         i.tool('postqueue', '-c', i.conf, '-f')
         i.wait_mails('bob', 2)
         for pid in [p for p, n in i.processes().items() if n == 'local']:
-            os.kill(pid, signal.SIGKILL)
+            send_signal(pid, signal.SIGKILL)
         n = directs(i)
         for k in range(5):
             send(i, 'bob')
@@ -145,7 +145,7 @@ def a_local_that_hangs_costs_seconds_once():
         i.wait_mails('bob', 1)
         pids = [p for p, n in i.processes().items() if n == 'local']
         for p in pids:
-            os.kill(p, signal.SIGSTOP)
+            send_signal(p, signal.SIGSTOP)
         t, watch = time.monotonic(), Watch()
         send(i, 'bob')
         check(3 < time.monotonic() - t and watch.secs() < 12, f'{time.monotonic() - t:.1f} s')
@@ -153,7 +153,7 @@ def a_local_that_hangs_costs_seconds_once():
         send(i, 'bob')
         check(watch.secs() < 3, 'the second message waited as well')
         for p in pids:
-            os.kill(p, signal.SIGCONT)
+            send_signal(p, signal.SIGCONT)
         i.wait_mails('bob', 3)
         time.sleep(1)
         check(len(i.mails('bob')) == 3, 'a duplicate')

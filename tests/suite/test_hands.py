@@ -159,7 +159,7 @@ def kill_9_around_the_orders_loses_and_resurrects_nothing():
                 time.sleep(0.004 * k)
                 for p, n in i.processes().items():
                     if n == 'qmgr':
-                        os.kill(p, signal.SIGKILL)
+                        send_signal(p, signal.SIGKILL)
             orders = [('-h', 'hold'), ('-d', 'gone'), ('-H', 'queue')]
             t = threading.Thread(target=killer)
             t.start()

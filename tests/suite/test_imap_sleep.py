@@ -282,7 +282,7 @@ def who_cannot_be_woken_hears_it():
     check(b'* BYE [UNAVAILABLE]' in c.line(), 'no BYE')
     ended(c)
     pid = keeper()[0]
-    os.kill(pid, signal.SIGKILL)
+    send_signal(pid, signal.SIGKILL)
     check(b'* BYE [UNAVAILABLE]' in quiet.line(), 'no BYE of the front')
     ended(quiet)
     awake.ok('NOOP')
@@ -313,7 +313,7 @@ def the_zygote_dies():
     c.idle()
     asleep()
     zygote = [p for p in children('imap-session')]
-    os.kill(zygote[0], signal.SIGKILL)
+    send_signal(zygote[0], signal.SIGKILL)
     check(b'* BYE [UNAVAILABLE]' in c.line(), 'no BYE')
     ended(c)
     Client('fred').close()

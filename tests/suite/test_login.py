@@ -208,7 +208,7 @@ def the_end_of_auth_is_a_temporary_failure():
     def kill_auth(challenge):
         for pid, name in I.processes().items():
             if name == 'auth':
-                os.kill(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
         return A.encode()
 
     try:
@@ -240,12 +240,12 @@ def who_comes_after_a_reload_is_not_sent_away():
     check(old, 'no imapd')
     try:
         for p in old:
-            os.kill(p, signal.SIGSTOP)
+            send_signal(p, signal.SIGSTOP)
         I.run('reload')
         s = socket.create_connection(('127.0.0.1', I.port('imaps')), timeout=20)
     finally:
         for p in old:
-            os.kill(p, signal.SIGCONT)
+            send_signal(p, signal.SIGCONT)
     s = I.tls().wrap_socket(s, server_hostname='127.0.0.1')
     check(s.makefile('rb').readline().startswith(b'* OK'), 'no greeting')
     s.close()
@@ -290,12 +290,12 @@ def a_front_that_hangs_is_named():
     m.login(A, 'pw-alice')
     p = pop('bob', 'pw-bob')
     pid = int(json.loads(merpati('--json', 'who', 'bob'))['session'].split('.')[0])
-    os.kill(pid, signal.SIGSTOP)
+    send_signal(pid, signal.SIGSTOP)
     try:
         out = merpati('who', code=75)
         check(f'pop3d[{pid}] does not answer' in out and A in out, out)
     finally:
-        os.kill(pid, signal.SIGCONT)
+        send_signal(pid, signal.SIGCONT)
     p.quit()
     m.logout()
 

@@ -115,7 +115,7 @@ def freeze(i):
     pids = list(i.processes())
     for p in pids:
         try:
-            os.kill(p, signal.SIGSTOP)
+            send_signal(p, signal.SIGSTOP)
         except ProcessLookupError:
             pass
 
@@ -187,7 +187,7 @@ def play(disk, i, daemon, call, k, how, acked, limit, body):
         disk.cut(NOLOGFLUSH if how == 'cut' else LOGFLUSH)
     for p in pids:
         try:
-            os.kill(p, signal.SIGKILL)
+            send_signal(p, signal.SIGKILL)
         except ProcessLookupError:
             pass
     st.kill()

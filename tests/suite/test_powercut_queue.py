@@ -240,7 +240,7 @@ def play(w, s, daemon, call, k, how):
         w.disk.cut(NOLOGFLUSH if how == 'cut' else LOGFLUSH)
     for p in pids:
         try:
-            os.kill(p, signal.SIGKILL)
+            send_signal(p, signal.SIGKILL)
         except ProcessLookupError:
             pass
     st.kill()

@@ -34,12 +34,12 @@ def orders_that_a_dead_smtp_has_not_read_are_given_to_another_one():
         check(wait(lambda: len(sink.mails) == 1), 'not sent')
         smtp = [p for p, n in i.processes().items() if n == 'smtp']
         for p in smtp:
-            os.kill(p, signal.SIGSTOP)
+            send_signal(p, signal.SIGSTOP)
         for n in range(5):
             submit(i, 'alice@example.test', [f'x{n}@far.test'])
         check(wait(lambda: i.tool('postqueue', '-j').stdout.count(b'"active"') == 5), 'they are not under way')
         for p in smtp:
-            os.kill(p, signal.SIGKILL)
+            send_signal(p, signal.SIGKILL)
         check(wait(lambda: len(sink.mails) == 6), f'{len(sink.mails)} sent')
         idle(i)
         check('status=deferred' not in i.log(), 'they had to wait')
@@ -154,12 +154,12 @@ def a_clock_that_jumps_returns_no_mail_and_stops_none():
             check('status=expired' not in i.log() and 'delayed' not in i.log(), f'returned {what}: {i.log()[-300:]}')
         submit(i, 'alice@example.test', ['x@far.test'], n=2)
         tried('before')
-        os.kill(qmgr, signal.SIGUSR2)
+        send_signal(qmgr, signal.SIGUSR2)
         tried('ten years later')
         check(time.strftime('%Y') in i.log() and i.tool('postqueue', '-p').returncode == 0, 'no list')
         submit(i, 'alice@example.test', ['y@far.test'])
         tried('with new mail')
-        os.kill(qmgr, signal.SIGUSR2)
+        send_signal(qmgr, signal.SIGUSR2)
         tried('ten years earlier')
         sink.reply = lambda v, a: None
         idle(i)
@@ -186,13 +186,13 @@ def orders_that_come_before_the_queue_is_read_are_for_all_of_it():
         i.stop()
         subprocess.run([BUILD + '/tests/queuefill', str(n), i.root + '/spool'], check=True)
         i.start()
-        os.kill(i.master(), signal.SIGSTOP)     # its listener takes the order, which is there before the next qmgr
+        send_signal(i.master(), signal.SIGSTOP)     # its listener takes the order, which is there before the next qmgr
         try:
             kill(i, 'qmgr')
             order = subprocess.Popen([BIN + '/postsuper', '-c', i.conf, '-d', 'ALL', 'deferred'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             check(wait(lambda: ') S ' in open(f'/proc/{order.pid}/stat').read()), 'no order')
         finally:
-            os.kill(i.master(), signal.SIGCONT)
+            send_signal(i.master(), signal.SIGCONT)
         out = order.communicate(timeout=60)[0].decode()
         check(not i.queue(), f'{len(i.queue())} of {n} are left: {out}')
         submit(i, 'alice@example.test', ['x@far.test'])
@@ -321,14 +321,14 @@ def a_report_of_success_outlives_a_killed_qmgr():
             s.ehlo()
             s.sendmail('alice@example.test', ['x@far.test'], 'Subject: t\r\n\r\nx\r\n', rcpt_options=['NOTIFY=SUCCESS'])
         check(wait(lambda: len(sink.mails) == 1), 'not sent')
-        os.kill(i.master(), signal.SIGSTOP)     # nobody starts a process for the report
+        send_signal(i.master(), signal.SIGSTOP)     # nobody starts a process for the report
         try:
             go.set()
             f = [q for q in i.queue() if '/queue/' in q][0]
             check(wait(lambda: b'R\x0a\x00x@far.test' in open(f, 'rb').read()), 'the mark is missing')
-            os.kill(next(p for p, n in i.processes().items() if n == 'qmgr'), signal.SIGKILL)
+            send_signal(next(p for p, n in i.processes().items() if n == 'qmgr'), signal.SIGKILL)
         finally:
-            os.kill(i.master(), signal.SIGCONT)
+            send_signal(i.master(), signal.SIGCONT)
         text = open(i.wait_mails('alice', 1)[0]).read()
         check('Final-Recipient: rfc822; x@far.test' in text and 'Status: 2.0.0' in text, text)
         idle(i)
@@ -340,7 +340,7 @@ def a_stopped_qmgr_or_keyd_is_replaced():
     with Instance(main='watchdog_timeout = 3s\ndirect_delivery = no\n') as i:
         old = {n: p for p, n in i.processes().items() if n in ('qmgr', 'keyd')}
         for pid in old.values():
-            os.kill(pid, signal.SIGSTOP)
+            send_signal(pid, signal.SIGSTOP)
         check(wait(lambda: all(f'{n}[{p}] gave no sign of life for 3 s' in i.log() for n, p in old.items()), 12), 'not noticed')
         check(wait(lambda: sum(n in old and p != old[n] for p, n in i.processes().items()) == 2), 'not replaced')
         submit(i, 'alice@example.test', ['bob@example.test'])

@@ -136,7 +136,7 @@ def limits():
                 pass
             for pid, name in i.processes().items():
                 if name == 'local' and k % 3 == 0:
-                    os.kill(pid, signal.SIGKILL)
+                    send_signal(pid, signal.SIGKILL)
         wait(lambda: 'erin' not in i.run('queue', 'list').stdout)
         s = show(i, 'erin')
         check((s['bytes'], s['messages']) == held(i, 'erin') and s['messages'] >= 20, f'{s} {held(i, "erin")}')

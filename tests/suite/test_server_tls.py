@@ -168,7 +168,7 @@ def tickets_hold_over_workers_and_keyd():
     def replace(name):
         old = [p for p, n in I.processes().items() if n == name]
         for p in old:
-            os.kill(p, signal.SIGKILL)
+            send_signal(p, signal.SIGKILL)
         check(wait(lambda: len(set(p for p, n in I.processes().items() if n == name) - set(old)) >= len(old)), f'no new {name}')
 
     for port, name in (('submissions', 'smtpd'), ('pop3s', 'pop3d')):
