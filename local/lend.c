@@ -148,18 +148,18 @@ take(struct loan *x, int link, const struct msg *m, const char *host)
 	return m->kind == MSG_DIRECT_DROP;
 }
 
-/* An intake that has nothing to do keeps its link: only its end, or being told to, ends this process. */
+/* An intake keeps its link, also one that has nothing to do: its end ends this process, after a reload too. */
 static enum msg_result
 receive(int link, struct msg *m, bool within)
 {
 	struct pollfd p = { .fd = link, .events = POLLIN };
 	enum msg_result r;
 
-	if (within)
-		return msg_recv(link, R_INTAKE, R_LOCAL, m);
-	do
+	do {
+		if (within || (service_retiring() && !service_stopping()))
+			return msg_recv(link, R_INTAKE, R_LOCAL, m);
 		r = service_recv(link, R_INTAKE, R_LOCAL, m);
-	while (r == MSG_END && !service_retiring() && poll(&p, 1, 0) == 0);
+	} while (r == MSG_END && !service_stopping() && (service_retiring() || poll(&p, 1, 0) == 0));
 	return r;
 }
 

@@ -193,11 +193,16 @@ service_also(int fd, void (*ready)(void))
 	also.ready = ready;
 }
 
-/* Wait for one of the descriptors (or master); index, or -1 after max_idle or when it is time to end. */
+/*
+ * Wait for one of the descriptors (or master); index, or -1 after max_idle or when it is time to end. Who knocks after a
+ * reload is our successor's: then master goes first, and is looked at last, so that an order which is older than the knock
+ * is seen with it. What a client of ours has sent is still taken.
+ */
 static int
-wait_for(const int *fds, size_t n)
+wait_for(const int *fds, size_t n, bool knocking)
 {
 	struct pollfd p[LISTENERS_MAX + 2];
+	const struct pollfd *other = &p[n], *master = &p[n + 1];
 	uint64_t begin = clock_mono_ms();
 
 	for (;;) {
@@ -206,21 +211,21 @@ wait_for(const int *fds, size_t n)
 
 		if (service.retiring || (!service.keep && waited >= idle))
 			return -1;
-		p[0] = (struct pollfd){ .fd = MASTER_FD, .events = POLLIN };
 		for (size_t i = 0; i < n; i++)
-			p[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-		p[n + 1] = (struct pollfd){ .fd = also.fd, .events = POLLIN };
+			p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+		p[n] = (struct pollfd){ .fd = also.fd, .events = POLLIN };
+		p[n + 1] = (struct pollfd){ .fd = MASTER_FD, .events = POLLIN };
 		r = poll(p, (nfds_t)n + 2, service.keep ? -1 : (int)(idle - waited));
 		if (r < 0 && errno != EINTR)
 			die_errno("poll");
 		if (r <= 0)
 			continue;
-		for (size_t i = 0; i < n; i++)
-			if (p[i + 1].revents)
+		for (size_t i = 0; i < n && !(knocking && master->revents); i++)
+			if (p[i].revents)
 				return (int)i;
-		if (p[0].revents)
+		if (master->revents)
 			master_link_take();
-		if (p[n + 1].revents && also.fd == p[n + 1].fd)
+		if (other->revents && also.fd == other->fd)
 			also.ready();
 	}
 }
@@ -228,7 +233,7 @@ wait_for(const int *fds, size_t n)
 enum msg_result
 service_recv(int fd, unsigned from, unsigned to, struct msg *out)
 {
-	return wait_for(&fd, 1) < 0 ? MSG_END : msg_recv(fd, from, to, out);
+	return wait_for(&fd, 1, false) < 0 ? MSG_END : msg_recv(fd, from, to, out);
 }
 
 static void
@@ -262,7 +267,7 @@ serve_blocking(void)
 		int i, fd;
 
 		master_tell();
-		i = wait_for(fds, service.listener_count);
+		i = wait_for(fds, service.listener_count, true);
 		if (i < 0)
 			return;
 		fd = accept4(fds[i], NULL, NULL, SOCK_CLOEXEC);

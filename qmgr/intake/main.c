@@ -16,7 +16,6 @@
 #include "checks.h"
 #include "intake.h"
 #include "regex/regex.h"
-#include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
 #include "base/banned.h"
@@ -27,8 +26,8 @@
 #define PUBLIC_IDLE_MS 10000
 #define PUBLIC_PART_MS 300000
 
-/* Without its local an intake queues what it could deliver directly; this long, then a fresh one takes its place. */
-#define WITHOUT_LOCAL_MS 60000
+/* Without its local an intake queues what it could deliver directly, until a fresh one takes its place: not before this age. */
+#define WITHOUT_LOCAL_MS 5000
 
 static struct intake intake;
 static struct bcc bcc;
@@ -91,7 +90,6 @@ open_intake(void)
 	dest_file_init(&file);
 	intake_init(&intake, &file.d, instance_number(dir.p));
 	buf_fini(&dir);
-	regex_init();
 	if (*par.always_bcc || *par.sender_bcc_maps || *par.recipient_bcc_maps) {
 		bcc_init(&bcc, par.always_bcc, service_maps(par.sender_bcc_maps), service_maps(par.recipient_bcc_maps),
 		    par.recipient_delimiter);

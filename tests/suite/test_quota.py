@@ -142,4 +142,16 @@ def limits():
         check((s['bytes'], s['messages']) == held(i, 'erin') and s['messages'] >= 20, f'{s} {held(i, "erin")}')
 
 
+@test
+def after_a_reload():
+    """nobody of before the reload takes a new intake's question along into its end: there is an answer at once"""
+    with Instance(users=('alice',), main='virtual_overquota_bounce = yes\nvirtual_mailbox_limit_grace = 0\n') as i:
+        i.run('quota', 'set', f'alice@{DOMAIN}', '20K')
+        time.sleep(1.1)
+        for k in range(15):
+            i.run('reload')
+            code = send(i, 'alice', size=30000, announce=k % 2 == 0)[0]
+            check(code == 552, f'reload {k}: {code}')
+
+
 main()
