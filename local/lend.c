@@ -12,7 +12,6 @@
 #include "lend.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -148,21 +147,6 @@ take(struct loan *x, int link, const struct msg *m, const char *host)
 	return m->kind == MSG_DIRECT_DROP;
 }
 
-/* An intake keeps its link, also one that has nothing to do: its end ends this process, after a reload too. */
-static enum msg_result
-receive(int link, struct msg *m, bool within)
-{
-	struct pollfd p = { .fd = link, .events = POLLIN };
-	enum msg_result r;
-
-	do {
-		if (within || (service_retiring() && !service_stopping()))
-			return msg_recv(link, R_INTAKE, R_LOCAL, m);
-		r = service_recv(link, R_INTAKE, R_LOCAL, m);
-	} while (r == MSG_END && !service_stopping() && (service_retiring() || poll(&p, 1, 0) == 0));
-	return r;
-}
-
 void
 lend_serve(int fd, const char *host)
 {
@@ -170,7 +154,7 @@ lend_serve(int fd, const char *host)
 	struct msg m;
 
 	lend_init(&x);
-	while (receive(fd, &m, x.open) == MSG_OK)
+	while ((x.open ? msg_recv(fd, R_INTAKE, R_LOCAL, &m) : service_recv_peer(fd, R_INTAKE, R_LOCAL, &m)) == MSG_OK)
 		if (!take(&x, fd, &m, host))
 			break;
 	lend_fini(&x);

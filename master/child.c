@@ -159,9 +159,25 @@ child_zygote(struct service *s)
 void
 children_tell(enum msg_kind kind, const void *m, bool stays)
 {
-	for (struct child *c = master.children; c; c = c->next)
-		if (c->service->kind->stays == stays && !msg_send(c->link, kind, m))
+	for (struct child *c = master.children; c; c = c->next) {
+		if (c->service->kind->stays != stays)
+			continue;
+		if (!msg_send(c->link, kind, m))
 			log_debug(NULL, "cannot tell %s[%d]: %s", c->service->name, (int)c->pid, strerror(errno));
+		if (kind == MSG_RETIRE)
+			c->zygote = false;	/* what it is told after that it does not hear */
+	}
+}
+
+bool
+children_starting(void)
+{
+	uint64_t now = clock_mono_ms();
+
+	for (struct child *c = master.children; c; c = c->next)
+		if (!c->told && c->service->min && now - c->started < SOON_MS)
+			return true;
+	return false;
 }
 
 void

@@ -62,6 +62,7 @@ do_status(int fd, const struct msg_CONTROL *q)
 	return EX_OK;
 }
 
+/* Who has just been started is not retired before he has served anybody: many reloads in a row would leave nobody who does. */
 static uint32_t
 do_reload(int fd, const struct msg_CONTROL *q)
 {
@@ -70,6 +71,8 @@ do_reload(int fd, const struct msg_CONTROL *q)
 	bool ok;
 
 	(void)q;
+	if (children_starting())
+		return EX_TEMPFAIL;
 	buf_init(&err, 256 * 1024);
 	ok = master_reload(&err);
 	lines = buf_span(&err);

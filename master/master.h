@@ -48,7 +48,7 @@ struct child {
 	struct watch watch;
 	uint32_t clients;
 	bool accepting, retiring, told;		/* told: has sent its first STATUS */
-	bool zygote;
+	bool zygote;				/* that gets FORK: not retiring */
 	unsigned missed;			/* PINGs since it said something */
 	uid_t uid;
 	uint64_t started;
@@ -125,6 +125,7 @@ struct child *child_start(struct service *s, const struct owner *o, int sock, un
 void children_reap(void);
 void children_look(void);			/* once a second: a server that hangs is killed, and started anew by its death */
 void children_tell(enum msg_kind kind, const void *m, bool stays);	/* every child that stays, or that does not */
+bool children_starting(void);		/* is there one of a service that must be there which has not said a word? Not who hangs */
 void children_signal(int sig);
 struct child *child_zygote(struct service *s);
 

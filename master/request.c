@@ -120,24 +120,35 @@ spawnable(const struct child *c, struct span name)
 	return NULL;
 }
 
+static struct child *
+start_zygote(struct service *s)
+{
+	struct owner o;
+	struct child *z = owner_of_daemon(master.config, s->kind, &o) ? child_start(s, &o, -1, 0, "", "") : NULL;
+
+	if (z)
+		z->zygote = true;
+	return z;
+}
+
 /* A virtual user's session is a fork of the zygote, which already has the right uid and nothing else. */
 static const char *
 spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
 {
 	struct msg_FORK order = { .mailbox = q->mailbox, .login = q->login, .quota = q->quota, .sock = q->sock };
-	struct child *z = child_zygote(s);
-	struct owner o;
+	struct child *z;
 
 	if (!mailboxpath_valid(q->mailbox))
 		return "not a mailbox";
-	if (!z && owner_of_daemon(master.config, s->kind, &o)) {
-		z = child_start(s, &o, -1, 0, "", "");
-		if (z)
-			z->zygote = true;
+	while ((z = child_zygote(s)) != NULL) {
+		if (msg_send(z->link, MSG_FORK, &order))
+			return NULL;
+		if (errno == EAGAIN)
+			return "the session process does not listen";
+		z->zygote = false;	/* it has ended, which we shall hear */
 	}
-	if (!z)
-		return "the session process cannot be started";
-	return msg_send(z->link, MSG_FORK, &order) ? NULL : "the session process does not listen";
+	z = start_zygote(s);
+	return z && msg_send(z->link, MSG_FORK, &order) ? NULL : "the session process cannot be started";
 }
 
 static const char *
@@ -168,6 +179,8 @@ spawn(struct child *c, const struct msg_SPAWN *q)
 
 	if (!s)
 		return "this service may not be asked for";
+	if (master.stopping)
+		return "the system stops";
 	if (q->sock < 0 || q->user.n > 64 || q->login.n > 512)
 		return "malformed request";
 	if (q->user.n == 0 && s->kind->how == HOW_SESSION)

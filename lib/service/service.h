@@ -68,6 +68,8 @@ int service_main(const struct service *svc, int argc, char **argv);
  * shall retire or, unless it is kept, has waited max_idle.
  */
 enum msg_result service_recv(int fd, unsigned from, unsigned to, struct msg *out);
+/* The same for a link whose other end retires by itself: it is served until that ends, or all of the system. */
+enum msg_result service_recv_peer(int fd, unsigned from, unsigned to, struct msg *out);
 
 const char *service_name(void);			/* the name in master.cf: "submission", ... (-n) */
 int service_connect(const char *server);	/* link to SERVER's socket in our run directory; -1 with errno */

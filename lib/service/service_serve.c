@@ -193,13 +193,23 @@ service_also(int fd, void (*ready)(void))
 	also.ready = ready;
 }
 
+enum awaited { KNOCK, NEXT_ORDER, SAME_PEER };
+
+static bool
+ends(enum awaited what, uint64_t waited)
+{
+	if (what == SAME_PEER)
+		return service.stopping;
+	return service.retiring || (!service.keep && waited >= (uint64_t)par.max_idle * 1000);
+}
+
 /*
- * Wait for one of the descriptors (or master); index, or -1 after max_idle or when it is time to end. Who knocks after a
- * reload is our successor's: then master goes first, and is looked at last, so that an order which is older than the knock
+ * Wait for one of the descriptors (or master); index, or -1 when it is time to end. Who knocks after a reload is our
+ * successor's: then master goes first, and is looked at last, so that an order which is older than the knock
  * is seen with it. What a client of ours has sent is still taken.
  */
 static int
-wait_for(const int *fds, size_t n, bool knocking)
+wait_for(const int *fds, size_t n, enum awaited what)
 {
 	struct pollfd p[LISTENERS_MAX + 2];
 	const struct pollfd *other = &p[n], *master = &p[n + 1];
@@ -209,18 +219,18 @@ wait_for(const int *fds, size_t n, bool knocking)
 		uint64_t waited = clock_mono_ms() - begin, idle = (uint64_t)par.max_idle * 1000;
 		int r;
 
-		if (service.retiring || (!service.keep && waited >= idle))
+		if (ends(what, waited))
 			return -1;
 		for (size_t i = 0; i < n; i++)
 			p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 		p[n] = (struct pollfd){ .fd = also.fd, .events = POLLIN };
 		p[n + 1] = (struct pollfd){ .fd = MASTER_FD, .events = POLLIN };
-		r = poll(p, (nfds_t)n + 2, service.keep ? -1 : (int)(idle - waited));
+		r = poll(p, (nfds_t)n + 2, service.keep || what == SAME_PEER ? -1 : (int)(idle - waited));
 		if (r < 0 && errno != EINTR)
 			die_errno("poll");
 		if (r <= 0)
 			continue;
-		for (size_t i = 0; i < n && !(knocking && master->revents); i++)
+		for (size_t i = 0; i < n && !(what == KNOCK && master->revents); i++)
 			if (p[i].revents)
 				return (int)i;
 		if (master->revents)
@@ -233,7 +243,13 @@ wait_for(const int *fds, size_t n, bool knocking)
 enum msg_result
 service_recv(int fd, unsigned from, unsigned to, struct msg *out)
 {
-	return wait_for(&fd, 1, false) < 0 ? MSG_END : msg_recv(fd, from, to, out);
+	return wait_for(&fd, 1, NEXT_ORDER) < 0 ? MSG_END : msg_recv(fd, from, to, out);
+}
+
+enum msg_result
+service_recv_peer(int fd, unsigned from, unsigned to, struct msg *out)
+{
+	return wait_for(&fd, 1, SAME_PEER) < 0 ? MSG_END : msg_recv(fd, from, to, out);
 }
 
 static void
@@ -267,7 +283,7 @@ serve_blocking(void)
 		int i, fd;
 
 		master_tell();
-		i = wait_for(fds, service.listener_count, true);
+		i = wait_for(fds, service.listener_count, KNOCK);
 		if (i < 0)
 			return;
 		fd = accept4(fds[i], NULL, NULL, SOCK_CLOEXEC);

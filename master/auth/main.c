@@ -395,7 +395,7 @@ auth_serve(int fd, unsigned role)
 		return;
 	link_fd = fd;
 	link_lost = crowd_told = false;
-	while (!link_lost && service_recv(fd, role, R_AUTH, &m) == MSG_OK && handle(&m))
+	while (!link_lost && service_recv_peer(fd, role, R_AUTH, &m) == MSG_OK && handle(&m))
 		;
 	for (size_t i = 0; i < AUTH_EXCHANGES_MAX; i++)
 		if (exchanges[i].open)

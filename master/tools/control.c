@@ -18,6 +18,8 @@
 #include "base/banned.h"
 
 #define STOP_MS 30000
+#define RELOAD_MS 10000
+#define RELOAD_STEP_MS 50
 #define LINES_MAX 10000
 
 struct answer {
@@ -118,6 +120,22 @@ command_stop(const char *confdir, int argc, char **argv)
 
 /* ---- reload ---- */
 
+/* The processes of the last reload must be there first. */
+static void
+ask_reload(const char *confdir, struct answer *a)
+{
+	for (int tries = RELOAD_MS / RELOAD_STEP_MS;; tries--) {
+		if (!ask_master("reload", a))
+			tool_fail(EX_UNAVAILABLE, "the mail system of %s is not running", confdir);
+		if (a->code != EX_TEMPFAIL)
+			return;
+		answer_fini(a);
+		if (tries == 0)
+			tool_fail(EX_TEMPFAIL, "reload: processes are still starting after %d s; see the log, and try again", RELOAD_MS / 1000);
+		usleep(RELOAD_STEP_MS * 1000);
+	}
+}
+
 int
 command_reload(const char *confdir, int argc, char **argv)
 {
@@ -136,8 +154,7 @@ command_reload(const char *confdir, int argc, char **argv)
 		return code;
 	}
 	tool_settings(confdir);
-	if (!ask_master("reload", &a))
-		tool_fail(EX_UNAVAILABLE, "the mail system of %s is not running", confdir);
+	ask_reload(confdir, &a);
 	for (size_t i = 0; i < a.n; i++)
 		tool_complain("%s", a.lines[i]);
 	code = a.code < 0 ? EX_PROTOCOL : a.code;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
-import base64, hashlib, hmac, imaplib, json, os, poplib, signal, smtplib, ssl, time
+import base64, hashlib, hmac, imaplib, json, os, poplib, signal, smtplib, socket, ssl, threading, time
 from harness import *
 
 A = 'alice@' + DOMAIN
@@ -231,6 +231,51 @@ def reload_keeps_sessions():
     pop('alice', 'pw-alice').quit()
     p.quit()
     m.logout()
+
+
+@test
+def reloads_cost_no_client_anything():
+    """before, in the middle of and after the login; not one is sent away, or told to come later"""
+    def imap():
+        with imaplib.IMAP4_SSL('127.0.0.1', I.port('imaps'), ssl_context=I.tls()) as m:
+            m.login(A, 'pw-alice')
+            check(m.select()[0] == 'OK', 'SELECT')
+
+    def pop3():
+        p = poplib.POP3('127.0.0.1', I.port('pop3'), timeout=60)
+        p.stls(I.tls())
+        p.user(f'bob@{DOMAIN}')
+        p.pass_('pw-bob')
+        p.quit()
+
+    def submission():
+        with smtplib.SMTP('127.0.0.1', I.port('submission'), timeout=60) as s:
+            s.starttls(context=I.tls())
+            s.login(A, 'pw-alice')
+
+    failures, over = [], threading.Event()
+
+    def again_and_again(f):
+        while not over.is_set():
+            try:
+                f()
+            except Exception as e:
+                failures.append(f'{f.__name__}: {e!r}')
+    idle = socket.create_connection(('127.0.0.1', I.port('imap')), timeout=60)
+    check(idle.recv(1000).startswith(b'* OK'), 'greeting')
+    threads = [threading.Thread(target=again_and_again, args=(f,)) for f in (imap, imap, pop3, submission)]
+    for t in threads:
+        t.start()
+    for _ in range(8):
+        I.run('reload')
+        time.sleep(0.2)
+    over.set()
+    for t in threads:
+        t.join()
+    check(not failures, f'{len(failures)}: {failures[:3]}')
+    idle.sendall(b'a NOOP\r\n')
+    check(b'a OK' in idle.recv(1000), 'a client from before the reloads is gone')
+    idle.close()
 
 
 @test

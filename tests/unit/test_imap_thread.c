@@ -44,13 +44,13 @@ subjects(void **state UNUSED)
 	/* 64 KB of each thing that is taken off must not take long */
 	for (size_t i = 0; i < 4; i++) {
 		static const char *const parts[] = { "[]", "[fwd:", "re:", "re[" };
-		uint64_t start = clock_mono_ms();
+		clock_t start = clock();	/* what others take of the processor is not ours */
 
 		buf_reset(&b);
 		while (b.len < 65000)
 			buf_adds(&b, parts[i]);
 		subject_base(&b, &reply);
-		assert_true(clock_mono_ms() - start < 500);
+		assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 	}
 	buf_fini(&b);
 }
@@ -188,7 +188,7 @@ hostile_references(void **state UNUSED)
 	buf_init(&out, 4 << 20);
 	for (unsigned how = 0; how < 5; how++) {
 		struct threads *t = threads_new(N);
-		uint64_t start = clock_mono_ms();
+		clock_t start = clock();
 		size_t numbers = 0;
 
 		buf_reset(&out);
@@ -223,8 +223,8 @@ hostile_references(void **state UNUSED)
 		for (size_t i = 0; i < out.len; i++)
 			numbers += out.p[i] >= '0' && out.p[i] <= '9' && (out.p[i + 1] < '0' || out.p[i + 1] > '9');
 		assert_int_equal(numbers, N);
-		if (clock_mono_ms() - start > 5000)
-			fail_msg("%u: %llu ms", how, (unsigned long long)(clock_mono_ms() - start));
+		if (clock() - start > 20 * CLOCKS_PER_SEC)
+			fail_msg("%u: %ld s", how, (long)((clock() - start) / CLOCKS_PER_SEC));
 		threads_free(t);
 	}
 	buf_fini(&out);

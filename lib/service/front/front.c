@@ -286,7 +286,7 @@ front_go_on(struct front *f)
 {
 	if (f->state == FS_ENDED || !f->conn)
 		return;
-	if (f->state == FS_COMMAND && service_retiring())
+	if (f->state == FS_COMMAND && service_stopping())
 		front_close(f, FRONT_BYE_SHUTDOWN);
 	else
 		conn_kick(f->conn);
@@ -528,18 +528,15 @@ front_start(void)
 	authclient_init(protocol->role);
 }
 
-/* A reload: who is logged in, or about to be, keeps the session; the others come back to our successor. A stop: nobody does. */
+/* A reload costs nobody his connection; who does not log in goes by imap_login_timeout. A stop: everybody is told. */
 static void
 front_retire(void)
 {
 	struct front *next;
 
-	for (struct front *f = fronts; f; f = next) {
+	for (struct front *f = service_stopping() ? fronts : NULL; f; f = next) {
 		next = f->next;
-		if (service_stopping())
-			send_away(f, FRONT_BYE_SHUTDOWN);
-		else if (f->state == FS_COMMAND || f->state == FS_CLIENT_TURN || f->state == FS_HANDSHAKE)
-			front_close(f, FRONT_BYE_SHUTDOWN);
+		send_away(f, FRONT_BYE_SHUTDOWN);
 	}
 }
 
