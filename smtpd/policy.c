@@ -425,7 +425,7 @@ policy_rcpt(struct session *s, struct span rcpt)
 	if (r.code == 0 && par.smtpd_reject_unlisted_recipient)
 		r = policy_listed(rcpt);
 	if (r.code == 0 && par.smtpd_reject_unlisted_recipient)
-		r = policy_reaches(rcpt);
+		r = policy_reaches(buf_span(&s->sender), rcpt);
 	return r.code > 0 ? refused(s, "RCPT", &r, rcpt) : r;
 }
 

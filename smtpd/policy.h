@@ -37,7 +37,7 @@ enum map_answer policy_flushes(struct span domain);		/* fast_flush_domains */
 
 /* Does the recipient exist? RESOLVE_*; and the tables that VRFY asks too. */
 struct reply policy_listed(struct span rcpt);
-/* policy_reach.c: does it lead anywhere, through aliases? code 0: yes, or it is not ours */
-struct reply policy_reaches(struct span rcpt);
+/* policy_reach.c: does mail of that sender for it lead anywhere, through aliases and transports? code 0: yes */
+struct reply policy_reaches(struct span sender, struct span rcpt);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * policy_reach.c: does a recipient lead anywhere? Aliases are followed as qmgr will follow them, so that what
- * could only be returned later is refused now. The tables are the operator's and the users'.
+ * policy_reach.c: does a recipient lead anywhere? Aliases and transports are followed as qmgr will follow them, so that
+ * what could only be returned later is refused now. The tables are the operator's and the users'.
  */
 #include "policy_run.h"
 
@@ -39,7 +39,7 @@ all_fail(const struct resolved *out, size_t n)
 }
 
 struct reply
-policy_reaches(struct span rcpt)
+policy_reaches(struct span sender, struct span rcpt)
 {
 	static struct arena arena;
 	struct reply r = reply_pending();
@@ -48,12 +48,13 @@ policy_reaches(struct span rcpt)
 	struct buf text;
 	size_t n = 0;
 
-	if (resolve_domain(policy_resolver(), span_skip(rcpt, (size_t)(span_rfind(rcpt, '@') + 1))) == CLASS_REMOTE ||
-	    resolve_rewritten(policy_resolver(), rcpt))
+	if (resolve_rewritten(policy_resolver(), rcpt))
 		return r;
 	arena_init(&arena, EXPANSION_MAX);
 	buf_init(&text, TEXT_MAX);
+	resolver_sender(policy_resolver(), sender);
 	st = resolve_expand(policy_resolver(), &arena, rcpt, &out, &n, &text);
+	resolver_sender(policy_resolver(), SPAN_NONE);
 	if (st == RESOLVE_RETRY)
 		r = reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(rcpt));
 	else if (st == RESOLVE_UNKNOWN || st == RESOLVE_BAD)

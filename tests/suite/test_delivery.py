@@ -81,8 +81,13 @@ def aliases_by_command():
 @test
 def addresses_are_rewritten():
     main = ('canonical_maps = inline:{{bob.roe@example.test = bob@example.test}}\nsender_canonical_maps = inline:{{s@y.example = known@y.example}}\n'
-            'masquerade_domains = y.example\n')
+            'masquerade_domains = y.example\ntransport_maps = inline:{{never.test = error:5.1.2 nobody there},{later.test = error:4.3.2 not now}}\n')
     with Instance(main=main) as i:
+        with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
+            s.ehlo()
+            s.mail('s@y.example')
+            for to, code in ('x@never.test', 550), ('x@later.test', 450), ('x@far.test', 250):
+                check(s.rcpt(to)[0] == code, f'{to} is refused when its transport refuses it, not later')
         with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30) as s:
             s.sendmail('s@y.example', ['Bob.Roe@' + DOMAIN], 'From: s@y.example\r\nTo: bob.roe@example.test\r\nSubject: 1\r\n\r\nx\r\n')
         got = open(i.wait_mails('bob', 1)[0]).read()
