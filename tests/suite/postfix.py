@@ -1,5 +1,5 @@
 """postfix.py: a private instance of Debian's Postfix: own directory, own port; needs root."""
-import os, pwd, shutil, subprocess
+import os, pwd, re, shutil, subprocess
 from harness import *
 
 MAIN = '''compatibility_level = 3.6
@@ -55,7 +55,8 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    def __init__(self, back, domain, tls):
+    def __init__(self, back, domain, tls, main=lambda p: '', master=''):
+        """main: what main.cf has besides, or instead, of this Postfix"""
         self.d = tempfile.mkdtemp(prefix='merpati-postfix-', dir='/var/tmp')
         os.chmod(self.d, 0o755)
         for n in ('etc', 'spool', 'data', 'log', 'mail'):
@@ -64,10 +65,16 @@ class Postfix:
         os.chown(self.d + '/data', pw.pw_uid, pw.pw_gid)
         os.chown(self.d + '/mail', pw.pw_uid, pw.pw_gid)
         self.port = free_port()
-        open(self.d + '/etc/main.cf', 'w').write(MAIN.format(d=self.d, uid=pw.pw_uid, gid=pw.pw_gid, domain=domain, back=back, cert=tls + '/cert.pem', key=tls + '/key.pem'))
-        open(self.d + '/etc/master.cf', 'w').write(MASTER.format(port=self.port))
+        text = MAIN.format(d=self.d, uid=pw.pw_uid, gid=pw.pw_gid, domain=domain, back=back, cert=tls + '/cert.pem', key=tls + '/key.pem')
+        own = main(self)
+        names = re.findall(r'(?m)^(\w+) *=', own)
+        text = ''.join(l for l in text.splitlines(True) if l.split(' =')[0] not in names)
+        open(self.d + '/etc/main.cf', 'w').write(text + own)
+        open(self.d + '/etc/master.cf', 'w').write(MASTER.format(port=self.port) + master)
 
     def __enter__(self):
+        for path, kind in re.findall(r'hash:(\S+/(?:(aliases)|\w+))\b', open(self.d + '/etc/main.cf').read()):
+            subprocess.run(['postalias' if kind else 'postmap', '-c', self.d + '/etc', 'hash:' + path], check=True)
         subprocess.run(['postfix', '-c', self.d + '/etc', 'start'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self
 
