@@ -112,8 +112,10 @@ additions_fit(struct span s)
 static enum proxy_result
 parse_v2(struct span in, size_t *want, struct proxied *who)
 {
+	/* Valid ones that we cannot use are taken like those without an address (PROXY 2.2). */
 	static const struct { unsigned char protocol; int family; size_t size, target, ports; } kinds[] = {
 		{ 0x11, AF_INET, 12, 4, 8 }, { 0x21, AF_INET6, 36, 16, 32 },
+		{ 0x12, AF_UNSPEC, 12, 0, 0 }, { 0x22, AF_UNSPEC, 36, 0, 0 }, { 0x31, AF_UNSPEC, 216, 0, 0 }, { 0x32, AF_UNSPEC, 216, 0, 0 },
 	};
 	size_t len;
 	struct span rest;
@@ -141,6 +143,8 @@ parse_v2(struct span in, size_t *want, struct proxied *who)
 			continue;
 		if (rest.n < kinds[i].size || !additions_fit(span_skip(rest, kinds[i].size)))
 			return PROXY_BAD;
+		if (kinds[i].family == AF_UNSPEC)
+			return PROXY_OK;
 		set_address(kinds[i].family, rest.p, u16_at(rest, kinds[i].ports), &who->client);
 		set_address(kinds[i].family, rest.p + kinds[i].target, u16_at(rest, kinds[i].ports + 2), &who->here);
 		return PROXY_OK;

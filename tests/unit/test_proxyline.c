@@ -15,6 +15,8 @@
 #define SIG "\r\n\r\n\0\r\nQUIT\n"
 #define V4 "\xc0\0\x02\x01\xc0\0\x02\x02\0\x19\x01\x02"
 #define V6 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x03\xe8\0\x19"
+#define TWELVE "\0\0\0\0\0\0\0\0\0\0\0\0"
+#define UNIX "/run/proxy\0\0" TWELVE TWELVE TWELVE TWELVE TWELVE TWELVE TWELVE TWELVE
 #define ROW(header, st, client, here) { SPAN(header), st, client, here }
 
 static void
@@ -45,8 +47,13 @@ headers(void **state)
 		ROW(SIG "\x21\x11\0\x0e" V4 "\x01\0", PROXY_BAD, NULL, NULL),
 		ROW(SIG "\x20\0\0\0", PROXY_OK, "unknown", "unknown 0"),
 		ROW(SIG "\x21\0\0\0", PROXY_OK, "unknown", "unknown 0"),
-		ROW(SIG "\x21\x12\0\x0c" V4, PROXY_BAD, NULL, NULL),		/* UDP */
-		ROW(SIG "\x21\x31\0\x0c" V4, PROXY_BAD, NULL, NULL),
+		ROW(SIG "\x21\x12\0\x0c" V4, PROXY_OK, "unknown", "unknown 0"),		/* UDP */
+		ROW(SIG "\x21\x22\0\x24" V6, PROXY_OK, "unknown", "unknown 0"),
+		ROW(SIG "\x21\x31\0\xd8" UNIX UNIX, PROXY_OK, "unknown", "unknown 0"),
+		ROW(SIG "\x21\x32\0\xd8" UNIX UNIX, PROXY_OK, "unknown", "unknown 0"),
+		ROW(SIG "\x21\x31\0\x0c" V4, PROXY_BAD, NULL, NULL),		/* shorter than two paths */
+		ROW(SIG "\x21\x10\0\x0c" V4, PROXY_BAD, NULL, NULL),
+		ROW(SIG "\x21\x41\0\x0c" V4, PROXY_BAD, NULL, NULL),
 		ROW(SIG "\x21\x11\0\x08" "12345678", PROXY_BAD, NULL, NULL),
 		ROW(SIG "\x11\x11\0\x0c" V4, PROXY_BAD, NULL, NULL),
 		ROW(SIG "\x21\x11\xff\xff", PROXY_BAD, NULL, NULL),
