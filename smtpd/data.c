@@ -85,7 +85,8 @@ data_conclude(struct session *s, struct reply *r)
 	session_reset(s);
 	xforward_forget(s);
 	s->ended = false;
-	s->junk = 0;
+	if (r->code < 300)
+		s->errors = s->junk = 0;
 	session_answer(s, r);
 }
 

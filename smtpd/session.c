@@ -148,11 +148,11 @@ settle_count(struct session *s, int code)
 	s->asked = NULL;
 }
 
-/* A reply, now or later: errors past the soft limit and failed logins are answered late, by a timer. */
+/* A reply, now or later: past the soft limit of errors everything is answered late, and a failed login is, by a timer. */
 static void
 reply(struct session *s, const struct reply *r)
 {
-	uint64_t delay = r->delay_ms;
+	uint64_t delay = r->delay_ms, tarpit = s->errors >= par.smtpd_soft_error_limit ? par.smtpd_error_sleep_time * 1000u : 0;
 
 	if (r->code == 0 && r->then == THEN_CHUNK) {
 		go_on(s, THEN_CHUNK);
@@ -163,13 +163,11 @@ reply(struct session *s, const struct reply *r)
 		conn_timeout(s->conn, 0, false);
 		return;
 	}
-	bool error = r->code >= 400 && r->code != 452;	/* too many recipients: the client may send the rest later */
-
 	settle_count(s, r->code);
-	if (error)
+	if (r->code >= 400 && r->code != 452)	/* too many recipients: the client may send the rest later */
 		s->errors++;
-	if (error && s->errors > par.smtpd_soft_error_limit && delay < par.smtpd_error_sleep_time * 1000u)
-		delay = par.smtpd_error_sleep_time * 1000u;
+	if (delay < tarpit)
+		delay = tarpit;
 	if (delay == 0) {
 		say(s, r);
 		return;

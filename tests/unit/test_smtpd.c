@@ -4,6 +4,8 @@
  */
 #include "tests/unit/smtpdbed.h"
 
+#include "base/clock.h"
+
 #include "base/banned.h"
 
 static const struct {
@@ -197,6 +199,90 @@ test_pipelining(void **state)
 	par.smtpd_forbid_unauth_pipelining = false;
 }
 
+/* Past smtpd_soft_error_limit everything is answered late, until a message is taken; past smtpd_junk_command_limit idle talk is an error. */
+static void
+test_error_limits(void **state)
+{
+#define WHAT "500 5.5.2 Error: command not recognized\r\n"
+#define NOOP "250 2.0.0 Ok\r\n"
+#define ENOUGH "421 4.7.0 h.example Error: too many errors\r\n"
+#define ENVELOPE "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\n"
+	struct params before = par;
+	uint64_t asked;
+
+	(void)state;
+	par.smtpd_soft_error_limit = 2;
+	par.smtpd_error_sleep_time = 1;
+	begin();
+	feed(SPAN(HELO ENVELOPE "A\r\nA\r\n"), 1);
+	assert_string_equal(buf_cstr(&one.out), HI HELLO OK_MAIL OK_RCPT WHAT WHAT);
+	asked = clock_mono_ms();
+	buf_reset(&one.out);
+	feed(SPAN("DATA\r\n"), 1);
+	while (one.out.len == 0 && clock_mono_ms() < asked + 60000) {
+		usleep(10000);
+		settle();
+	}
+	assert_string_equal(buf_cstr(&one.out), GO);
+	assert_true(clock_mono_ms() - asked >= 990);
+	feed(SPAN(".\r\nA\r\nA\r\n"), 1);
+	assert_string_equal(buf_cstr(&one.out), GO QUEUED WHAT WHAT);
+	feed(SPAN("NOOP\r\nNOOP\r\n"), 100);	/* the one waits, and the other behind it */
+	assert_string_equal(buf_cstr(&one.out), GO QUEUED WHAT WHAT);
+	end();
+	par = before;
+	par.smtpd_hard_error_limit = 3;
+	dialogue("errors without a message between", SPAN(HELO "A\r\nA\r\n" ENVELOPE "DATA\r\n.\r\nA\r\nA\r\nA\r\nNOOP\r\n"),
+	    HI HELLO WHAT WHAT OK_MAIL OK_RCPT GO QUEUED WHAT WHAT WHAT ENOUGH);
+	par.smtpd_junk_command_limit = 3;		/* HELO is one */
+	dialogue("junk", SPAN(HELO "NOOP\r\nRSET\r\nNOOP\r\n" ENVELOPE "DATA\r\n.\r\n"
+	    "NOOP\r\nVRFY bob\r\nRSET\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n"),
+	    HI HELLO NOOP NOOP NOOP OK_MAIL OK_RCPT GO QUEUED NOOP "252 2.0.0 bob\r\n" NOOP NOOP NOOP NOOP ENOUGH);
+	par = before;
+}
+
+/* reject_unauth_pipelining is for those who have switched smtpd_forbid_unauth_pipelining off. */
+static void
+test_reject_unauth_pipelining(void **state)
+{
+#define IMPROPER(stage) "503 5.5.0 <" stage ">: Improper use of SMTP command pipelining\r\n"
+	static const struct {
+		bool early;
+		const char *in, *last, *pieces;		/* its last reply as a whole, and line by line */
+	} rows[] = {
+		{ false, "EHLO c\r\n" ENVELOPE "DATA\r\nx", IMPROPER("DATA"), GO },
+		{ false, "EHLO c\r\n" ENVELOPE "DATA\r\n", GO, GO },
+		{ false, "EHLO c\r\n" ENVELOPE "DATA\r\n.\r\n", IMPROPER("DATA") "221 2.7.0 Error: I can break rules, too. Goodbye.\r\n", QUEUED },
+		{ false, HELO ENVELOPE, OK_RCPT, OK_RCPT },
+		{ false, HELO "MAIL FROM:<>\r\nRCPT TO:<bob@h.example>\r\nRSET\r\n", IMPROPER("RCPT") NOOP, OK_RCPT NOOP },
+		{ true, HELO "NOOP\r\n", IMPROPER("EHLO") NOOP, HELLO NOOP },
+	};
+	struct params before = par;
+
+	(void)state;
+	par.smtpd_data_restrictions = par.smtpd_recipient_restrictions = par.smtpd_helo_restrictions = "reject_unauth_pipelining";
+	for (size_t i = 0; i < 2 * NELEMS(rows); i++) {
+		struct span in = span_str(rows[i / 2].in), want = span_str(i % 2 ? rows[i / 2].pieces : rows[i / 2].last), out;
+
+		par.smtpd_delay_reject = !rows[i / 2].early;
+		policy_open();
+		begin();
+		while (in.n > 0) {
+			ssize_t lf = i % 2 ? span_find(in, '\n') : -1;
+			size_t n = lf >= 0 ? (size_t)lf + 1 : in.n;
+
+			feed(span_sub(in, 0, n), n);
+			in = span_skip(in, n);
+		}
+		out = buf_span(&one.out);
+		if (!span_eq(span_skip(out, out.n > want.n ? out.n - want.n : 0), want))
+			fail_msg("row %zu: got\n%s--- want last\n%s", i, out.p, want.p);
+		end();
+	}
+	par = before;
+	policy_open();
+}
+
 static void
 test_starttls(void **state)
 {
@@ -324,6 +410,8 @@ main(void)
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_pipelining),
+		cmocka_unit_test(test_error_limits),
+		cmocka_unit_test(test_reject_unauth_pipelining),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_greeting),
