@@ -269,8 +269,10 @@ run_new(struct session *s, enum stage stage, struct span sender, struct span abo
 		memcpy(run->etrn, about.p, about.n);
 	buf_init(&run->prepend, ADDED_MAX);
 	buf_init(&run->bcc, ADDED_MAX);
-	if (run->rcpt.len > 0)
+	if (run->rcpt.len > 0) {
 		run->cls = resolve_domain(policy_resolver(), span_skip(about, (size_t)(span_rfind(about, '@') + 1)));
+		run->cls_failed = resolve_domain_failed(policy_resolver());
+	}
 	return run;
 }
 

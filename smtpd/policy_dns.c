@@ -97,8 +97,8 @@ mail_domain_must_exist(struct policy_run *run, struct span address)
 	ssize_t at = span_rfind(address, '@');
 	struct span domain = at < 0 ? SPAN_NONE : span_skip(address, (size_t)at + 1);
 
-	if (domain.n == 0 || resolve_domain(policy_resolver(), domain) != CLASS_REMOTE)
-		return DUNNO;		/* ours */
+	if (domain.n == 0 || resolve_domain(policy_resolver(), domain) != CLASS_REMOTE || resolve_domain_failed(policy_resolver()))
+		return DUNNO;		/* ours, or a table cannot tell: who is behind it is refused with 451 */
 	return domain_must_exist(run, domain);
 }
 

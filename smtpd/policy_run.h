@@ -49,7 +49,8 @@ struct policy_run {
 	struct session *s;
 	enum stage stage;
 	struct buf sender, rcpt;		/* copies: the session may forget its own meanwhile */
-	enum address_class cls;			/* of rcpt */
+	enum address_class cls;			/* of rcpt, */
+	bool cls_failed;			/* which a table could not tell */
 	char etrn[SMTP_HELO_MAX + 1];		/* the domain of ETRN */
 
 	const struct list *todo[5];

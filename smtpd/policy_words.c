@@ -120,15 +120,28 @@ destination_is_ours(const struct policy_run *run)
 	return true;
 }
 
+/* A table of domains that cannot answer: neither ours nor anybody's. */
+static bool
+destination_unknown(struct policy_run *run)
+{
+	if (run->rcpt.len > 0 && run->cls_failed)
+		run->reply = reply_make(451, "4.3.0", "<%.*s>: Temporary lookup failure", SPAN_FMT(buf_span(&run->rcpt)));
+	return run->rcpt.len > 0 && run->cls_failed;
+}
+
 WORD(permit_auth_destination)
 {
 	(void)w;
+	if (destination_unknown(run))
+		return REFUSE;
 	return run->rcpt.len > 0 && destination_is_ours(run) ? PERMIT : DUNNO;
 }
 
 static enum verdict
 relay_denied(struct policy_run *run, int code, const char *dsn)
 {
+	if (destination_unknown(run))
+		return REFUSE;
 	if (run->rcpt.len == 0 || destination_is_ours(run))
 		return DUNNO;
 	run->reply = reply_make(code, dsn, "<%.*s>: Relay access denied", SPAN_FMT(buf_span(&run->rcpt)));

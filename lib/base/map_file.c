@@ -63,8 +63,15 @@ file_load(struct map *m)
 	}
 	if (cdb_init(&fresh, fd) < 0)
 		goto fail;
+	if (!map_file_sound(fd, fresh.cdb_fsize)) {
+		cdb_free(&fresh);
+		errno = EPROTO;
+		goto fail;
+	}
 	map_file_close(m);
 	m->cdb = fresh;
+	m->written = st.st_mtim;
+	m->size = st.st_size;
 	m->open = true;
 	return true;
 fail:
@@ -86,6 +93,12 @@ map_file_path(struct map *m, struct span arg, struct buf *err)
 	return true;
 }
 
+static const char *
+why(void)
+{
+	return errno == EPROTO ? "it is not a whole cdb file" : strerror(errno);
+}
+
 bool
 map_file_open(struct map *m, struct span arg, struct buf *err)
 {
@@ -96,7 +109,7 @@ map_file_open(struct map *m, struct span arg, struct buf *err)
 	if (errno == ENOENT)
 		buf_addf(err, "%s does not exist; run: postmap %.*s", m->path, SPAN_FMT(arg));
 	else
-		buf_addf(err, "%s cannot be used: %s", m->path, errno == EPROTO ? "it is not a cdb file" : strerror(errno));
+		buf_addf(err, "%s cannot be used: %s", m->path, why());
 	return false;
 }
 
@@ -105,7 +118,11 @@ map_file_find(const struct map *m, struct map_key key, struct buf *out)
 {
 	struct cdb c = m->cdb;		/* a look-up leaves its position in there */
 	const void *value;
-	int r = cdb_find(&c, key.folded.p, (unsigned)key.folded.n);
+	int r;
+
+	if (!m->open)
+		return MAP_FAILED;
+	r = cdb_find(&c, key.folded.p, (unsigned)key.folded.n);
 
 	if (r == 0)
 		return MAP_NONE;
@@ -122,6 +139,8 @@ map_file_each(const struct map *m, map_entry *f, void *ctx)
 	unsigned at;
 	int r;
 
+	if (!m->open)
+		return false;
 	cdb_seqinit(&at, &c);
 	while ((r = cdb_seqnext(&at, &c)) > 0) {
 		const void *key = cdb_getkey(&c), *value = cdb_getdata(&c);
@@ -134,19 +153,31 @@ map_file_each(const struct map *m, map_entry *f, void *ctx)
 	return r == 0;
 }
 
+/* The file that is open is no longer what it was: a copy was written over it, and what is mapped may end anywhere. */
+static bool
+is_overwritten(const struct map *m, const struct stat *st)
+{
+	return st->st_size != m->size || st->st_mtim.tv_sec != m->written.tv_sec || st->st_mtim.tv_nsec != m->written.tv_nsec;
+}
+
+/* A file that took the place of ours counts when it is sound; ours stays in use until then, unless it was spoiled itself. */
 bool
 map_file_refresh(struct map *m)
 {
 	struct stat st;
+	bool spoiled = !m->open || fstat(cdb_fileno(&m->cdb), &st) < 0 || is_overwritten(m, &st);
 
-	if (fstat(cdb_fileno(&m->cdb), &st) == 0 && st.st_nlink > 0)
+	if (!spoiled && st.st_nlink > 0)
 		return false;
 	if (file_load(m)) {
 		m->stale_told = false;
 		return true;
 	}
 	if (!m->stale_told)
-		log_warn(NULL, "%s: %s; the old table stays in use", m->path, strerror(errno));
+		log_warn(NULL, "%s: %s; %s", m->path, why(),
+		    spoiled ? "nothing is known of it until it is mended" : "the old table stays in use");
 	m->stale_told = true;
+	if (spoiled)
+		map_file_close(m);
 	return false;
 }

@@ -23,6 +23,8 @@ struct map {
 	char *path;			/* of the file: PATH.cdb, or the text itself */
 	struct cdb cdb;
 	bool open, stale_told;
+	struct timespec written;	/* of the file that is open, */
+	off_t size;			/* and how long it was: one that is changed in its place is no longer used */
 	bool pattern;
 	int watch;			/* texts: the file that was read; -1: none */
 	char *fixed;			/* static: the value */
@@ -62,6 +64,8 @@ enum map_answer map_file_find(const struct map *m, struct map_key key, struct bu
 bool map_file_refresh(struct map *m);
 bool map_file_each(const struct map *m, map_entry *f, void *ctx);
 void map_file_close(struct map *m);
+/* map_sound.c: is the file a whole cdb? */
+bool map_file_sound(int fd, unsigned size);
 
 /* map_inline.c */
 bool map_static_open(struct map *m, struct span arg, struct buf *err);

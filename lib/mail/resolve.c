@@ -267,6 +267,12 @@ resolve_domain(struct resolver *r, struct span domain)
 	return CLASS_REMOTE;
 }
 
+bool
+resolve_domain_failed(const struct resolver *r)
+{
+	return r->domains_failed;
+}
+
 /* ---- keys ---- */
 
 bool

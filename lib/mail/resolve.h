@@ -94,5 +94,7 @@ enum resolve_status resolve_expand(struct resolver *r, struct arena *a, struct s
 
 /* Is the domain one of ours (anything but CLASS_REMOTE)? */
 enum address_class resolve_domain(struct resolver *r, struct span domain);
+/* Could a table not answer the last of these questions? Then the class is a guess. */
+bool resolve_domain_failed(const struct resolver *r);
 
 #endif

@@ -4,6 +4,12 @@
  */
 #include "tests/unit/smtpdbed.h"
 
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "tests/unit/tmptree.h"
+
 #include "base/banned.h"
 
 /* ---- restrictions ---- */
@@ -249,6 +255,70 @@ test_rates(void **state)
 	limits_open();
 }
 
+/* Does the dialogue end so? */
+static bool
+ends_with(const char *in, const char *last)
+{
+	struct span out, want = span_str(last);
+	bool as_wanted;
+
+	begin();
+	feed(span_str(in), 1 << 20);
+	out = buf_span(&one.out);
+	as_wanted = span_eq(span_skip(out, out.n > want.n ? out.n - want.n : 0), want);
+	end();
+	return as_wanted;
+}
+
+/* Tables of three places, as they are, overwritten, and replaced: within a second or two, with no command. */
+static void
+test_tables_that_change(void **state)
+{
+#define FAILURE "Temporary lookup failure\r\n"
+	static const struct { const char *in, *last[3]; } rows[] = {
+		{ HELO "MAIL FROM:<x@y.z>\r\nRCPT TO:<bob@h.example>\r\n", { "554 5.7.1 <x@y.z>: Sender address rejected: no\r\n",
+		    "451 4.3.0 <x@y.z>: Sender address rejected: " FAILURE, OK_RCPT } },
+		{ LOGIN "MAIL FROM:<u@x.y>\r\n", { OK_MAIL, "451 4.3.0 <u@x.y>: " FAILURE,
+		    "553 5.7.1 <u@x.y>: Sender address rejected: not owned by user u@x\r\n" } },
+		{ HELO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@r.z>\r\n", { OK_RCPT, "451 4.3.0 <x@r.z>: " FAILURE,
+		    "554 5.7.1 <x@r.z>: Relay access denied\r\n" } },
+	};
+	static const char *const texts[] = { "x@y.z REJECT no\nu@x.y u@x\nr.z ok\n", NULL, "other@y.z OK\n" };
+	char dir[] = "/tmp/merpati-policy-XXXXXX", path[64], cdb[70], spec[80], access[128];
+	struct params before = par;
+	struct buf err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/t", dir);
+	snprintf(cdb, sizeof(cdb), "%s.cdb", path);
+	snprintf(spec, sizeof(spec), "cdb:%s", path);
+	snprintf(access, sizeof(access), "check_sender_access %s", spec);
+	buf_init(&err, 1000);
+	for (size_t i = 0; i < NELEMS(texts); i++) {
+		uint64_t until = clock_mono_ms() + 60000;
+		int fd = texts[i] ? -1 : open(cdb, O_WRONLY | O_TRUNC);
+
+		assert_true(texts[i] ? replace_file(AT_FDCWD, path, span_str(texts[i]), 0600) && map_build(path, cdb, MAP_TEXT_PLAIN, 0600, &err) :
+		    write_all(fd, "not a table", 11));
+		close_fd(&fd);
+		if (i == 0) {
+			par.smtpd_recipient_restrictions = access;
+			par.smtpd_sender_login_maps = par.relay_domains = spec;
+			policy_open();
+		}
+		while (!ends_with(rows[0].in, rows[0].last[i]) && clock_mono_ms() < until)
+			usleep(50000);
+		for (size_t k = 0; k < NELEMS(rows); k++)
+			if (!ends_with(rows[k].in, rows[k].last[i]))
+				fail_msg("table %zu, row %zu: %s", i, k, buf_cstr(&one.out));
+	}
+	buf_fini(&err);
+	par = before;
+	policy_open();
+	assert_int_equal(leave_tree(dir), 0);
+}
+
 /* Every word that the configuration lets through is one that policy.c knows: it would die otherwise. */
 static void
 test_words(void **state)
@@ -274,6 +344,7 @@ main(void)
 		cmocka_unit_test(test_authors),
 		cmocka_unit_test(test_xclient),
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_tables_that_change),
 		cmocka_unit_test(test_words),
 	};
 
