@@ -45,7 +45,7 @@ struct control {
 	uint64_t bytes;
 	struct flush flush;
 	bool with_sites;		/* the list shall name next hops */
-	uint32_t action, states;	/* of a change */
+	uint32_t action, states;	/* of a change; states 0: any */
 	struct buf list;		/* ids still to change; or sites still to tell */
 };
 
@@ -356,7 +356,7 @@ next_to_change(struct control *c, bool *end)
 	struct span rest = span_skip(buf_span(&c->list), c->rcpt_at), id;
 	struct message *m;
 
-	if (c->states) {
+	if (!c->list.len) {
 		m = message_each(&c->at);
 		*end = m == NULL;
 		return m && change_state(m) & c->states ? m : NULL;
@@ -366,7 +366,7 @@ next_to_change(struct control *c, bool *end)
 		return NULL;
 	m = message_find(id);
 	c->rcpt_at = c->list.len - rest.n;
-	return m;
+	return m && (!c->states || change_state(m) & c->states) ? m : NULL;
 }
 
 static enum work

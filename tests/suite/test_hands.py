@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The operator's hands: hold, release, delete, requeue (also over kill -9), postsuper, qshape, sendmail -q, merpati queue, trace, explain."""
-import glob, json, os, re, signal, smtplib, subprocess, threading, time
+import glob, json, os, re, shutil, signal, smtplib, subprocess, threading, time
 from harness import *
 from sink import FAST, Sink, idle, submit
 
@@ -83,6 +83,42 @@ def all_messages_of_one_queue():
         check('Deleted: 150 messages' in super_(i, '-d', 'ALL'), 'all')
         idle(i)
         check(i.tool('postsuper', '-d', 'nonsense').returncode == 65 and i.tool('postsuper', '-d', 'ALL', 'nowhere').returncode == 64, 'exit codes')
+
+
+# of other people's scripts for Postfix: what the shell prints, given the ids
+SCRIPTS = [
+    ('''mailq | tail -n +2 | grep -v '^ *(' | awk 'BEGIN { RS = "" } { if ($8 == "a@one.test" && $9 == "") print $1 }' | tr -d '*!' ''', lambda ids: ids[:2]),
+    ('''mailq | awk '$7 == "MAILER-DAEMON" { print $1 }' ''', lambda ids: ids[3:]),
+    ('''mailq | awk '/^[0-9A-Za-z]/ && $2 > 100 && $6 ~ /:..:/ { n++ } END { print n }' ''', lambda ids: ['4']),
+    ('''mailq | tail -1 | awk '{ print $5 }' ''', lambda ids: ['4']),
+    ('''postqueue -p | grep -c '^[0-9A-Za-z]' ''', lambda ids: ['4']),
+    ('''postqueue -j | jq -r 'select(.recipients[0].address == "a@one.test") | select(.recipients[1].address == null) | .queue_id' ''', lambda ids: ids[:2]),
+    ('''postqueue -j | jq -r 'select(.sender == "MAILER-DAEMON" and (.forced_expire | not)) | .queue_id' ''', lambda ids: ids[3:]),
+    ('''postqueue -j | grep -c '"queue_name": "deferred", "queue_id": "' ''', lambda ids: ['4']),
+    ('''qshape deferred | awk '$1 == "TOTAL" { print $2 }' ''', lambda ids: ['5']),
+    ('''postqueue -j | jq -r 'select(.recipients[].address | endswith("@two.test")) | .queue_id' | postsuper -h - 2>&1''', lambda ids: ['postsuper: Placed on hold: 1 message']),
+    ('''mailq | awk '/!/ { print $1 }' ''', lambda ids: [ids[2] + '!']),
+    ('''mailq | awk 'NR > 1 && NF { print $1 }' | grep -v '[@(]' | postsuper -d - hold 2>&1''', lambda ids: ['postsuper: "--" is not a queue id', 'postsuper: Deleted: 1 message']),
+    ('''printf %s "$FIRST" | postsuper -d - 2>&1; mailq | tail -1''', lambda ids: ['postsuper: Deleted: 1 message', '-- 1 Kbytes in 2 Requests.']),
+]
+
+
+@test
+def scripts_for_postfix_work():
+    sink = deferring()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\n{SLOW}') as i:
+        deferred(i, 2, ['a@one.test'])
+        deferred(i, 1, ['a@one.test', 'b@two.test'])
+        submit(i, '', ['c@three.test'])
+        check(wait(lambda: i.log().count('status=deferred') == 5 and all(e['queue_name'] == 'deferred' for e in listed(i).values())), 'not deferred')
+        ids = queued(i)
+        env = dict(os.environ, MAIL_CONFIG=i.conf, PATH=f'{BIN}:{os.environ["PATH"]}', FIRST=ids[0])
+        for script, said in SCRIPTS:
+            if 'jq' in script and not shutil.which('jq'):
+                continue
+            out = subprocess.run(script, shell=True, env=env, capture_output=True, text=True, timeout=30).stdout
+            check(out.split('\n')[:-1] == said(ids), f'{script}\n{out}')
+        check(i.tool('postsuper', '-d', ids[1], 'hold').stderr == b'' and ids[1] in queued(i), 'deleted, though not in that queue')
 
 
 @test
@@ -238,7 +274,7 @@ def each_recipient_has_its_own_reason():
         e, = listed(i).values()
         said = {r['address']: r['delay_reason'] for r in e['recipients']}
         check(sorted(said) == ['one@far.test', 'two@far.test'] and 'not yet, one' in said['one@far.test'] and 'not yet, two' in said['two@far.test'], f'{said}')
-        check(sorted(e) == ['arrival_time', 'message_size', 'queue_id', 'queue_name', 'recipients', 'sender'], f'{e}')
+        check(sorted(e) == ['arrival_time', 'forced_expire', 'message_size', 'queue_id', 'queue_name', 'recipients', 'sender'], f'{e}')
         out = i.tool('mailq').stdout.decode()
         check(out.count('(host ') == 2, out)
 
@@ -292,6 +328,10 @@ def qshape_counts_by_domain_and_age():
         check(rows == [['TOTAL', '9', '9'], ['two.test', '6', '6'], ['one.test', '3', '3']], f'{rows}')
         check('TOTAL     0' in i.tool('qshape').stdout.decode(), 'active')
         check('example.test     3' in i.tool('qshape', '-s', '-b', '3', 'deferred').stdout.decode(), '-s')
+        deferred(i, 1, [f'x@{n}.mail.two.test' for n in 'pqr'])
+        rows = [l.split()[:2] for l in i.tool('qshape', '-p', '-m', '3', '-w', '100', 'deferred').stdout.decode().split('\n')[1:4]]
+        check(rows == [['TOTAL', '12'], ['two.test', '6'], ['.mail.two.test', '3']], f'{rows}')
+        check(i.tool('qshape', 'nowhere').returncode == 64, 'a queue that does not exist')
 
 
 @test

@@ -13,6 +13,7 @@
 
 #define ENTRY_MAX (64u << 20)
 #define IDS_BLOCK (64u << 10)		/* of ids, in one message */
+#define REASON_ENDS 76			/* column of mailq */
 
 /* One message, which may come in several parts. */
 struct entry {
@@ -212,6 +213,18 @@ queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *change
 	return EX_IOERR;
 }
 
+uint32_t
+queue_states(const char *name)
+{
+	static const struct { const char *name; uint32_t states; } queues[] = { { "incoming", QUEUE_IN_ACTIVE },
+		{ "active", QUEUE_IN_ACTIVE }, { "deferred", QUEUE_IN_DEFERRED }, { "hold", QUEUE_IN_HOLD } };
+
+	for (size_t i = 0; i < NELEMS(queues); i++)
+		if (strcmp(name, queues[i].name) == 0)
+			return queues[i].states;
+	return 0;
+}
+
 /* Terminals obey control characters: none of a stranger's get there. */
 void
 queue_put_clean(struct span s)
@@ -220,7 +233,7 @@ queue_put_clean(struct span s)
 		putchar_unlocked((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
 }
 
-/* A long list has many messages of one second. */
+/* Without the year: scripts count the words of Postfix's list. A long list has many messages of one second. */
 static const char *
 date_of(time_t t)
 {
@@ -229,9 +242,15 @@ date_of(time_t t)
 	struct tm tm;
 
 	if (t != last && localtime_r(&t, &tm))
-		strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
+		strftime(date, sizeof(date), "%a %b %e %H:%M:%S", &tm);
 	last = t;
 	return date;
+}
+
+static struct span
+sender_of(const struct queue_entry *e)
+{
+	return e->sender.n ? e->sender : SPAN("MAILER-DAEMON");
 }
 
 void
@@ -242,20 +261,20 @@ queue_show_text(void *ctx, const struct queue_entry *e)
 	char id[64];
 
 	if ((*shown)++ == 0)
-		printf("%-18s%-9s%-25s%s\n", "-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------");
+		printf("%-17s %8s %-19s %s\n", "-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------");
 	snprintf(id, sizeof(id), "%.*s%s", SPAN_FMT(e->id), span_is(e->state, "active") ? "*" :
 	    span_is(e->state, "hold") ? "!" : "");
-	printf("%-18s%8llu %-25s", id, (unsigned long long)e->size, date_of((time_t)e->arrival));
-	queue_put_clean(e->sender.n ? e->sender : SPAN("MAILER-DAEMON"));
+	printf("%-17s %8llu %19s ", id, (unsigned long long)e->size, date_of((time_t)e->arrival));
+	queue_put_clean(sender_of(e));
 	putchar('\n');
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
 		if (reason.n && !span_eq(reason, said)) {	/* once for all recipients that share it, as Postfix */
-			printf("%35s(", "");
+			printf("%*s(", reason.n < REASON_ENDS ? (int)(REASON_ENDS - reason.n) : 0, "");
 			queue_put_clean(reason);
 			puts(")");
 		}
 		said = reason;
-		printf("%52s", "");
+		printf("%47s", "");
 		queue_put_clean(addr);
 		putchar('\n');
 	}
@@ -313,17 +332,18 @@ queue_show_json(void *ctx, const struct queue_entry *e)
 	unsigned *shown = ctx, n = 0;
 
 	++*shown;
-	put_member("{\"queue_name\":", e->state);
-	put_member(",\"queue_id\":", e->id);
-	printf(",\"arrival_time\":%llu,\"message_size\":%llu", (unsigned long long)e->arrival, (unsigned long long)e->size);
-	put_member(",\"sender\":", e->sender);
-	fputs(",\"recipients\":[", stdout);
+	put_member("{\"queue_name\": ", e->state);
+	put_member(", \"queue_id\": ", e->id);
+	printf(", \"arrival_time\": %llu, \"message_size\": %llu, \"forced_expire\": false", (unsigned long long)e->arrival,
+	    (unsigned long long)e->size);
+	put_member(", \"sender\": ", sender_of(e));
+	fputs(", \"recipients\": [", stdout);
 	while (msg_list_next(&list, &addr) && msg_list_next(&list, &reason)) {
-		put_member(n++ ? ",{\"address\":" : "{\"address\":", addr);
+		put_member(n++ ? ", {\"address\": " : "{\"address\": ", addr);
 		if (reason.n)
-			put_member(",\"delay_reason\":", reason);
+			put_member(", \"delay_reason\": ", reason);
 		if (msg_list_next(&sites, &site))
-			put_member(",\"nexthop\":", site);
+			put_member(", \"nexthop\": ", site);
 		putchar('}');
 	}
 	puts("]}");

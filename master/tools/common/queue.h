@@ -37,11 +37,14 @@ typedef void queue_site_visitor(void *ctx, const struct queue_site *s);
 int queue_sites(queue_site_visitor *visit, void *ctx);
 
 /*
- * action: enum queue_action of service/message.h. states 0: the messages of the
- * list `ids`. Durable when it returns 0; *changed is counted up. EX_IOERR: some
+ * action: enum queue_action of service/message.h, on the messages of the list `ids` (all, where it is empty) that are in
+ * one of `states` (queue_states(); 0: in any, of ids). Durable when it returns 0; *changed is counted up. EX_IOERR: some
  * are as they were, because the disk refused.
  */
 int queue_change(uint32_t action, uint32_t states, struct span ids, unsigned *changed);
+
+/* QUEUE_IN_* of a queue with Postfix's name; 0: there is none. */
+uint32_t queue_states(const char *name);
 
 /* As a table like mailq's, or one JSON object a line. */
 int queue_print(bool json);

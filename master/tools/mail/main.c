@@ -12,7 +12,7 @@ static const struct tool {
 	int (*run)(int argc, char **argv);
 	const char *arguments;
 } tools[] = {
-	{ "sendmail", sendmail_main, "[-t] [-i] [-f SENDER] [-F NAME] [-C CONFDIR] [-bm|-bs|-bp|-bi|-q] [--] RECIPIENT ..." },
+	{ "sendmail", sendmail_main, "[-t] [-i] [-f SENDER] [-F NAME] [-C CONFDIR] [-bm|-bs|-bp|-bi|-q|-qI ID|-qR SITE] [--] RECIPIENT ..." },
 	{ "mailq", mailq_main, "[-c CONFDIR]" },
 	{ "newaliases", newaliases_main, "[-c CONFDIR]" },
 	{ "postalias", postalias_main, "[-q KEY | -s] [TYPE:]FILE ..." },
@@ -22,7 +22,7 @@ static const struct tool {
 	{ "postqueue", postqueue_main, "[-c CONFDIR] -p | -j | -f | -i ID | -s DESTINATION" },
 	{ "postsuper", postsuper_main, "[-c CONFDIR] [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE ...]   "
 		"(ID: a queue id, ALL, or - for ids on standard input; QUEUE: active, deferred, hold)" },
-	{ "qshape", qshape_main, "[-c CONFDIR] [-s] [-l] [-b BUCKETS] [-t MINUTES] [incoming | active | deferred | hold ...]" },
+	{ "qshape", qshape_main, "[-c CONFDIR] [-s] [-l] [-p [-m SUBDOMAINS]] [-b BUCKETS] [-t MINUTES] [incoming | active | deferred | hold ...]" },
 };
 static const struct tool *tool = &tools[0];	/* under any other name: sendmail */
 

@@ -27,48 +27,46 @@ static const struct deed {
 	{ 'r', QUEUE_REQUEUE, "Requeued" },
 };
 
-static const struct {
-	const char *name;
-	uint32_t state;
-} queues[] = { { "active", QUEUE_IN_ACTIVE }, { "deferred", QUEUE_IN_DEFERRED }, { "hold", QUEUE_IN_HOLD },
-	{ "incoming", QUEUE_IN_ACTIVE } };
-
 static uint32_t
 states_of(int argc, char **argv)
 {
 	uint32_t states = 0;
 
 	for (int i = 0; i < argc; i++) {
-		size_t q = 0;
+		uint32_t state = queue_states(argv[i]);
 
-		while (q < NELEMS(queues) && strcmp(argv[i], queues[q].name) != 0)
-			q++;
-		if (q == NELEMS(queues))
+		if (!state)
 			mail_usage();
-		states |= queues[q].state;
+		states |= state;
 	}
 	return states;
 }
 
-static void
+/* The first word of each line. What is no id (the last line of mailq, say) is told and passed over: EX_DATAERR. */
+static int
 read_ids(struct buf *ids)
 {
 	static struct input in;
 	struct piece p;
+	int code = 0;
 
 	while (input_next(&in, &p)) {
 		struct span rest = p.text, id;
 
-		if (!span_word(&rest, " \t\r", &id))
+		if (!p.starts || !span_word(&rest, " \t\r", &id))
 			continue;
 		if (id.n > 1 && (id.p[id.n - 1] == '*' || id.p[id.n - 1] == '!'))	/* as mailq prints it */
 			id.n--;
-		if (!p.starts || !p.ends || !queue_id_valid(id))
-			tool_fail(EX_DATAERR, "\"%.*s\" is not a queue id", SPAN_FMT(id));
-		msg_list_add(ids, id);
+		if (queue_id_valid(id)) {
+			msg_list_add(ids, id);
+			continue;
+		}
+		tool_complain("\"%.*s\" is not a queue id", (int)(id.n < 80 ? id.n : 80), id.p);
+		code = EX_DATAERR;
 	}
 	if (in.failed)
 		tool_fail(EX_IOERR, "standard input: %s", strerror(errno));
+	return code;
 }
 
 static void
@@ -81,22 +79,21 @@ say(const struct deed *d, unsigned n)
 static int
 act(const struct deed *d, const char *which, uint32_t states)
 {
+	bool all = strcmp(which, "ALL") == 0;
+	int code = 0, bad = 0;
 	unsigned changed = 0;
 	struct buf ids;
-	int code;
 
 	buf_init(&ids, IDS_MAX);
 	if (strcmp(which, "-") == 0)
-		read_ids(&ids);
-	else if (strcmp(which, "ALL") != 0)
+		bad = read_ids(&ids);
+	else if (!all)
 		msg_list_add(&ids, span_str(which));
-	if (strcmp(which, "ALL") == 0)
-		code = queue_change(d->action, states ? states : QUEUE_IN_ALL, SPAN_NONE, &changed);
-	else
-		code = ids.len ? queue_change(d->action, 0, buf_span(&ids), &changed) : 0;
+	if (all || ids.len)
+		code = queue_change(d->action, states ? states : QUEUE_IN_ALL, buf_span(&ids), &changed);
 	buf_fini(&ids);
 	say(d, changed);
-	return code;
+	return code ? code : bad;
 }
 
 int

@@ -13,14 +13,17 @@
 #define BUCKETS_MAX 20
 #define SLOTS 65536u			/* domains told apart; further ones share a line */
 #define NAME_MAX_SHOWN 60
+#define LABELS_MAX 128			/* of a domain */
 
 struct row {
-	char *name;
+	char *name;			/* of parents: ".example.com" */
+	unsigned long children;
 	unsigned long total, age[BUCKETS_MAX];
 };
 
 struct shape {
-	bool senders, any_queue;
+	bool senders, parents;
+	uint32_t min_children;		/* fewer: the parent is not shown */
 	const char *queues[8];
 	int nqueues, buckets;		/* age limits: first, doubled each time, and the rest */
 	uint64_t first;
@@ -69,18 +72,39 @@ row_of(struct shape *s, struct span name)
 	return NULL;
 }
 
+/* The domain one label shorter, with a dot in front; empty where that would be a top level domain. */
+static struct span
+parent_of(struct span domain)
+{
+	struct span rest = span_skip(domain, domain.n && domain.p[0] == '.' ? 1 : 0);
+	ssize_t dot = span_find(rest, '.');
+
+	if (dot < 0)
+		return SPAN_NONE;
+	rest = span_skip(rest, (size_t)dot);
+	return span_find(span_skip(rest, 1), '.') > 0 ? rest : SPAN_NONE;
+}
+
 static void
 count(struct shape *s, struct span address, int bucket)
 {
 	ssize_t at = span_rfind(address, '@');
-	struct row *r = row_of(s, address.n == 0 ? SPAN("MAILER-DAEMON") : span_skip(address, (size_t)(at + 1)));
+	struct span domain = address.n == 0 ? SPAN("MAILER-DAEMON") : span_skip(address, (size_t)(at + 1));
+	bool is_new = false;
 
 	s->all.total++;
 	s->all.age[bucket]++;
-	if (!r)
-		return;
-	r->total++;
-	r->age[bucket]++;
+	for (int labels = 0; domain.n && labels < LABELS_MAX; labels++) {
+		struct row *r = row_of(s, domain);
+
+		if (!r)
+			return;
+		r->total++;
+		r->age[bucket]++;
+		r->children += is_new;
+		is_new = r->total == 1;
+		domain = s->parents ? parent_of(domain) : SPAN_NONE;
+	}
 }
 
 static bool
@@ -155,7 +179,8 @@ print(struct shape *s)
 	s->all.name = x_strdup("TOTAL");
 	print_row(s, &s->all, width);
 	for (size_t i = 0; i < s->nrows; i++)
-		print_row(s, &s->rows[i], width);
+		if (s->rows[i].name[0] != '.' || s->rows[i].children >= s->min_children)
+			print_row(s, &s->rows[i], width);
 }
 
 static uint32_t
@@ -171,24 +196,31 @@ number(const char *text, uint32_t min, uint32_t max)
 int
 qshape_main(int argc, char **argv)
 {
-	struct shape s = { .buckets = 10, .first = 5, .now = time(NULL) };
+	struct shape s = { .buckets = 10, .first = 5, .min_children = 5, .now = time(NULL) };
 	const char *confdir = NULL;
 	struct queue_size q;
 	int opt, code;
 
-	while ((opt = getopt(argc, argv, "+c:slpb:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "+c:slpm:b:t:w:n:N:")) != -1) {
 		switch (opt) {
 		case 'c': confdir = optarg; break;
 		case 's': s.senders = true; break;
 		case 'l': s.linear = true; break;
-		case 'p': break;		/* parents of domains: not told apart */
+		case 'p': s.parents = true; break;
+		case 'm': s.min_children = number(optarg, 1, 100000); break;
+		case 'w':
+		case 'n':
+		case 'N': break;		/* for a narrow or slow terminal: nothing is cut, there is one answer */
 		case 'b': s.buckets = (int)number(optarg, 1, BUCKETS_MAX); break;
 		case 't': s.first = number(optarg, 1, 100000); break;
 		default: mail_usage();
 		}
 	}
-	for (; optind < argc && s.nqueues < (int)NELEMS(s.queues); optind++)
+	for (; optind < argc && s.nqueues < (int)NELEMS(s.queues); optind++) {
+		if (!queue_states(argv[optind]))
+			tool_fail(EX_USAGE, "there is no queue \"%s\" (but active, deferred, hold)", argv[optind]);
 		s.queues[s.nqueues++] = argv[optind];
+	}
 	if (!s.nqueues) {		/* as Postfix: what has not been deferred yet */
 		s.queues[s.nqueues++] = "incoming";
 		s.queues[s.nqueues++] = "active";
