@@ -291,8 +291,8 @@ tell_hop(struct span name, struct site *s)
 	struct buf line;
 
 	buf_init(&line, 128);
-	buf_addf(&line, "%u %u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->nparked,
-	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0, s->nhops);
+	buf_addf(&line, "%u %u %u %u %u %u %u", s->nready, s->busy, (unsigned)s->window, s->nparked,
+	    site_dead(s, now) ? (unsigned)((s->dead_until - now) / 1000 + 1) : 0, s->nhops, schedule_limits.rate_delay[s->kind]);
 	msg_list_add(told, name);
 	msg_list_add(told, buf_span(&line));
 	msg_list_add(told, reason_text(s->reason));
@@ -312,7 +312,7 @@ static bool
 add_site_line(struct control *c, struct span *list)
 {
 	struct span name, line, reason, shared, word;
-	uint32_t n[6] = { 0 };
+	uint32_t n[7] = { 0 };
 
 	if (!msg_list_next(list, &name) || !msg_list_next(list, &line) || !msg_list_next(list, &reason) ||
 	    !msg_list_next(list, &shared))
@@ -321,7 +321,7 @@ add_site_line(struct control *c, struct span *list)
 		if (!span_u32(word, 0, UINT32_MAX, &n[i]))
 			n[i] = 0;
 	struct msg_QUEUE_SITE m = { .name = name, .ready = n[0], .busy = n[1], .window = n[2], .parked = n[3],
-		.dead = n[4], .hops = n[5], .reason = reason, .shared = shared };
+		.dead = n[4], .hops = n[5], .rate = n[6], .reason = reason, .shared = shared };
 	return outbox_add(&c->out, MSG_QUEUE_SITE, &m);
 }
 

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "flow.h"
 #include "hop.h"
+#include "mail/targets.h"
 #include "queue.h"
 #include "service/message.h"
 #include "base/banned.h"
@@ -30,7 +31,7 @@ rcpt_goes_to(struct span sender, struct span addr, struct span site)
 		return true;
 	buf_init(&hop, 512);
 	active_site_of(sender, addr, &hop);
-	found = span_eq_nocase(buf_span(&hop), site);
+	found = targets_hop_is(buf_span(&hop), site);
 	buf_fini(&hop);
 	return found;
 }

@@ -81,3 +81,17 @@ targets_next(struct span *list, struct span *out)
 	*list = span_skip(*list, i);
 	return out->n > 0;
 }
+
+bool
+targets_hop_is(struct span hop, struct span name)
+{
+	ssize_t colon = span_rfind(hop, ':'), end = span_rfind(hop, ']');
+
+	if (name.n == 0 || span_eq_nocase(hop, name))
+		return name.n > 0;
+	if (colon > end)
+		hop = span_sub(hop, 0, (size_t)colon);
+	if (span_eq_nocase(hop, name))
+		return true;
+	return hop.n > 2 && hop.p[0] == '[' && hop.p[hop.n - 1] == ']' && span_eq_nocase(span_sub(hop, 1, hop.n - 1), name);
+}

@@ -1,5 +1,5 @@
 /*
- * targets.h: text that says where mail shall go: members of a list, a .forward. Words separated by line ends, commas
+ * targets.h: text that says where mail shall go: members of a list, a .forward, next hops. Words separated by line ends, commas
  * or blanks; quotes hold a word together; "#" up to the line's end and "(...)" are comments. The text may be that of
  * an ordinary user. Linear; blocks on nothing.
  */
@@ -16,5 +16,8 @@ bool targets_each(struct span text, bool (*f)(void *ctx, struct span word, unsig
  * and the arguments of a program ("|...") stay with it up to the comma. False: there is none.
  */
 bool targets_next(struct span *list, struct span *out);
+
+/* People leave out what they need not say: a next hop "[host]:port" answers to "[host]" and "host" too, "domain:port" to "domain". */
+bool targets_hop_is(struct span hop, struct span name);
 
 #endif

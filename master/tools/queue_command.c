@@ -13,6 +13,7 @@
 #include "common/filter.h"
 #include "common/queue.h"
 #include "common/tool.h"
+#include "mail/targets.h"
 #include "queue_why.h"
 #include "service/message.h"
 #include "tools.h"
@@ -85,7 +86,7 @@ domain_of(struct span address)
 static bool
 is_site(const struct selection *s, struct span hop)
 {
-	return span_eq_nocase(s->site, hop) ||
+	return targets_hop_is(hop, s->site) ||
 	    (hop.n && s->nhops && bsearch(&hop, s->hops, s->nhops, sizeof(*s->hops), is_name));
 }
 

@@ -158,6 +158,8 @@ limit_text(const struct site_limits *l, struct buf *out)
 		buf_addf(out, "the destination is dead, not tried for %u s", l->s.dead);
 	else if (l->s.busy >= l->s.window)
 		buf_addf(out, "concurrency: %u deliveries under way, no more at a time", l->s.busy);
+	else if (l->s.rate)
+		buf_addf(out, "rate delay: a delivery every %u s", l->s.rate);
 	else
 		buf_addf(out, "none: %u of %u deliveries at a time", l->s.busy, l->s.window);
 	if (l && l->s.parked)

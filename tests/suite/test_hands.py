@@ -277,6 +277,11 @@ def each_recipient_has_its_own_reason():
         check(sorted(e) == ['arrival_time', 'forced_expire', 'message_size', 'queue_id', 'queue_name', 'recipients', 'sender'], f'{e}')
         out = i.tool('mailq').stdout.decode()
         check(out.count('(host ') == 2, out)
+        i.configure('default_destination_rate_delay = 1000s\n')
+        i.run('reload')
+        check(i.tells('parameters have been read again', 1), 'no reload')
+        deferred(i, 1, ['six@far.test'])
+        check('limit in force: rate delay: a delivery every 1000 s' in i.run('queue', 'why').stdout, i.run('queue', 'why').stdout)
 
 
 @test
@@ -289,10 +294,11 @@ def one_message_or_site_is_asked_for():
         check(i.tool('postqueue', '-i', a).returncode == 0 and wait(lambda: a not in queued(i)), 'postqueue -i')
         check(i.tool('postqueue', '-i', d).returncode == 65, 'one on hold')
         i.tool('postqueue', '-s', 'elsewhere.test')
+        i.tool('postqueue', '-s', '127.0.0')
         i.tool('sendmail', '-qI' + b)
         check(wait(lambda: b not in queued(i)), 'sendmail -qI')
         check(len(sink.mails) == 2 and queued(i) == [c], f'another one was sent: {queued(i)}')
-        i.tool('sendmail', '-qS' + f'[127.0.0.1]:{sink.port}')
+        i.tool('sendmail', '-qS[127.0.0.1]')
         check(wait(lambda: not queued(i)) and held(i) == [d], 'sendmail -qS')
 
 
@@ -344,7 +350,9 @@ def merpati_queue_selects_and_acts():
         rows = [json.loads(l) for l in i.run('queue', 'list', '--json', '--where', 'to=*@TWO.test and age<1h and reason~"450"').stdout.splitlines()]
         check(len(rows) == 2 and rows[0]['recipients'][0]['nexthop'] == site, f'{rows}')
         check('3 Requests' in i.run('queue', 'list', 'one.test').stdout, 'by domain')
-        check('5 Requests' in i.run('queue', 'list', site).stdout, 'by next hop')
+        for name in site, '[127.0.0.1]', '127.0.0.1':
+            check('5 Requests' in i.run('queue', 'list', name).stdout, f'by next hop {name}')
+        check('is empty' in i.run('queue', 'list', '127.0.0').stdout, 'by a part of the next hop')
         check('Mail queue is empty' in i.run('queue', 'list', '--where', 'age>1h').stdout, 'age')
         why = i.run('queue', 'why', site).stdout
         check('7 recipients, since' in why and 'come back later' in why and 'limit in force: none' in why, why)

@@ -81,7 +81,7 @@ static void
 take_site(struct reader *r, const struct msg_QUEUE_SITE *m)
 {
 	struct queue_site s = { .name = m->name, .reason = m->reason, .ready = m->ready, .busy = m->busy,
-		.window = m->window, .parked = m->parked, .dead = m->dead, .shared = m->shared, .hops = m->hops };
+		.window = m->window, .parked = m->parked, .dead = m->dead, .rate = m->rate, .shared = m->shared, .hops = m->hops };
 
 	if (r->visit_site)
 		r->visit_site(r->ctx, &s);

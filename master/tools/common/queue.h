@@ -29,7 +29,8 @@ int queue_each(bool sites, queue_visitor *visit, void *ctx, struct queue_size *q
 
 struct queue_site {
 	struct span name, reason;
-	uint32_t ready, busy, window, parked, dead;	/* dead: seconds until it is tried again */
+	uint32_t ready, busy, window, parked;
+	uint32_t dead, rate;		/* seconds: until it is tried again, between two deliveries */
 	struct span shared;		/* a mail host of it, which has all of that in common for */
 	uint32_t hops;			/* so many next hops */
 };
