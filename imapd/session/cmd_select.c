@@ -27,9 +27,12 @@ session_tell_keywords(struct session *s)
 	s->told_keywords = sum;
 	buf_init(&names, 8192);
 	buf_adds(&names, "\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded");
-	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++)
-		if (mailfolder_keyword_name(s->folder, n))
-			buf_addf(&names, " %s", mailfolder_keyword_name(s->folder, n));
+	for (unsigned n = 0; n < MAILSTORE_KEYWORDS; n++) {
+		const char *name = mailfolder_keyword_name(s->folder, n);
+
+		if (name && !mailstore_is_forwarded(span_str(name)))
+			buf_addf(&names, " %s", name);
+	}
 	stream_putf(&s->io, "* FLAGS (%s)\r\n", buf_cstr(&names));
 	if (s->readonly)
 		stream_puts(&s->io, "* OK [PERMANENTFLAGS ()] Read-only\r\n");

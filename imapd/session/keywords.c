@@ -34,10 +34,12 @@ flags_resolve(struct mailfolder *f, const struct flag_list *list, bool create, u
 	for (uint32_t i = 0; i < list->n; i++) {
 		int bit;
 
-		if (span_is_nocase(list->keywords[i], "$Forwarded")) {
+		bool forwarded = mailstore_is_forwarded(list->keywords[i]);
+
+		if (forwarded)
 			*flags |= MFLAG_FORWARDED;
-			continue;
-		}
+		if (forwarded && create)
+			continue;	/* the flag is enough; its letter, where there is one, goes with it */
 		bit = mailfolder_keyword(f, list->keywords[i], create && list->keywords[i].n <= MAILSTORE_KEYWORD_MAX);
 		if (bit >= 0)
 			*keywords |= 1u << bit;

@@ -103,7 +103,8 @@ print_flags(struct session *s, struct buf *out, const struct mail_message *m)
 	for (unsigned n = 0; m->keywords && n < MAILSTORE_KEYWORDS; n++) {
 		const char *word = m->keywords & 1u << n ? mailfolder_keyword_name(s->folder, n) : NULL;
 
-		if (word && is_plain_atom(span_str(word)))
+		if (word && is_plain_atom(span_str(word)) &&
+		    !(m->flags & MFLAG_FORWARDED && mailstore_is_forwarded(span_str(word))))
 			add_word(out, word);
 	}
 	buf_addc(out, ')');

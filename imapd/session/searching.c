@@ -27,8 +27,8 @@ has_keyword(struct session *s, const struct mail_message *m, struct span name)
 {
 	int bit;
 
-	if (span_is_nocase(name, "$Forwarded"))
-		return m->flags & MFLAG_FORWARDED;
+	if (m->flags & MFLAG_FORWARDED && mailstore_is_forwarded(name))
+		return true;
 	bit = mailfolder_keyword(s->folder, name, false);
 	return bit >= 0 && m->keywords & 1u << bit;
 }

@@ -83,6 +83,34 @@ news(void **state UNUSED)
 	stop(&c), stop(&d);
 }
 
+/* $Forwarded is one thing, whoever wrote it: a flag of ours, or a letter that another program gave it. */
+static void
+forwarded(void **state UNUSED)
+{
+	struct client c;
+
+	start(&c, 10000);
+	say(&c, "a APPEND INBOX ($Forwarded) {42+}\r\n" MESSAGE "\r\n", "a OK", NULL, NULL);
+	say(&c, "b SELECT INBOX\r\n", "b OK", "\\Draft $Forwarded)\r\n", NULL);
+	say(&c, "c UNSELECT\r\n", "c OK", NULL, NULL);
+	assert_true(replace_file(AT_FDCWD, "Maildir/dovecot-keywords", SPAN("0 $Forwarded\n1 Other\n"), 0600));
+	assert_true(replace_file(AT_FDCWD, "Maildir/cur/1.other.x:2,abP", SPAN("Subject: x\n\n"), 0600));
+	assert_true(replace_file(AT_FDCWD, "Maildir/cur/2.other.x:2,a", SPAN("Subject: x\n\n"), 0600));
+	assert_true(replace_file(AT_FDCWD, "Maildir/cur/3.other.x:2,b", SPAN("Subject: x\n\n"), 0600));
+	say(&c, "d SELECT INBOX\r\n", "d OK", "\\Draft $Forwarded Other)\r\n", NULL);
+	say(&c, "e SEARCH KEYWORD $forwarded\r\n", "e OK", "* SEARCH 1 2 3\r\n", NULL);
+	say(&c, "f SEARCH UNKEYWORD $Forwarded\r\n", "f OK", "* SEARCH 4\r\n", NULL);
+	say(&c, "g FETCH 1:3 FLAGS\r\n", "g OK", "$Forwarded", "$Forwarded $Forwarded");
+	say(&c, "h STORE 1:* -FLAGS ($Forwarded)\r\n", "h OK", NULL, "$Forwarded");
+	say(&c, "i SEARCH KEYWORD $Forwarded\r\n", "i OK", "* SEARCH\r\n", NULL);
+	say(&c, "j STORE 3 FLAGS ($Forwarded Other)\r\n", "j OK", "* 3 FETCH (FLAGS (", "$Forwarded Other $Forwarded");
+	say(&c, "k CREATE To\r\n", "k OK", NULL, NULL);
+	say(&c, "l COPY 3 To\r\n", "l OK", NULL, NULL);
+	say(&c, "m SELECT To\r\n", "m OK", "\\Draft $Forwarded Other)\r\n", NULL);
+	say(&c, "n SEARCH KEYWORD $Forwarded KEYWORD Other\r\n", "n OK", "* SEARCH 1\r\n", NULL);
+	stop(&c);
+}
+
 static void
 identities(void **state UNUSED)
 {
@@ -580,7 +608,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(first_session), TEST(changes), TEST(news), TEST(identities), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
+		TEST(first_session), TEST(changes), TEST(news), TEST(forwarded), TEST(identities), TEST(folders), TEST(extended_lists), TEST(special_uses), TEST(hostile_names), TEST(bad_commands), TEST(ends),
 		TEST(two_sessions), TEST(lost_folder), TEST(searches), TEST(extended_searches), TEST(sorted), TEST(binary_parts), TEST(replaces), TEST(many_appends),
 	};
 

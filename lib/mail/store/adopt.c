@@ -365,21 +365,14 @@ mailadopt_add(struct mailadopt *a, const struct adopt_message *m)
 
 /* ---- many at once. Locked. ---- */
 
-static uint32_t
-letters_of(struct mailadopt *a, const char *keywords)
+static void
+set_keywords(struct mailadopt *a, const char *keywords, struct filename *name)
 {
 	struct span rest = span_str(keywords), word;
-	uint32_t bits = 0;
 
-	while (span_word(&rest, " ", &word)) {
-		int letter = keywords_letter(a->to, word, true);
-
-		if (letter >= 0)
-			bits |= 1u << letter;
-		else
+	while (span_word(&rest, " ", &word))
+		if (!keywords_add(a->to, word, name))
 			a->count.keywords++;
-	}
-	return bits;
 }
 
 /* Below what was reserved it is the source's own; above, it must be higher than all that were given. */
@@ -417,13 +410,15 @@ static bool
 place_message(struct mailadopt *a, struct waiting *w)
 {
 	struct filename name = { .base = span_str(w->base), .has_size = true, .has_crlf = true, .size = w->size,
-	    .crlf_size = w->crlf_size, .flags = w->flags, .keywords = letters_of(a, w->keywords) };
-	enum place place = w->fresh && !w->uid && !w->flags ? PLACE_NEW : PLACE_CUR;
+	    .crlf_size = w->crlf_size, .flags = w->flags };
 	char text[FILENAME_MAX_ + 1], path[DRIVER_PATH_MAX];
+	enum place place;
 
 	if (!choose_uid(a, w))
 		return false;
 	name.uid = w->uid;
+	set_keywords(a, w->keywords, &name);
+	place = w->fresh && !w->uid && !name.flags && !name.keywords ? PLACE_NEW : PLACE_CUR;
 	if (!format_name(a, w, &name, place == PLACE_CUR, text) ||
 	    !driver_path(path, a->to->dir, driver_places[place], text) || rename(w->tmp, path) < 0)
 		return false;

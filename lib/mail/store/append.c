@@ -114,16 +114,11 @@ mailappend_write(struct mailappend *a, struct span bytes)
 }
 
 static bool
-keyword_bits(struct mailfolder *to, const struct mailappend_how *how, uint32_t *bits)
+set_keywords(struct mailfolder *to, const struct mailappend_how *how, struct filename *name)
 {
-	*bits = 0;
-	for (size_t i = 0; i < how->nkeywords; i++) {
-		int letter = keywords_letter(to, how->keywords[i], true);
-
-		if (letter < 0)
+	for (size_t i = 0; i < how->nkeywords; i++)
+		if (!keywords_add(to, how->keywords[i], name))
 			return false;
-		*bits |= 1u << letter;
-	}
 	return true;
 }
 
@@ -143,7 +138,7 @@ make_visible(struct mailappend *a, const struct mailappend_how *how, uint32_t *u
 	name.base = buf_span(&base);
 	if (!uidfile_lock(&a->to->uids, a->to->dir)) {
 		r = driver_fail(a->ms, "lock", a->to->dir);
-	} else if (!keyword_bits(a->to, how, &name.keywords)) {
+	} else if (!set_keywords(a->to, how, &name)) {
 		r = STORE_LIMIT;
 	} else if (quota_open(a->ms, &q) && !quotafile_fits(&q, a->ms->path, (struct quota_use){ a->size, 1 }, 0)) {
 		r = STORE_QUOTA;

@@ -80,7 +80,7 @@ copy_one(struct copy *c, size_t index, uint32_t uid)
 	struct buf base;
 	bool ok;
 
-	if (!keywords_translate(c->from, c->to, m->keywords, &name.keywords)) {
+	if (!keywords_translate(c->from, c->to, m->keywords, &name)) {
 		errno = ERANGE;
 		return false;
 	}

@@ -77,8 +77,10 @@ bool quota_open(struct mailstore *ms, struct quotafile *q);
 void keywords_load(struct mailfolder *f);
 int keywords_letter(struct mailfolder *f, struct span name, bool create);
 void keywords_free(struct mailfolder *f);
-/* bits of f as letters of another folder, made there when needed; false: no letter is free */
-bool keywords_translate(struct mailfolder *from, struct mailfolder *to, uint32_t bits, uint32_t *out) CHECKED;
+/* A keyword into a name: its flag, or its letter, made when needed; false: no letter is free */
+bool keywords_add(struct mailfolder *f, struct span keyword, struct filename *name) CHECKED;
+/* the same of all that bits of another folder mean */
+bool keywords_translate(struct mailfolder *from, struct mailfolder *to, uint32_t bits, struct filename *name) CHECKED;
 
 /* folder.c, scan.c */
 size_t folder_add(struct mailfolder *f, const struct mail_message *m);

@@ -122,19 +122,33 @@ keywords_letter(struct mailfolder *f, struct span name, bool create)
 }
 
 bool
-keywords_translate(struct mailfolder *from, struct mailfolder *to, uint32_t bits, uint32_t *out)
+mailstore_is_forwarded(struct span name)
 {
-	*out = 0;
-	for (unsigned i = 0; i < MAILSTORE_KEYWORDS; i++) {
-		int letter;
+	return span_is_nocase(name, "$Forwarded");
+}
 
-		if (!(bits >> i & 1) || !from->keywords[i])
-			continue;	/* a letter without a name means nothing elsewhere */
-		letter = keywords_letter(to, span_str(from->keywords[i]), true);
-		if (letter < 0)
-			return false;
-		*out |= 1u << letter;
+bool
+keywords_add(struct mailfolder *f, struct span keyword, struct filename *name)
+{
+	int letter;
+
+	if (mailstore_is_forwarded(keyword)) {
+		name->flags |= MFLAG_FORWARDED;
+		return true;
 	}
+	letter = keywords_letter(f, keyword, true);
+	if (letter < 0)
+		return false;
+	name->keywords |= 1u << letter;
+	return true;
+}
+
+bool
+keywords_translate(struct mailfolder *from, struct mailfolder *to, uint32_t bits, struct filename *name)
+{
+	for (unsigned i = 0; i < MAILSTORE_KEYWORDS; i++)	/* a letter without a name means nothing elsewhere */
+		if (bits >> i & 1 && from->keywords[i] && !keywords_add(to, span_str(from->keywords[i]), name))
+			return false;
 	return true;
 }
 

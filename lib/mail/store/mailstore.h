@@ -240,7 +240,11 @@ int mailstore_hold_names(struct mailstore *ms);
 /* Stays with a folder that is renamed, for as long as it is there; 0: cannot be told. */
 uint64_t mailstore_mark(struct mailstore *ms, struct span name);
 
-/* ---- keywords: names of the folder's 26 letters ---- */
+/*
+ * ---- keywords: names of the folder's 26 letters ----
+ * $Forwarded is a flag here (MFLAG_FORWARDED); another program may have given it a letter too, which then means the same.
+ */
+bool mailstore_is_forwarded(struct span keyword);
 const char *mailfolder_keyword_name(const struct mailfolder *f, unsigned n);	/* NULL: letter not in use */
 int mailfolder_keyword(struct mailfolder *f, struct span name, bool create);	/* -1: unknown, or (create) no letter is free */
 
