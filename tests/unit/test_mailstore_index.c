@@ -1,7 +1,8 @@
 /* test_mailstore_index.c: the index shows nothing but what the names say, whatever happens to its files. */
-#include "mail/store/mailstore.h"
+#include "mail/store/index.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -270,6 +271,55 @@ test_foreign_changes(void **state)
 }
 
 static int
+faulty(struct mailstore *ms, void *ctx)
+{
+	MDB_txn *txn;
+	int rc = index_writer(ms->index, &txn);
+
+	(void)ctx;
+	raise(SIGSEGV);
+	return index_writer_done(ms->index, rc, false);
+}
+
+static int
+sound(struct mailstore *ms, void *ctx)
+{
+	MDB_txn *txn;
+	int rc = index_writer(ms->index, &txn);
+
+	(void)ctx;
+	return index_writer_done(ms->index, rc, true);
+}
+
+/* Two sessions have the index; damage ends the writing of one, and the other does not wait for it for ever. */
+static void
+test_fault_while_writing(void **state)
+{
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", false, &r);
+	int told[2], opened[2], status;
+	char c = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(told) | pipe(opened), 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(30);
+		_exit(!index_open(ms) || write(opened[1], &c, 1) != 1 || read(told[0], &c, 1) != 1 || !index_guard(ms, sound, NULL));
+	}
+	assert_int_equal(read(opened[0], &c, 1), 1);
+	assert_true(index_open(ms));
+	assert_false(index_guard(ms, faulty, NULL));
+	assert_int_equal(write(told[1], &c, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	for (int i = 0; i < 2; i++)
+		close(told[i]), close(opened[i]);
+	mailstore_free(ms);
+}
+
+static int
 teardown(void **state)
 {
 	(void)state;
@@ -284,6 +334,7 @@ main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_foreign_changes),
+		cmocka_unit_test(test_fault_while_writing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

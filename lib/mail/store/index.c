@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -187,6 +188,22 @@ drop(struct mailstore *ms)
 	free(ix);
 }
 
+/*
+ * A fault came while LMDB's lock was ours: other sessions wait for it, each with its folder locked. Ending the transaction
+ * gives it back and touches no page. Where that fails too, the end of this process does it: the lock is a robust one.
+ */
+static void
+release_writer(struct store_index *ix)
+{
+	if (!ix || !ix->writing)
+		return;
+	if (!ix->writer || sigsetjmp(guard_back, 0))
+		_exit(EX_TEMPFAIL);
+	guard_armed = 1;
+	mdb_txn_abort(ix->writer);
+	guard_armed = 0;
+}
+
 bool
 index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), void *ctx)
 {
@@ -194,6 +211,7 @@ index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), 
 
 	if (sigsetjmp(guard_back, 0)) {	/* SA_NODEFER: no mask to put back, and no system call */
 		guard_armed = 0;
+		release_writer(ms->index);
 		drop(ms);
 		return false;
 	}
@@ -273,6 +291,34 @@ index_reader_done(struct store_index *ix)
 	if (ix->reading)
 		mdb_txn_reset(ix->reader);
 	ix->reading = false;
+}
+
+int
+index_writer(struct store_index *ix, MDB_txn **txn)
+{
+	int rc;
+
+	index_reader_done(ix);
+	ix->writing = true;
+	rc = mdb_txn_begin(ix->env, NULL, 0, &ix->writer);
+	*txn = ix->writer;
+	if (rc)
+		ix->writing = false;
+	return rc;
+}
+
+int
+index_writer_done(struct store_index *ix, int rc, bool keep)
+{
+	MDB_txn *txn = ix->writer;
+
+	if (rc == 0 && keep)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	ix->writer = NULL;
+	ix->writing = false;
+	return rc;
 }
 
 static int

@@ -365,8 +365,7 @@ save(struct mailstore *ms, void *ctx)
 	bool added;
 	int rc;
 
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	rc = delete_missing(ix, txn, f->dir, f);
@@ -378,11 +377,7 @@ save(struct mailstore *ms, void *ctx)
 	}
 	if (rc == 0)
 		rc = save_head(ix, txn, f, count, what->exact);
-	if (rc) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
+	return index_writer_done(ix, rc, true);
 }
 
 static int
@@ -446,8 +441,7 @@ forget(struct mailstore *ms, void *ctx)
 	MDB_val k;
 	int rc;
 
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	index_folder_key(what->dir, 'F', 0, &key);
@@ -457,11 +451,7 @@ forget(struct mailstore *ms, void *ctx)
 		rc = delete_missing(ix, txn, what->dir, NULL);
 	if (rc == 0)
 		rc = index_delete_expunges(ix, txn, what->dir);
-	if (rc) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
+	return index_writer_done(ix, rc, true);
 }
 
 void

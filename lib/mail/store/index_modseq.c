@@ -215,15 +215,6 @@ write_changes(struct store_index *ix, MDB_txn *txn, struct numbering *w, struct 
 }
 
 static int
-finish(MDB_txn *txn, int rc, bool keep)
-{
-	if (rc == 0 && keep)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return rc;
-}
-
-static int
 number(struct mailstore *ms, void *ctx)
 {
 	struct store_index *ix = ms->index;
@@ -233,8 +224,7 @@ number(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	rc = open_current(ix, w, txn, &rec);
@@ -246,10 +236,10 @@ number(struct mailstore *ms, void *ctx)
 	if (differs || w->ngone)
 		w->current = w->current && w->before != w->number;	/* it differs, and nobody gave a number: not to be trusted */
 	else
-		return finish(txn, rc, false);
+		return index_writer_done(ix, rc, false);
 	if (rc == 0 && w->current)
 		rc = write_changes(ix, txn, w, &rec);
-	return finish(txn, rc, w->current);
+	return index_writer_done(ix, rc, w->current);
 }
 
 bool
@@ -271,14 +261,13 @@ note(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	rc = open_current(ix, w, txn, &rec);
 	if (rc == 0 && w->current)
 		rc = write_changes(ix, txn, w, &rec);
-	return finish(txn, rc, w->current);
+	return index_writer_done(ix, rc, w->current);
 }
 
 void

@@ -155,8 +155,7 @@ write_strings(struct mailstore *ms, void *ctx)
 	int rc;
 
 	(void)ctx;
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	buf_init(&value, STRING_MAX + 64);
@@ -168,11 +167,7 @@ write_strings(struct mailstore *ms, void *ctx)
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
 	}
 	buf_fini(&value);
-	if (rc) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
+	return index_writer_done(ix, rc, true);
 }
 
 static int
@@ -186,8 +181,7 @@ put_records(struct mailstore *ms, void *ctx)
 	int rc;
 
 	ix->memo.valid = false;
-	index_reader_done(ix);
-	rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	rc = index_writer(ix, &txn);
 	if (rc)
 		return rc;
 	buf_init(&value, STRING_MAX + 64);
@@ -200,11 +194,7 @@ put_records(struct mailstore *ms, void *ctx)
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
 	}
 	buf_fini(&value);
-	if (rc) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
+	return index_writer_done(ix, rc, true);
 }
 
 bool
