@@ -87,6 +87,8 @@ data_conclude(struct session *s, struct reply *r)
 	s->ended = false;
 	if (r->code < 300)
 		s->errors = s->junk = 0;
+	if (s->conn)
+		conn_pause(s->conn, false);
 	session_answer(s, r);
 }
 
@@ -159,8 +161,10 @@ data_end(struct session *s)
 	s->ended = true;
 	s->phase = PH_WAIT;
 	timer_clear(&s->timer);
-	if (s->conn)
+	if (s->conn) {
 		conn_timeout(s->conn, 0, false);
+		conn_pause(s->conn, true);	/* who has shut his side down is still told that his message is taken */
+	}
 	if (s->refused) {
 		struct reply r = *s->refusal;
 

@@ -301,7 +301,13 @@ def row_065_gone_behind_the_dot():
         c = in_mode(*mode).envelope()
         c.send(b'Subject: last words\r\n\r\nx\r\n.\r\n')
         c.s.close()
-    I.wait_mails('bob', before + len(MODES))
+    for piece in 0, 1:          # one that will say no more still hears that its message is taken
+        c = in_mode(False, piece).envelope()
+        c.send(b'Subject: last words\r\n\r\nx\r\n.\r\n')
+        c.s.shutdown(socket.SHUT_WR)
+        check(c.reply().startswith(b'250 2.0.0'), 'half closed behind the message: no answer')
+        c.s.close()
+    I.wait_mails('bob', before + len(MODES) + 2)
 
 
 @row
