@@ -29,11 +29,25 @@ find_row(struct span name)
 	return NULL;
 }
 
+/* Words of Postfix that are not here, and what there is instead. */
+static const struct { const char *word, *instead; } absent[] = {
+	{ "reject_unverified_recipient", "addresses of others are not probed; name theirs in relay_recipient_maps" },
+	{ "reject_unverified_sender", "addresses of others are not probed; see reject_unknown_sender_domain" },
+	{ "permit_mx_backup", "name the domains in relay_domains" },
+	{ "reject_maps_rbl", "use reject_rbl_client" },
+};
+
 static void
 unknown_word(struct span name, const char *classes, struct buf *err)
 {
 	struct buf all;
 	const char *near;
+
+	for (size_t i = 0; i < NELEMS(absent); i++)
+		if (span_is_nocase(name, absent[i].word)) {
+			buf_addf(err, "%s is not done here: %s", absent[i].word, absent[i].instead);
+			return;
+		}
 
 	buf_init(&all, NAMES_MAX);
 	for (size_t i = 0; i < restrict_count; i++)

@@ -425,6 +425,7 @@ def mistakes_are_told():
         ('smtpd_sender_restrictions = reject_unknown_sender_domian\n', 'did you mean reject_unknown_sender_domain?'),
         ('smtpd_sender_restrictions = reject_foo, check_bar hash:/x, permit, reject_baz\n', '"reject_foo"; main.cf(5) lists the words; '
          'there is no "check_bar"; main.cf(5) lists the words; there is no "reject_baz"; main.cf(5) lists the words'),
+        ('smtpd_recipient_restrictions = permit_mynetworks, reject_unverified_recipient\n', 'name theirs in relay_recipient_maps'),
         ('smtpd_sender_restrictions = check_sender_access\n', 'check_sender_access needs an argument'),
         ('smtpd_sender_restrictions = check_sender_access hash:/nonexistent/x\n', '/nonexistent/x.cdb'),
         ('smtpd_sender_restrictions = check_sender_access mysql:/x\n', 'is not TYPE:TABLE'),
@@ -442,6 +443,7 @@ def mistakes_are_told():
                 f.write(text + more)
             r = i.run('check', ok=False)
             check(r.returncode == (EX_CONFIG if want else 0) and (want or '') in r.stdout, f'{more}: {r.stdout}')
+            check(not want or re.search(r'main\.cf:\d+: ', r.stdout), f'{more}: no line is named: {r.stdout}')
     finally:
         i.close()
 
