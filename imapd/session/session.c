@@ -108,6 +108,8 @@ session_resolve(struct session *s, struct command *c, struct seqset *set, uint32
 		for (; i < count && (by_uid ? m[i].uid : i + 1) <= r->hi; i++)
 			if (in_use(&m[i]))
 				(*index)[(*n)++] = (uint32_t)i;
+			else
+				c->gone |= !by_uid;
 	}
 	return true;
 }
@@ -348,6 +350,8 @@ run_command(struct session *s)
 		else
 			r.code = modseq_code(s);
 	}
+	if (c.gone && r.kind == REPLY_OK && !r.code)	/* RFC 5530 3: a NOOP would tell */
+		r.code = "EXPUNGEISSUED";
 	answer(s, c.tag, r);
 }
 

@@ -86,6 +86,7 @@ struct command {
 	struct span tag;
 	struct span name;		/* without UID */
 	bool uid;			/* UID FETCH ... */
+	bool gone;			/* a message number that it names is of one that has gone, which the client was not told */
 	const struct command_row *row;
 	struct parser args;
 };

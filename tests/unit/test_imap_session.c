@@ -356,7 +356,10 @@ two_sessions(void **state UNUSED)
 	say(&a, "i EXPUNGE\r\n", "i OK", "* 1 EXPUNGE", NULL);
 	/* numbers are in use: the other one learns of it only afterwards (RFC 9051 7.5.1) */
 	say(&b, "j FETCH 1 FLAGS\r\n", "j OK", NULL, "EXPUNGE");
-	say(&b, "k NOOP\r\n", "k OK", "* 1 EXPUNGE", NULL);
+	say(&b, "j2 FETCH 1 (FLAGS BODY[])\r\n", "j2 OK [EXPUNGEISSUED]", NULL, "EXPUNGE\r");
+	say(&b, "j3 STORE 1:* +FLAGS (\\Seen)\r\n", "j3 OK [EXPUNGEISSUED]", NULL, "FETCH");
+	say(&b, "j4 UID FETCH 1:* FLAGS\r\n", "j4 OK Fetch", "* 1 EXPUNGE", NULL);
+	say(&b, "k NOOP\r\n", "k OK", NULL, "EXPUNGE");
 	say(&b, "l IDLE\r\n", "+ ", NULL, NULL);
 	say(&b, "garbage\r\n", "l BAD", NULL, NULL);
 	stop(&a);
