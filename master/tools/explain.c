@@ -367,6 +367,8 @@ print_text(const json_t *root)
 		put("Becomes: <", str(root, "becomes"), ">\n");
 	if (str(root, "sender_becomes")[0])
 		put("Its sender becomes: <", str(root, "sender_becomes"), ">\n");
+	json_array_foreach(json_object_get(root, "copies"), i, o)
+		put("A copy goes to: <", json_string_value(o), ">\n");
 	if (str(root, "trouble")[0])
 		put("No destination: ", str(root, "trouble"), "\n");
 	else
@@ -435,7 +437,8 @@ command_explain(const char *confdir, int argc, char **argv)
 	json_object_set_new(root, "lookups", looks);
 	ok = judge(root, r, to, client);
 	if (explain_rewrite(root, "sender_becomes", REWRITE_ENVELOPE_SENDER, by, &from_final) &&
-	    explain_rewrite(root, "becomes", REWRITE_ENVELOPE_RECIPIENT, to, &to_final)) {
+	    explain_rewrite(root, "becomes", REWRITE_ENVELOPE_RECIPIENT, to, &to_final) &&
+	    explain_copies(root, buf_span(&from_final), buf_span(&to_final))) {
 		resolver_sender(r, buf_span(&from_final));
 		ok &= add_destinations(root, r, buf_span(&to_final), buf_span(&from_final));
 	} else {

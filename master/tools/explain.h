@@ -23,6 +23,9 @@ void explain_route_open(void);
 void explain_rewrite_open(void);
 bool explain_rewrite(json_t *root, const char *name, unsigned class, struct span address, struct buf *out);
 
+/* "copies": who gets one by always_bcc, sender_bcc_maps, recipient_bcc_maps, of addresses as intake makes them. False: as above. */
+bool explain_copies(json_t *root, struct span sender, struct span recipient);
+
 /* The tables of a parameter, whose look-ups are told under its name; does not return when they cannot be opened. */
 struct maps *explain_maps(const char *parameter, const char *spec);
 

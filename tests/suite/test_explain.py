@@ -15,13 +15,19 @@ def instance():
                       'mynetworks = 127.0.0.0/8\nsmtp_tls_policy_maps = inline:{ { far.test = secure } }\n')
     open(i.conf + '/virtual', 'w').write('# who is behind it\n\nlist@example.test  bob@example.test,\n  alice+x@example.test, far@far.test\n')
     open(i.conf + '/rules', 'w').write('if /@/\n/^never@/ error:5.1.2 not there\n/@rules\\.test$/ smtp:[127.0.0.9]:2525\nendif\n')
+    open(i.conf + '/bcc', 'w').write('# of all of a domain\n@far.test archive@example.test\n')
+    open(i.conf + '/moved', 'w').write('\ngone@example.test new@far.test\n')
+    open(i.conf + '/people', 'w').write('# in order\n/^sales-(.*)@example\\.test$/\n  bob@example.test\n')
     open(i.conf + '/canonical', 'w').write('# once\nold@example.test bob+old@example.test\nold@far.test x@null.test\n')
-    i.configure(f'virtual_alias_maps = hash:{i.conf}/virtual\ncanonical_maps = hash:{i.conf}/canonical\n'
+    i.configure(f'recipient_bcc_maps = hash:{i.conf}/bcc\nrelocated_maps = texthash:{i.conf}/moved\n'
+                f'sender_dependent_default_transport_maps = inline:{{ {{ carol@example.test = smtp:[127.0.0.6] }} }}\n'
+                f'virtual_alias_maps = hash:{i.conf}/virtual, regexp:{i.conf}/people\ncanonical_maps = hash:{i.conf}/canonical\n'
                 'sender_canonical_maps = inline:{ { alice@example.test = boss@example.test } }\n'
                 'sender_dependent_relayhost_maps = inline:{ { boss@example.test = [127.0.0.7] } }\n'
                 f'transport_maps = pcre:{i.conf}/rules, inline:{{ {{ lm.test = lmtp:inet:[127.0.0.1]:24 }} }}\n')
     i.tool('postmap', i.conf + '/virtual')
     i.tool('postmap', i.conf + '/canonical')
+    i.tool('postmap', i.conf + '/bcc')
     return i
 
 
@@ -43,6 +49,11 @@ CASES = [       # arguments, exit status, what the text must have, what the JSON
     (['old@far.test'], 0, ['conf/canonical:3)', 'RCPT: 250', 'null MX'], lambda j: j['class'] == 'remote' and '5.1.10' in j['destinations'][0]['trouble']),
     (['x@far.test', '--sender', 'alice@example.test'], 0, ['sender_canonical_maps: alice@example.test', 'Its sender becomes: <boss@example.test>', 'next hop [127.0.0.7]'],
      lambda j: j['sender_becomes'] == 'boss@example.test' and j['sender'] == 'alice@example.test'),
+    (['x@far.test', '--sender', 'carol@example.test'], 0, ['sender_dependent_default_transport_maps: carol@example.test  => smtp:[127.0.0.6]  (main.cf:', 'next hop [127.0.0.6]'],
+     lambda j: j['destinations'][0]['nexthop'] == '[127.0.0.6]'),
+    (['x@far.test'], 0, ['recipient_bcc_maps: @far.test  => archive@example.test', 'conf/bcc:2)', 'A copy goes to: <archive@example.test>'], lambda j: j['copies'] == ['archive@example.test']),
+    (['gone@example.test'], 67, ['conf/moved:2)', '550 5.1.6', '5.1.6 User has moved to new@far.test'], lambda j: j['copies'] == [] and j['destinations'][0]['transport'] == 'error'),
+    (['sales-x@example.test'], 0, ['conf/people:2)', 'mailbox example.test/bob'], None),
     (['not an address'], 65, ['not an address'], None),
     ([], 64, ['usage'], None), (['x@far.test', '--client', 'nonsense'], 64, ['not an IP address'], None),
 ]
