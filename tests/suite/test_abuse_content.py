@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Hostile messages, delivered and then fetched over IMAP (rows 127 to 138)."""
-import imaplib, time
+"""Hostile messages, delivered and then fetched over IMAP (rows 127 to 142)."""
+import imaplib, re, time
 import abuse
 from abuse import *
 
@@ -109,6 +109,45 @@ def row_138_short_lines():
     head = b'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: '
     deliver(head + b'base64\r\n\r\n' + b'Q\r\n' * (10_000_000 // SCALE), 'base64, one a line', 3)
     deliver(head + b'quoted-printable\r\n\r\n' + b'=\r\n' * (10_000_000 // SCALE), 'soft breaks', 3)
+
+
+def unchanged(text, name, secs=None):
+    """nothing looks into it: it is delivered as it came, behind the lines of every message, and nothing is sent for it"""
+    got = deliver(text, name, secs)
+    check(got is not None and got.endswith(text), f'{name}: not as it came: {got and got[:200]}')
+    added = re.findall(rb'(?m)^([\w-]+):', got[:-len(text)])
+    check(set(added) <= {b'Return-Path', b'Delivered-To', b'Received'}, f'{name}: {added}')
+    check(wait(lambda: not I.queue()), f'{name}: something was sent')
+
+
+@row
+def row_135_split_names():
+    """no rule looks at names of files; what a client sees of them is the same text, however it was cut"""
+    for n, split in enumerate((b'filename="evil.exe"', b'filename*0="ev"; filename*1="il.exe"', b"filename*0*=utf-8''ev%69; filename*1=l.exe", b'filename*1="il.exe";\r\n filename*0=ev')):
+        unchanged(b'Subject: n\r\nContent-Type: application/x\r\nContent-Disposition: attachment; ' + split + b'\r\n\r\nx\r\n', f'name {n}')
+
+
+@row(slow=3)
+def row_139_bombs():
+    import base64, bz2, zlib
+    bomb = zlib.compress(bytes(80 << 20), 9)
+    for kind, data in ('gzip', bomb), ('application/zip', b'PK\x03\x04' + bomb * 20), ('x-bzip2', bz2.compress(bytes(20 << 20))):
+        unchanged(b'Subject: bomb\r\nContent-Type: application/' + kind.encode() + b'\r\nContent-Encoding: gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n' +
+                  base64.encodebytes(data).replace(b'\n', b'\r\n'), kind)
+
+
+@row(slow=3)
+def row_140_to_142_signatures_and_seals():
+    """DKIM, SPF, ARC and DMARC are nobody's business here: whatever these lines say costs no more than others, and no report is sent"""
+    names = b'\r\n :'.join([b'from'] * 10_000)
+    deliver(b'DKIM-Signature: v=1; h=' + names * 10 + b'\r\n\r\nx\r\n', '100,000 names in h=', 2)       # cut at header_size_limit
+    for name, lines in (
+            ('1000 signatures', [b'DKIM-Signature: v=1; a=rsa-sha256; d=d%d.example; s=s; l=0; h=from; bh=; b=%s' % (n, b'A' * 340) for n in range(1000)]),
+            ('10,000 names in h=', [b'DKIM-Signature: v=1; a=rsa-sha256; d=d.example; s=s; h=' + names + b'; b=A']),
+            ('SPF', [b'Received-SPF: pass (%{ir}.%{v}._spf.%{d2}) client-ip=1.2.3.4'] * 1000),
+            ('51 seals', [b'ARC-Seal: i=%d; a=rsa-sha256; cv=pass; d=x.example; s=s; b=A' % n for n in range(60, 0, -1)]),
+            ('DMARC', [b'Authentication-Results: mail.example.test; dmarc=pass (p=none rua=mailto:x@y.example) header.from=y.example'] * 100)):
+        unchanged(b'\r\n'.join([b'From: x@y.example', *lines, b'Subject: s', b'', b'body', b'']), name, 2)
 
 
 try:

@@ -340,6 +340,13 @@ def row_172_garbage_on_every_socket():
 
 
 @row(lambda: I)
+def row_170_no_place_that_anybody_may_write():
+    """there is no maildrop: what a user of the system submits goes through a socket, so links, pipes and times of files cannot come"""
+    found = [(p, m) for d, ds, fs in os.walk(I.root) for p in (f'{d}/{n}' for n in ds + fs) if (m := os.lstat(p).st_mode) & 0o002 and not stat.S_ISLNK(m)]
+    check(found and all(stat.S_ISSOCK(m) and '/run/public/' in p for p, m in found), f'open to everybody: {found}')
+
+
+@row(lambda: I)
 def row_172_what_is_no_file_in_incoming():
     """intake may put anything into incoming/; qmgr may not hang on it, nor follow it"""
     d = I.root + '/spool/incoming/'
