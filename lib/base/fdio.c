@@ -11,6 +11,9 @@
 
 #include "base/banned.h"
 
+#define TMP_SUFFIX ".new"	/* and the number of the process that writes the file */
+#define PID_DIGITS_MAX 9
+
 bool
 write_all(int fd, const void *p, size_t n)
 {
@@ -161,7 +164,7 @@ replace_file(int dirfd, const char *path, struct span text, mode_t mode)
 	char tmp[PATH_MAX];
 	int fd, n, err;
 
-	n = snprintf(tmp, sizeof(tmp), "%s.new%d", path, (int)getpid());
+	n = snprintf(tmp, sizeof(tmp), "%s" TMP_SUFFIX "%d", path, (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(tmp)) {
 		errno = ENAMETOOLONG;
 		return false;
@@ -180,6 +183,19 @@ replace_file(int dirfd, const char *path, struct span text, mode_t mode)
 	unlinkat(dirfd, tmp, 0);
 	errno = err;
 	return false;
+}
+
+pid_t
+replace_file_writer(const char *name)
+{
+	size_t n = strlen(name), digits = 0;
+	const size_t suffix = strlen(TMP_SUFFIX);
+
+	while (digits < n && digits < PID_DIGITS_MAX && name[n - digits - 1] >= '0' && name[n - digits - 1] <= '9')
+		digits++;
+	if (digits == 0 || n < digits + suffix + 1 || memcmp(name + n - digits - suffix, TMP_SUFFIX, suffix) != 0)
+		return 0;
+	return (pid_t)strtol(name + n - digits, NULL, 10);
 }
 
 bool

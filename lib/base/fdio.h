@@ -20,6 +20,9 @@ bool read_file(int dirfd, const char *path, struct buf *b) CHECKED;
 /* Write DIR/path by a temporary file, fsync, rename, fsync(directory). Bad mode or a full disk leave the old file. */
 bool replace_file(int dirfd, const char *path, struct span text, mode_t mode) CHECKED;
 
+/* Whose temporary file has this name: a process that was killed leaves it. 0: it is no such name. */
+pid_t replace_file_writer(const char *name);
+
 bool fsync_dir(int dirfd, const char *path) CHECKED;
 bool set_nonblocking(int fd, bool on);
 void close_fd(int *fd);				/* closes when >= 0, sets -1 */

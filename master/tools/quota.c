@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +17,7 @@
 #include "mail/quota.h"
 #include "mail/store/mailstore.h"
 #include "mailbox.h"
+#include "table.h"
 #include "tools.h"
 #include "user.h"
 #include "base/banned.h"
@@ -41,16 +41,6 @@ take_key(const char *arg, struct buf *out)
 		buf_consume(out, 1);
 	buf_fini(&probe);
 	buf_fini(&err);
-}
-
-static int
-lock_conf(const char *confdir)
-{
-	int fd = open(confdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		tool_fail(EX_NOPERM, "%s: %s", confdir, strerror(errno));
-	return fd;
 }
 
 static void
@@ -84,7 +74,7 @@ without(struct span text, struct span key, struct buf *out)
 static void
 change(const char *confdir, struct span key, const struct mail_quota *limit)
 {
-	int lock = lock_conf(confdir);
+	int lock = table_lock(confdir);
 	struct buf text, out, err;
 	bool found;
 

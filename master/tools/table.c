@@ -1,8 +1,10 @@
 /* table.c: compiled tables that commands change. The texts are root's; addresses come from the operator. */
 #include "table.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -42,6 +44,21 @@ find_path(struct table_file *t, const char *name, const char *spec)
 	buf_fini(&err);
 }
 
+/* What commands that were killed have left: nobody finishes it, and there may be verifiers in it. */
+static void
+sweep(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	pid_t writer;
+
+	while (dir && (e = readdir(dir)))
+		if ((writer = replace_file_writer(e->d_name)) > 0 && kill(writer, 0) < 0 && errno == ESRCH)
+			unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 int
 table_lock(const char *confdir)
 {
@@ -49,6 +66,8 @@ table_lock(const char *confdir)
 
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		tool_fail(EX_NOPERM, "%s: %s", confdir, strerror(errno));
+	sweep(confdir);
+	sweep(par.lists_directory);
 	return lock;
 }
 

@@ -36,7 +36,7 @@ void table_domain(const char *arg, struct buf *out);
 /* The text of FILE, or of standard input for "-". */
 void table_read_input(const char *file, struct buf *out);
 
-/* The lock of the directory of main.cf; closing it gives it back. */
+/* The lock of the directory of main.cf; closing it gives it back. Removes what commands that were killed have left. */
 int table_lock(const char *confdir);
 
 #endif

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -12,6 +11,7 @@
 #include "common/tool.h"
 #include "mail/address.h"
 #include "mail/mailboxpath.h"
+#include "table.h"
 #include "user.h"
 #include "base/banned.h"
 
@@ -93,11 +93,8 @@ user_table_open(struct user_table *t, const char *confdir, bool change)
 	unsigned at = 0;
 
 	*t = (struct user_table){ .confdir = confdir, .lock = -1 };
-	if (change) {		/* the directory is locked: the file itself gets replaced */
-		t->lock = open(confdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (t->lock < 0 || flock(t->lock, LOCK_EX) < 0)
-			tool_fail(EX_NOPERM, "%s: %s", confdir, strerror(errno));
-	}
+	if (change)		/* the directory is locked: the file itself gets replaced */
+		t->lock = table_lock(confdir);
 	buf_init(&text, USERS_MAX);
 	buf_init(&err, LINE_LONGEST);
 	if (!tool_read(par.users_file, USERS_MAX, &text))

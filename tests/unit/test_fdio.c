@@ -37,6 +37,19 @@ teardown(void **state)
 }
 
 static void
+names_of_temporary_files(void **state)
+{
+	static const struct { const char *name; pid_t writer; } t[] = {
+		{ "users.new12", 12 }, { "a@b.test.new.new4194304", 4194304 }, { "users", 0 }, { "users.new", 0 }, { ".new12", 0 },
+		{ "users.new12x", 0 }, { "users.old12", 0 }, { "12", 0 }, { "", 0 }, { "x.new99999999999", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
+		assert_int_equal(replace_file_writer(t[i].name), t[i].writer);
+}
+
+static void
 replace(void **state)
 {
 	struct stat st;
@@ -112,8 +125,8 @@ directories(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(replace), cmocka_unit_test(read_bounds),
-		cmocka_unit_test(at_offsets), cmocka_unit_test(directories) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(names_of_temporary_files), cmocka_unit_test(replace),
+		cmocka_unit_test(read_bounds), cmocka_unit_test(at_offsets), cmocka_unit_test(directories) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

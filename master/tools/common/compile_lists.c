@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fdio.h"
 #include "base/map.h"
 #include "compile.h"
 #include "mail/resolve_tables.h"
@@ -16,7 +17,7 @@
 static int
 is_list(const struct dirent *e)
 {
-	return e->d_name[0] != '.' && strchr(e->d_name, '@') && strlen(e->d_name) <= 240;
+	return e->d_name[0] != '.' && strchr(e->d_name, '@') && strlen(e->d_name) <= 240 && !replace_file_writer(e->d_name);
 }
 
 void
