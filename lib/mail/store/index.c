@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/log.h"
 
 #include "base/banned.h"
 
@@ -189,19 +190,19 @@ drop(struct mailstore *ms)
 }
 
 /*
- * A fault came while LMDB's lock was ours: other sessions wait for it, each with its folder locked. Ending the transaction
- * gives it back and touches no page. Where that fails too, the end of this process does it: the lock is a robust one.
+ * When the fault came while LMDB's lock was ours, other sessions wait for it, each with its folder locked. Nothing but the
+ * end of this process gives it back (a robust mutex): to end the transaction would free what lay on a stack that is gone.
  */
 static void
-release_writer(struct store_index *ix)
+give_up(struct mailstore *ms)
 {
-	if (!ix || !ix->writing)
+	bool writing = ms->index && ms->index->writing;
+
+	drop(ms);
+	if (!writing)
 		return;
-	if (!ix->writer || sigsetjmp(guard_back, 0))
-		_exit(EX_TEMPFAIL);
-	guard_armed = 1;
-	mdb_txn_abort(ix->writer);
-	guard_armed = 0;
+	log_error(NULL, "the index of %s was damaged while it was written: it is removed, this session ends", ms->path);
+	_exit(EX_TEMPFAIL);
 }
 
 bool
@@ -211,8 +212,7 @@ index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), 
 
 	if (sigsetjmp(guard_back, 0)) {	/* SA_NODEFER: no mask to put back, and no system call */
 		guard_armed = 0;
-		release_writer(ms->index);
-		drop(ms);
+		give_up(ms);
 		return false;
 	}
 	guard_armed = 1;
@@ -300,23 +300,19 @@ index_writer(struct store_index *ix, MDB_txn **txn)
 
 	index_reader_done(ix);
 	ix->writing = true;
-	rc = mdb_txn_begin(ix->env, NULL, 0, &ix->writer);
-	*txn = ix->writer;
+	rc = mdb_txn_begin(ix->env, NULL, 0, txn);
 	if (rc)
 		ix->writing = false;
 	return rc;
 }
 
 int
-index_writer_done(struct store_index *ix, int rc, bool keep)
+index_writer_done(struct store_index *ix, MDB_txn *txn, int rc, bool keep)
 {
-	MDB_txn *txn = ix->writer;
-
 	if (rc == 0 && keep)
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
-	ix->writer = NULL;
 	ix->writing = false;
 	return rc;
 }

@@ -45,7 +45,6 @@ struct store_index {
 	MDB_env *env;
 	MDB_dbi db;
 	MDB_txn *reader;		/* reset between uses */
-	MDB_txn *writer;		/* open between index_writer() and its end */
 	bool reading, writing;		/* writing: LMDB's lock may be ours */
 	struct pending *pending;
 	size_t npending, pending_bytes;
@@ -60,14 +59,14 @@ bool index_open(struct mailstore *ms) CHECKED;
 /*
  * Run work(ms, ctx), which may touch LMDB's pages. When it returns an LMDB
  * error, or the pages are damaged so that reading them faults, the index is
- * dropped and this process goes on without: false.
+ * dropped and this process goes on without: false; it ends when the fault comes while it writes.
  */
 bool index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), void *ctx) CHECKED;
 
 MDB_txn *index_reader(struct store_index *ix);	/* a read transaction of now; NULL: failed. Values are valid until the next call */
 void index_reader_done(struct store_index *ix);
 int index_writer(struct store_index *ix, MDB_txn **txn) CHECKED;	/* waits for other sessions; ends what was being read */
-int index_writer_done(struct store_index *ix, int rc, bool keep) CHECKED;	/* commits when rc is 0 and keep; rc, or the commit's */
+int index_writer_done(struct store_index *ix, MDB_txn *txn, int rc, bool keep) CHECKED;	/* commits when rc is 0 and keep; rc, or the commit's */
 
 void index_value(const struct index_key *key, struct span content, struct buf *out);
 bool index_content(const struct index_key *key, MDB_val value, struct span *content) CHECKED;	/* false: damaged */

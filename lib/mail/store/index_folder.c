@@ -377,7 +377,7 @@ save(struct mailstore *ms, void *ctx)
 	}
 	if (rc == 0)
 		rc = save_head(ix, txn, f, count, what->exact);
-	return index_writer_done(ix, rc, true);
+	return index_writer_done(ix, txn, rc, true);
 }
 
 static int
@@ -451,7 +451,7 @@ forget(struct mailstore *ms, void *ctx)
 		rc = delete_missing(ix, txn, what->dir, NULL);
 	if (rc == 0)
 		rc = index_delete_expunges(ix, txn, what->dir);
-	return index_writer_done(ix, rc, true);
+	return index_writer_done(ix, txn, rc, true);
 }
 
 void

@@ -236,10 +236,10 @@ number(struct mailstore *ms, void *ctx)
 	if (differs || w->ngone)
 		w->current = w->current && w->before != w->number;	/* it differs, and nobody gave a number: not to be trusted */
 	else
-		return index_writer_done(ix, rc, false);
+		return index_writer_done(ix, txn, rc, false);
 	if (rc == 0 && w->current)
 		rc = write_changes(ix, txn, w, &rec);
-	return index_writer_done(ix, rc, w->current);
+	return index_writer_done(ix, txn, rc, w->current);
 }
 
 bool
@@ -267,7 +267,7 @@ note(struct mailstore *ms, void *ctx)
 	rc = open_current(ix, w, txn, &rec);
 	if (rc == 0 && w->current)
 		rc = write_changes(ix, txn, w, &rec);
-	return index_writer_done(ix, rc, w->current);
+	return index_writer_done(ix, txn, rc, w->current);
 }
 
 void

@@ -167,7 +167,7 @@ write_strings(struct mailstore *ms, void *ctx)
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
 	}
 	buf_fini(&value);
-	return index_writer_done(ix, rc, true);
+	return index_writer_done(ix, txn, rc, true);
 }
 
 static int
@@ -194,7 +194,7 @@ put_records(struct mailstore *ms, void *ctx)
 		rc = mdb_put(txn, ix->db, &k, &v, 0);
 	}
 	buf_fini(&value);
-	return index_writer_done(ix, rc, true);
+	return index_writer_done(ix, txn, rc, true);
 }
 
 bool
