@@ -41,6 +41,13 @@ class Sink(threading.Thread):
     def answer(self, verb, arg):
         return self.reply(verb, arg) or {'EHLO': b'250-sink\r\n250 PIPELINING\r\n', 'DATA': b'354 go\r\n', 'QUIT': b'221 bye\r\n'}.get(verb, b'250 2.0.0 ok\r\n')
 
+    @staticmethod
+    def hangs_up(c, out):
+        """b'close', or b'reset': the connection ends with an RST"""
+        if out == b'reset':
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        return out in (b'close', b'reset')
+
     def serve(self, c):
         try:
             f, rcpts = c.makefile('rb'), []
@@ -55,7 +62,7 @@ class Sink(threading.Thread):
                 verb, _, arg = line.decode('latin1').strip().partition(' ')
                 self.commands.append((verb, arg))
                 out = self.answer(verb.upper(), arg)
-                if out == b'close':
+                if self.hangs_up(c, out):
                     return
                 c.sendall(out)
                 if verb.upper() == 'MAIL':
@@ -75,12 +82,12 @@ class Sink(threading.Thread):
                     if self.taken is not None:
                         self.taken.append((rcpts, self.mails[-1]))
                     out = self.answer('DOT', '')
-                    if out == b'close':
+                    if self.hangs_up(c, out):
                         return
                     c.sendall(out)
                     if self.after_dot:
                         time.sleep(0.1)
-                        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                        self.hangs_up(c, b'reset')
                         return
         except OSError:
             pass

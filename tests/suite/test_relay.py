@@ -159,6 +159,7 @@ HOSTILE = {
     '157_each_reply_just_in_time': (b'220 a\r\n', lambda v, a: time.sleep(1.4)),
     **{f'158_421_at_{v.lower()}': (b'220 a\r\n', at(v, b'421 4.3.2 closing\r\n')) for v in ('EHLO', 'MAIL', 'RCPT', 'DATA', 'DOT')},
     **{f'158_end_at_{v.lower()}': (b'220 a\r\n', at(v, b'close')) for v in ('EHLO', 'MAIL', 'RCPT', 'DATA', 'DOT')},
+    **{f'158_reset_at_{v.lower()}': (b'220 a\r\n', at(v, b'reset')) for v in ('EHLO', 'MAIL', 'RCPT', 'DATA', 'DOT')},
     '158_421_at_greeting': (b'421 busy\r\n', None),
     'no_smtp': (b'HTTP/1.1 400 Bad Request\r\n\r\n', None),
     'mixed_codes': (b'220 a\r\n', at('EHLO', b'250-a\r\n550 b\r\n')),
