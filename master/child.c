@@ -191,14 +191,14 @@ children_signal(int sig)
 
 /*
  * Of qmgr and keyd there is one: nobody stands in while it is stopped or turns
- * in circles. Unanswered questions are counted, not time: after a pause of the whole machine nobody is to blame.
+ * in circles; and an smtp holds hundreds of deliveries, which go to another one when it ends. Unanswered questions are counted, not time: after a pause of the whole machine nobody is to blame.
  */
 static void
 look_at(struct child *c, uint32_t timeout)
 {
 	const struct msg_PING ping = { 0 };
 
-	if (!c->service->kind->stays || !c->told || c->retiring)
+	if (!(c->service->kind->stays || c->service->kind->role == R_SMTP) || !c->told || c->retiring)
 		return;
 	if (c->missed < PINGS) {
 		c->missed++;

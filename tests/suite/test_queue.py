@@ -349,6 +349,22 @@ def a_stopped_qmgr_or_keyd_is_replaced():
 
 
 @test
+def a_stopped_smtp_holds_up_nothing_for_long():
+    sink = Sink()
+    with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nwatchdog_timeout = 3s\n') as i:
+        submit(i, 'alice@example.test', ['warm@far.test'])
+        check(wait(lambda: len(sink.mails) == 1), 'not sent')
+        smtp = [p for p, n in i.processes().items() if n == 'smtp']
+        check(len(smtp) == 1, f'{smtp}')
+        send_signal(smtp[0], signal.SIGSTOP)
+        for n in range(3):
+            submit(i, 'alice@example.test', [f'x{n}@far.test'])
+        check(wait(lambda: len(sink.mails) == 4), 'what a stopped smtp was given is not sent by another one')
+        check(i.tells(f'smtp[{smtp[0]}] gave no sign of life for 3 s'), 'not told')
+        idle(i)
+
+
+@test
 def a_mailing_delays_no_small_mail():
     """2,000 recipients at a server that takes its time, then one mail to the same server"""
     def reply(v, a):
