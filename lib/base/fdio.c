@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-#define TMP_SUFFIX ".new"	/* and the number of the process that writes the file */
+#define TMP_SUFFIX ".~new"	/* and the number of the process that writes the file: no operator names a file of his own so */
 #define PID_DIGITS_MAX 9
 
 bool

@@ -225,12 +225,12 @@ def lists_by_command_and_in_aliases():
         # what a command that was killed has left is no list, holds up nobody, and goes; what another one writes just now stays
         dead = subprocess.Popen(['true'])
         dead.wait()
-        left, living = [f'{i.conf}/users.new{dead.pid}', f'{i.conf}/lists/half@{DOMAIN}.new{dead.pid}'], f'{i.conf}/lists/other@{DOMAIN}.new{os.getpid()}'
+        left, living = [f'{i.conf}/users.~new{dead.pid}', f'{i.conf}/lists/half@{DOMAIN}.~new{dead.pid}'], f'{i.conf}/lists/other@{DOMAIN}.~new{os.getpid()}'
         for p in left + [living]:
             open(p, 'w').close()
         i.run('list', 'add', team, 'bob@' + DOMAIN, 'Carol@' + DOMAIN, 'nobody@' + DOMAIN)
         check(os.path.exists(living) and not any(map(os.path.exists, left)), 'what a killed command has left')
-        check('.new' not in i.run('list', 'list').stdout, 'a file that is written just now is a list')
+        check('~new' not in i.run('list', 'list').stdout, 'a file that is written just now is a list')
         os.unlink(living)
         i.run('list', 'set', team, 'owner=alice@' + DOMAIN)
         check(i.run('list', 'show', team).stdout.split()[1:5] == ['3', 'members,', 'owner', 'alice@' + DOMAIN], 'list show')

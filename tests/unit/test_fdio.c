@@ -40,8 +40,8 @@ static void
 names_of_temporary_files(void **state)
 {
 	static const struct { const char *name; pid_t writer; } t[] = {
-		{ "users.new12", 12 }, { "a@b.test.new.new4194304", 4194304 }, { "users", 0 }, { "users.new", 0 }, { ".new12", 0 },
-		{ "users.new12x", 0 }, { "users.old12", 0 }, { "12", 0 }, { "", 0 }, { "x.new99999999999", 0 },
+		{ "users.~new12", 12 }, { "a@b.test.new.~new4194304", 4194304 }, { "users", 0 }, { "users.~new", 0 }, { ".~new12", 0 }, { "users.new12", 0 },
+		{ "users.~new12x", 0 }, { "users.~old12", 0 }, { "12", 0 }, { "", 0 }, { "x.~new99999999999", 0 },
 	};
 
 	(void)state;
