@@ -279,7 +279,7 @@ def each_recipient_has_its_own_reason():
         check(out.count('(host ') == 2, out)
         i.configure('default_destination_rate_delay = 1000s\n')
         i.run('reload')
-        check(i.tells('parameters have been read again', 1), 'no reload')
+        check(wait(lambda: re.search(r' qmgr\[\d+\]: parameters have been read again', i.log())), 'no reload')
         deferred(i, 1, ['six@far.test'])
         check('limit in force: rate delay: a delivery every 1000 s' in i.run('queue', 'why').stdout, i.run('queue', 'why').stdout)
 
