@@ -190,8 +190,9 @@ children_signal(int sig)
 /* ---- a child that hangs ---- */
 
 /*
- * Of qmgr and keyd there is one: nobody stands in while it is stopped or turns
- * in circles; and an smtp holds hundreds of deliveries, which go to another one when it ends. Unanswered questions are counted, not time: after a pause of the whole machine nobody is to blame.
+ * Of qmgr and keyd there is one: nobody stands in while it is stopped or turns in circles; and an smtp holds hundreds of
+ * deliveries, which go to another one when it ends. Unanswered questions are counted, not time: after a pause of the whole
+ * machine nobody is to blame.
  */
 static void
 look_at(struct child *c, uint32_t timeout)

@@ -26,20 +26,25 @@ def killed_daemons_lose_nothing_on_the_way_out():
         check(len(here) == len(set(here)), 'a mailbox has a message twice')
 
 
+def stop_smtp(i, sink, n):
+    """the only smtp, stopped when it has sent one message, with n more for it"""
+    submit(i, 'alice@example.test', ['warm@far.test'])
+    check(wait(lambda: len(sink.mails) == 1), 'not sent')
+    smtp = [p for p, name in i.processes().items() if name == 'smtp']
+    check(len(smtp) == 1, f'{smtp}')
+    send_signal(smtp[0], signal.SIGSTOP)
+    for k in range(n):
+        submit(i, 'alice@example.test', [f'x{k}@far.test'])
+    return smtp[0]
+
+
 @test
 def orders_that_a_dead_smtp_has_not_read_are_given_to_another_one():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nsmtp_process_limit = 1\n') as i:
-        submit(i, 'alice@example.test', ['warm@far.test'])
-        check(wait(lambda: len(sink.mails) == 1), 'not sent')
-        smtp = [p for p, n in i.processes().items() if n == 'smtp']
-        for p in smtp:
-            send_signal(p, signal.SIGSTOP)
-        for n in range(5):
-            submit(i, 'alice@example.test', [f'x{n}@far.test'])
+        smtp = stop_smtp(i, sink, 5)
         check(wait(lambda: i.tool('postqueue', '-j').stdout.count(b'"active"') == 5), 'they are not under way')
-        for p in smtp:
-            send_signal(p, signal.SIGKILL)
+        send_signal(smtp, signal.SIGKILL)
         check(wait(lambda: len(sink.mails) == 6), f'{len(sink.mails)} sent')
         idle(i)
         check('status=deferred' not in i.log(), 'they had to wait')
@@ -352,15 +357,9 @@ def a_stopped_qmgr_or_keyd_is_replaced():
 def a_stopped_smtp_holds_up_nothing_for_long():
     sink = Sink()
     with Instance(main=f'relayhost = [127.0.0.1]:{sink.port}\nwatchdog_timeout = 3s\n') as i:
-        submit(i, 'alice@example.test', ['warm@far.test'])
-        check(wait(lambda: len(sink.mails) == 1), 'not sent')
-        smtp = [p for p, n in i.processes().items() if n == 'smtp']
-        check(len(smtp) == 1, f'{smtp}')
-        send_signal(smtp[0], signal.SIGSTOP)
-        for n in range(3):
-            submit(i, 'alice@example.test', [f'x{n}@far.test'])
+        smtp = stop_smtp(i, sink, 3)
         check(wait(lambda: len(sink.mails) == 4), 'what a stopped smtp was given is not sent by another one')
-        check(i.tells(f'smtp[{smtp[0]}] gave no sign of life for 3 s'), 'not told')
+        check(i.tells(f'smtp[{smtp}] gave no sign of life for 3 s'), 'not told')
         idle(i)
 
 

@@ -45,7 +45,7 @@ link_close(const char *why, uint64_t wait_ms)
 {
 	if (link.fd < 0)
 		return;
-	if (!service_retiring())	/* when all stop, keyd may be the first */
+	if (!service_stopping())	/* when all stop, keyd may be the first */
 		log_warn(NULL, "link to keyd closed: %s", why);
 	watch_stop(&link.watch);
 	close_fd(&link.fd);
@@ -66,7 +66,7 @@ link_open(void)
 		return false;
 	link.fd = service_connect("keyd");
 	if (link.fd < 0) {
-		if (!service_retiring())
+		if (!service_stopping())
 			log_warn(NULL, "no link to keyd: %s", strerror(errno));
 		link.retry_at = clock_mono_ms() + RETRY_MS;
 		return false;
