@@ -423,6 +423,14 @@ resolve_one(struct active *a, uint32_t rcpt, struct buf *text)
 	    text->len ? arena_span(&a->arena, buf_span(text)) : span_str(bad_answers[st].text));
 }
 
+enum resolve_status
+active_where(struct span sender, struct span address, struct arena *arena, struct resolved **out, size_t *n, struct buf *text)
+{
+	(void)refresh_tables(false);
+	resolver_sender(resolver, sender);
+	return resolve_expand(resolver, arena, address, out, n, text);
+}
+
 void
 active_site_of(struct span sender, struct span address, struct buf *out)
 {
@@ -433,9 +441,7 @@ active_site_of(struct span sender, struct span address, struct buf *out)
 
 	arena_init(&arena, 4u << 20);
 	buf_init(&text, OUTCOME_TEXT_MAX);
-	(void)refresh_tables(false);
-	resolver_sender(resolver, sender);
-	if (resolve_expand(resolver, &arena, address, &to, &n, &text) == RESOLVE_OK && n > 0)
+	if (active_where(sender, address, &arena, &to, &n, &text) == RESOLVE_OK && n > 0)
 		buf_addspan(out, to[0].nexthop.n && to[0].transport[0] != 'e' ? to[0].nexthop : span_str(to[0].transport));
 	buf_fini(&text);
 	arena_fini(&arena);

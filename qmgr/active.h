@@ -86,6 +86,9 @@ bool active_put_off(const struct active *a);	/* a recipient of it waits already 
 /* Find the destinations of all recipients. */
 void active_resolve(struct active *a);
 
+/* Where mail of that sender for the address goes now: resolve_expand(). Replaced tables count. */
+enum resolve_status active_where(struct span sender, struct span address, struct arena *arena, struct resolved **out,
+    size_t *n, struct buf *text);
 /* For lists: where mail for this address goes now: a next hop, or the name of its transport; "" when it is not known. */
 void active_site_of(struct span sender, struct span address, struct buf *out);
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "flow.h"
+#include "probe.h"
 #include "service/service.h"
 #include "base/banned.h"
 
@@ -119,6 +120,14 @@ attach(struct agent *g, struct delivery *d)
 }
 
 static void
+one_less(struct agent *g)
+{
+	g->busy--;
+	if (!g->busy)
+		g->idle_since = clock_mono_ms();
+}
+
+static void
 detach(struct delivery *d)
 {
 	struct agent *g = d->agent;
@@ -129,9 +138,7 @@ detach(struct delivery *d)
 		g->jobs = d->next;
 	if (d->next)
 		d->next->prev = d->prev;
-	g->busy--;
-	if (!g->busy)
-		g->idle_since = clock_mono_ms();
+	one_less(g);
 	job_free(d);
 }
 
@@ -144,6 +151,7 @@ dismiss(struct agent *g)
 	struct pool_state *p = &pools[g->pool];
 	struct delivery *left = g->jobs;
 
+	probe_lost(g);
 	watch_stop(&g->watch);
 	close(g->fd);
 	if (g->prev)
@@ -239,6 +247,11 @@ take_outcome(struct agent *g, const struct msg_OUTCOME *m)
 {
 	struct delivery *d = m->job < jobs_cap ? jobs[m->job] : NULL;
 
+	if (probe_outcome(g, m)) {
+		one_less(g);
+		g->proved = true;
+		return g->busy > 0;
+	}
 	if (!d || d->agent != g || !deliver_outcome(d, m)) {
 		lose(g, "it answered what was not asked");
 		return false;
@@ -303,13 +316,12 @@ user_of(const struct site *s)
 }
 
 static struct agent *
-least_busy(const struct site *s)
+least_busy(enum pool p, const char *user)
 {
 	struct agent *best = NULL;
 
-	for (struct agent *g = pools[s->pool].agents; g; g = g->next)
-		if (!g->choked && g->busy < capacity(s->pool) && strcmp(g->user, user_of(s)) == 0 &&
-		    (!best || g->busy < best->busy))
+	for (struct agent *g = pools[p].agents; g; g = g->next)
+		if (!g->choked && g->busy < capacity(p) && strcmp(g->user, user) == 0 && (!best || g->busy < best->busy))
 			best = g;
 	return best;
 }
@@ -333,7 +345,7 @@ agent_can(const struct site *s)
 
 	if (s->rate_until > clock_mono_ms())
 		return false;
-	if (least_busy(s))
+	if (least_busy(s->pool, user_of(s)))
 		return true;
 	if (p->spawn_after > clock_mono_ms() || s->hold_until > clock_mono_ms())
 		return false;
@@ -341,21 +353,21 @@ agent_can(const struct site *s)
 }
 
 static struct agent *
-agent_new(const struct site *s)
+agent_new(enum pool pool, const char *user)
 {
-	struct pool_state *p = &pools[s->pool];
+	struct pool_state *p = &pools[pool];
 	struct agent *g;
 	int fd[2];
 
-	if (p->count >= limit(s->pool))
-		(void)dismiss(idlest(s->pool));
+	if (p->count >= limit(pool))
+		(void)dismiss(idlest(pool));
 	if (!chan_pair(fd)) {
 		log_warn(NULL, "cannot make a link to an agent: %s", strerror(errno));
 		p->spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
 		return NULL;
 	}
 	g = x_new(struct agent);
-	*g = (struct agent){ .next = p->agents, .pool = s->pool, .user = x_strdup(user_of(s)), .fd = fd[0],
+	*g = (struct agent){ .next = p->agents, .pool = pool, .user = x_strdup(user), .fd = fd[0],
 		.token = ++last_token };
 	if (p->agents)
 		p->agents->prev = g;
@@ -364,7 +376,7 @@ agent_new(const struct site *s)
 	total++;
 	set_nonblocking(g->fd, true);
 	watch_start(&g->watch, g->fd, LOOP_READ, on_link, g);
-	if (!service_spawn(g->token, rows[s->pool].service, span_str(g->user), SPAN_NONE, SPAN_NONE, fd[1])) {
+	if (!service_spawn(g->token, rows[pool].service, span_str(g->user), SPAN_NONE, SPAN_NONE, fd[1])) {
 		log_warn(NULL, "cannot ask master for an agent: %s", strerror(errno));
 		p->spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
 		(void)dismiss(g);
@@ -378,10 +390,10 @@ bool
 agent_take(struct delivery *d)
 {
 	const struct site *s = d->ready.site;
-	struct agent *g = least_busy(s);
+	struct agent *g = least_busy(s->pool, user_of(s));
 
 	if (!g)
-		g = agent_new(s);
+		g = agent_new(s->pool, user_of(s));
 	if (!g || !job_new(d))
 		return false;
 	attach(g, d);
@@ -407,6 +419,23 @@ agent_take(struct delivery *d)
 	detach(d);			/* it has just let go: what it has sent is still to be read, and another one takes this */
 	g->choked = true;
 	return false;
+}
+
+/* Where there is no room the link says so at the next delivery: who asks for a probe asks again. */
+bool
+agent_probe(const struct msg_DELIVER *order, struct agent **who)
+{
+	const struct pool_state *p = &pools[POOL_SMTP];
+	struct agent *g = least_busy(POOL_SMTP, "");
+
+	if (!g && p->spawn_after <= clock_mono_ms() && p->count < limit(POOL_SMTP))
+		g = agent_new(POOL_SMTP, "");
+	if (!g || !msg_send(g->fd, MSG_DELIVER, order))
+		return false;
+	g->busy++;
+	*who = g;
+	flow_tick();
+	return true;
 }
 
 void

@@ -17,6 +17,7 @@
 #include "flow.h"
 #include "flush.h"
 #include "learned.h"
+#include "probe.h"
 #include "regex/regex.h"
 #include "service/resolver.h"
 #include "service/service.h"
@@ -34,6 +35,15 @@ intake_end(struct intake_link *l)
 	close_fd(&l->fd);
 	free(l);
 	service_clients(-1);
+}
+
+static bool
+tell_verified(const struct intake_link *l, struct span address)
+{
+	struct msg_VERIFIED answer = { .address = address };
+
+	probe_ask(&answer);
+	return msg_send(l->fd, MSG_VERIFIED, &answer);
 }
 
 static void
@@ -57,6 +67,8 @@ on_intake(void *ctx, int events)
 		flush_request(m.FLUSH.sites);
 		return;
 	}
+	if (r == MSG_OK && m.kind == MSG_VERIFY && tell_verified(l, m.VERIFY.address))
+		return;
 	if (r == MSG_OK)
 		msg_close_fds(&m);
 	intake_end(l);

@@ -8,6 +8,7 @@
 #include "base/fdio.h"
 #include "generic.h"
 #include "link.h"
+#include "mail/envelope.h"
 #include "protect.h"
 #include "route.h"
 #include "service/service.h"
@@ -16,6 +17,7 @@
 #define ARENA_MAX (1u << 20)
 #define HEADER_MAX (32u << 20)		/* with other addresses than it came with */
 #define RCPTS_MAX 1000
+#define PROBE_MS 30000			/* somebody waits for the answer, and others for the place */
 
 static struct delivery *all;
 static uint32_t count;
@@ -121,7 +123,9 @@ delivery_start(struct msg_DELIVER *m)
 	d->flags = m->flags;
 	d->site = m->site;
 	d->trouble = outcome_make(OUTCOME_DEFERRED, "4.4.1", "no host could be reached");
-	if (m->message < 0 || !take_rcpts(d, m->rcpts) || !take_notify(d, m->notify)) {
+	if (d->flags & MAIL_PROBE && d->deadline > clock_mono_ms() + PROBE_MS)
+		d->deadline = clock_mono_ms() + PROBE_MS;
+	if ((m->message < 0) != ((d->flags & MAIL_PROBE) != 0) || !take_rcpts(d, m->rcpts) || !take_notify(d, m->notify)) {
 		free_delivery(d);
 		return false;
 	}

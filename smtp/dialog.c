@@ -356,7 +356,7 @@ build_mail(struct session *s, uint32_t arg, struct buf *out)
 	if (s->size_limit && delivery_size(d) > s->size_limit)
 		return refuse_here(s, "5.3.4", "message size exceeds the size limit of the server");
 	buf_addf(out, "MAIL FROM:<%.*s>", SPAN_FMT(d->wire_sender));
-	if (s->ext & EXT_SIZE)
+	if (s->ext & EXT_SIZE && !(d->flags & MAIL_PROBE))
 		buf_addf(out, " SIZE=%llu", (unsigned long long)delivery_size(d));
 	if (s->ext & EXT_8BITMIME && d->flags & MAIL_8BITMIME)
 		buf_adds(out, " BODY=8BITMIME");
@@ -414,7 +414,7 @@ on_rcpt(struct session *s, uint32_t arg, const struct reply *r)
 	}
 	if (!s->d)
 		return;
-	if (r->code / 100 == 2) {
+	if (r->code / 100 == 2 && !(s->d->flags & MAIL_PROBE)) {
 		s->d->rcpts[arg].accepted = true;
 		return;
 	}
@@ -504,7 +504,7 @@ send_step(struct session *s)
 	struct delivery *d = s->d;
 	uint32_t step = s->step;
 
-	if (step > d->n + 1)
+	if (step > d->n + 1 || (step == d->n + 1 && d->flags & MAIL_PROBE))
 		return false;
 	s->step++;
 	if (step == 0)

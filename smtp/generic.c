@@ -166,5 +166,5 @@ generic_delivery(struct delivery *d, struct outcome *trouble)
 	if (!ok)
 		*trouble = outcome_make(OUTCOME_DEFERRED, "4.3.0", "%s cannot be read, or says no address",
 		    d->lmtp ? "lmtp_generic_maps" : "smtp_generic_maps");
-	return ok && (maps_empty(tables[d->lmtp]) || make_header(d, trouble));
+	return ok && (maps_empty(tables[d->lmtp]) || d->flags & MAIL_PROBE || make_header(d, trouble));
 }

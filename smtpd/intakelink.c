@@ -94,6 +94,11 @@ receive(struct intake_link *l)
 			j->on_file(j->ctx, m.SPILL_FILE.file);
 			return;
 		}
+		if (j && m.kind == MSG_VERIFIED && j->on_verified) {
+			j->deadline = 0;
+			j->on_verified(j->ctx, &m.VERIFIED);
+			return;
+		}
 		msg_close_fds(&m);
 		log_warn(NULL, "intake said %s, which nobody asked for", msg_name(m.kind));
 		break;

@@ -36,6 +36,7 @@ struct intake_job {
 	void (*on_room)(void *ctx, bool full);	/* the answer to ROOM; NULL: that is not asked */
 	void (*on_file)(void *ctx, int fd);	/* the same to SPILL; its owner from now on */
 	void (*on_told)(void *ctx, uint32_t error);	/* the same to FLUSH */
+	void (*on_verified)(void *ctx, const struct msg_VERIFIED *v);	/* the same to VERIFY */
 	void *ctx;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "service/params.h"
+#include "verify.h"
 
 #include "base/banned.h"
 
@@ -202,6 +203,7 @@ run_resume(struct policy_run *run, enum verdict v)
 	run->waiting = NULL;
 	run->dns = NULL;
 	run->ask = NULL;
+	run->verify = NULL;
 	take(run, v);
 	go(run);
 	if (!run->done)
@@ -234,6 +236,7 @@ run_free(struct policy_run *run)
 {
 	dns_cancel(run->dns);
 	policy_ask_cancel(run->ask);
+	verify_cancel(run->verify);
 	while (run->depth > 0)
 		pop(run);
 	buf_fini(&run->sender);

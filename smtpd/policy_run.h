@@ -70,6 +70,7 @@ struct policy_run {
 	bool wants_name;			/* it waits for the client's name */
 	struct dns_query *dns;
 	struct policy_ask *ask;
+	struct verify *verify;
 	struct span what;			/* of the word that waits: what it asks about, in name[] or the session */
 	char name[RUN_NAME_MAX];		/* asked of DNS */
 
@@ -100,7 +101,7 @@ const char *run_stage_name(const struct policy_run *run);
 enum map_answer policy_owners(struct span sender, struct buf *owners);	/* smtpd_sender_login_maps */
 struct reply policy_unlisted(struct span address, const char *who);
 
-/* policy_words.c, policy_access.c, policy_dns.c, policy_service.c: one function per word of restrictions.def */
+/* policy_words.c, policy_access.c, policy_dns.c, policy_service.c, policy_verify.c: one function per word of restrictions.def */
 #define RESTRICTION(name, arg) enum verdict judge_##name(struct policy_run *run, const struct word *w);
 #include "service/restrictions.def"
 #undef RESTRICTION

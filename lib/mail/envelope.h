@@ -14,6 +14,7 @@ enum mail_flag {
 	MAIL_INTERNAL = 1 << 8,		/* made by us: a report */
 	MAIL_TLS_OPTIONAL = 1 << 9,	/* "TLS-Required: No" (RFC 8689 5): rather without protection than not at all */
 	MAIL_HOLD = 1 << 10,		/* into hold/ when it arrives; means nothing later */
+	MAIL_PROBE = 1 << 28,		/* to smtp: no message, only the question whether its recipient is taken */
 	MAIL_PROGRAMS_RAN = 1 << 29,	/* to local: those of the user's .forward have ended; the rest of it has its turn */
 	MAIL_REPEATED = 1 << 30,	/* it may lie in its mailbox already: intake could not see the end of a direct delivery */
 };

@@ -31,8 +31,6 @@ find_row(struct span name)
 
 /* Words of Postfix that are not here, and what there is instead. */
 static const struct { const char *word, *instead; } absent[] = {
-	{ "reject_unverified_recipient", "addresses of others are not probed; name theirs in relay_recipient_maps" },
-	{ "reject_unverified_sender", "addresses of others are not probed; see reject_unknown_sender_domain" },
 	{ "permit_mx_backup", "name the domains in relay_domains" },
 	{ "reject_maps_rbl", "use reject_rbl_client" },
 };

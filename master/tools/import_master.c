@@ -26,7 +26,7 @@ static const struct {
 	{ "tlsmgr", false, VERDICT_IGNORED, "keyd does this" },
 	{ "trivial-rewrite", false, VERDICT_IGNORED, "smtpd and qmgr do this" },
 	{ "bounce", false, VERDICT_IGNORED, "bounce is built in" },
-	{ "verify", false, VERDICT_LOST, "addresses of others are not probed" },
+	{ "verify", false, VERDICT_IGNORED, "qmgr does this" },
 	{ "flush", false, VERDICT_IGNORED, "qmgr does this" },
 	{ "proxymap", false, VERDICT_IGNORED, "tables are opened before the jail" },
 	{ "showq", false, VERDICT_IGNORED, "qmgr does this" },
@@ -59,8 +59,6 @@ is_unused(const struct import_config *ic, struct span service, struct span comma
 {
 	static const char *const builtin[] = { "smtp", "relay", "lmtp" };
 
-	if (span_is(command, "verify"))
-		return !import_says(ic, "reject_unverified");
 	if (!span_is(command, "pipe") && !span_is(command, "smtp") && !span_is(command, "lmtp"))
 		return false;
 	for (size_t i = 0; i < NELEMS(builtin); i++)

@@ -302,8 +302,7 @@ static const struct { const char *name, *why; } lost[] = {
 	{ "cleanup_service_name", "there is one intake; what differs for submission is in its lines of master.cf" },
 	{ "always_add_missing_headers", "Date, Message-ID and From are added to mail that is submitted here, never to that of others" },
 	{ "local_header_rewrite_clients", "headers of submitted mail are completed, others never" },
-	{ "address_verify_*", "addresses of others are not probed" },
-	{ "unverified_*", "addresses of others are not probed" },
+	{ "address_verify_*", "addresses are verified where their mail goes" },
 	{ "smtpd_proxy_filter", "there is no content filter before the queue" },
 	{ "smtpd_authorized_verp_clients", "XVERP is not spoken" },
 	{ "smtpd_client_event_limit_exceptions", "clients of mynetworks are not counted, all others are" },
@@ -324,6 +323,8 @@ static const struct { const char *name, *why; } lost[] = {
 
 static const struct { const char *name, *why; } ignored[] = {
 	{ "data_directory", "nothing is kept there" },
+	{ "address_verify_map", "what was found out is in qmgr's memory" },
+	{ "address_verify_cache_cleanup_interval", "what was found out is in qmgr's memory" },
 	{ "*_time_limit", "no program is started" },
 	{ "smtp_address_preference", "IPv6 and IPv4 are tried side by side" },
 	{ "syslog_name", "the log names the daemon" },

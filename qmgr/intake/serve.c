@@ -1,24 +1,28 @@
 /*
  * serve.c: a link of one client: any number of messages, one at a time.
  *
- *   state      MAIL        PART, SPILLED                                         ROOM, SPILL, FLUSH
+ *   state      MAIL        PART, SPILLED                                         ROOM, SPILL, FLUSH, VERIFY
  *   idle       begin       read past (what follows a message that was refused)   answer
  *   message    close       go on                                                 close
  */
 #include "intake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/chan.h"
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "mail/envelope.h"
 #include "service/service.h"
 #include "base/banned.h"
+
+#define VERIFY_MS 2000		/* qmgr answers at once, or hangs */
 
 /* The answer first: it is what somebody waits for. qmgr finds a message that it is not told of at its next start. */
 static bool
@@ -133,6 +137,42 @@ answer_flush(struct intake_links *l, int fd, const struct msg_FLUSH *m)
 	return msg_send(fd, MSG_FLUSH_DONE, &done);
 }
 
+/* What qmgr says of the address. An answer that comes too late is that to an earlier question: passed over. */
+static bool
+hear_verified(struct intake_links *l, const char *address, struct msg *m)
+{
+	struct pollfd p = { .fd = l->qmgr, .events = POLLIN };
+	uint64_t until = clock_mono_ms() + VERIFY_MS, now;
+
+	while ((now = clock_mono_ms()) < until && poll(&p, 1, (int)(until - now)) == 1) {
+		if (msg_recv(l->qmgr, R_QMGR, R_INTAKE, m) != MSG_OK || m->kind != MSG_VERIFIED) {
+			close_fd(&l->qmgr);
+			return false;
+		}
+		if (span_is(m->VERIFIED.address, address))
+			return true;
+	}
+	m->VERIFIED = (struct msg_VERIFIED){ .address = span_str(address), .state = VERIFY_LATER };
+	return true;
+}
+
+/* Of smtpd, for reject_unverified_*: qmgr knows, or finds out. */
+static bool
+answer_verify(struct intake_links *l, int fd, const struct msg_VERIFY *m)
+{
+	char address[ADDRESS_MAX + 1];
+	struct msg answer;
+
+	if (m->address.n > ADDRESS_MAX)
+		return false;
+	snprintf(address, sizeof(address), "%.*s", SPAN_FMT(m->address));
+	if (!msg_send(l->qmgr, MSG_VERIFY, m)) {
+		close_fd(&l->qmgr);
+		return false;
+	}
+	return hear_verified(l, address, &answer) && msg_send(fd, MSG_VERIFIED, &answer.VERIFIED);
+}
+
 static bool
 serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m)
 {
@@ -142,6 +182,8 @@ serve_one(struct intake *in, struct intake_links *l, int fd, const struct msg *m
 		return !in->active && answer_spill(in, fd, &m->SPILL);
 	if (m->kind == MSG_FLUSH)
 		return !in->active && answer_flush(l, fd, &m->FLUSH);
+	if (m->kind == MSG_VERIFY)
+		return !in->active && answer_verify(l, fd, &m->VERIFY);
 	if (m->kind == MSG_SPILLED)
 		return take_file(in, l, fd, &m->SPILLED);
 	return (m->kind == MSG_MAIL || m->kind == MSG_PART) && take(in, l, fd, m);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Restriction lists of a running smtpd: tables, DNS, policy services, classes; mistakes told by check."""
-import re, shutil, smtplib, socket, struct, subprocess, threading
+import re, shutil, signal, smtplib, socket, struct, subprocess, threading
 from harness import *
 from fakedns import dns_server
+from sink import Sink
 
 EX_CONFIG = 78
 
@@ -149,6 +150,58 @@ smtpd_recipient_restrictions = reject_rbl_client down.test, reject_rbl_client bl
         with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
             code, text = s.ehlo('client.good.test')
             check(code == 554 and b'blocked using bl.test; see our web' in text, text)
+
+
+@test
+def addresses_elsewhere_are_verified():
+    gate = threading.Event()
+
+    def reply(verb, arg):
+        if verb == 'RCPT' and 'slow' in arg:
+            gate.wait(20)
+        if verb == 'RCPT':
+            return b'550 5.1.1 no \x1b such user\r\n' if 'bad' in arg else b'451 4.2.1 busy\r\n' if 'busy' in arg else None
+    sink = Sink(reply)
+    with socket.socket() as dead, Instance(domain='two.test') as b:
+        dead.bind(('127.0.0.1', 0))     # nobody listens there
+        to = {'far.test': sink.port, 'dead.test': dead.getsockname()[1], 'two.test': b.port('smtp')}
+        i = Instance(main='virtual_alias_maps = inline:{ {both@example.test = alice@example.test bad@far.test}, {one@example.test = bad@far.test} }\n'
+                          'transport_maps = inline:{ ' + ', '.join(f'{{{d} = smtp:[127.0.0.1]:{p}}}' for d, p in to.items()) + ' }\n'
+                          'unverified_recipient_reject_code = 550\naddress_verify_sender = probe@two.test\n'
+                          'smtpd_recipient_restrictions = reject_unverified_sender, reject_unverified_recipient\n')
+
+        def probes(who):
+            return sum(v == 'RCPT' and who in a for v, a in sink.commands)
+        with i:
+            for _ in range(2):          # what is known is not asked for again
+                said(rcpt(i, 'good@far.test', 'fine@far.test'), 250)
+                said(rcpt(i, 'bad@far.test'), 450, '4.1.7 <bad@far.test>: Sender address rejected: undeliverable address: host 127.0.0.1[')
+                said(rcpt(i, '', 'bad@far.test'), 550, '5.1.1 <bad@far.test>: Recipient address rejected: undeliverable address: ')
+                said(rcpt(i, '', 'busy@far.test'), 450, '4.1.1 <busy@far.test>: Recipient address rejected: unverified address: ')
+            check([probes(w) for w in ('good', 'fine', 'bad', 'busy')] == [1, 1, 1, 1], sink.commands)
+            check(('MAIL', 'FROM:<probe@two.test>') in sink.commands and not sink.mails, sink.commands)
+            check(wait(lambda: sum(v == 'QUIT' for v, _ in sink.commands) == sink.connections), 'no QUIT')
+            check(not {v for v, _ in sink.commands} & {'DATA', 'BDAT'}, sink.commands)
+            # another server, with TLS; what is here the tables tell; nobody is there; no refusal for good without an answer
+            said(rcpt(i, 'bob@two.test', 'alice@two.test'), 250)
+            said(rcpt(i, 'nobody@two.test'), 450, 'undeliverable address: host 127.0.0.1[127.0.0.1]:')
+            said(rcpt(i, 'alice@example.test', 'both@example.test'), 250)
+            said(rcpt(i, 'alice@example.test', 'one@example.test'), 550, 'undeliverable address: ')
+            said(rcpt(i, 'who@example.test'), 450, '4.1.7 <who@example.test>: Sender address rejected: undeliverable address: ')
+            said(rcpt(i, 'x@dead.test'), 450, 'unverified address: connect to 127.0.0.1[127.0.0.1]:')
+            check(i.tells('probe: to=<good@far.test>') and i.tells('status=deliverable ('), 'the log says nothing')
+            # one client waits, others are served; an smtp that ends meanwhile is no answer
+            got = []
+            waits = threading.Thread(target=lambda: got.append(rcpt(i, 'slow@far.test')))
+            waits.start()
+            check(wait(lambda: probes('slow') == 1), 'no probe')
+            said(rcpt(i, 'good@far.test', 'fine@far.test'), 250)
+            send_signal([p for p, name in i.processes().items() if name == 'smtp'][0], signal.SIGKILL)
+            check(wait(lambda: probes('slow') == 2) and not got, f'{probes("slow")} probes, {got}')
+            gate.set()
+            waits.join(20)
+            said(got[0], 250)
+            check(not i.queue(), 'there is something in the queue')
 
 
 @test
@@ -425,7 +478,7 @@ def mistakes_are_told():
         ('smtpd_sender_restrictions = reject_unknown_sender_domian\n', 'did you mean reject_unknown_sender_domain?'),
         ('smtpd_sender_restrictions = reject_foo, check_bar hash:/x, permit, reject_baz\n', '"reject_foo"; main.cf(5) lists the words; '
          'there is no "check_bar"; main.cf(5) lists the words; there is no "reject_baz"; main.cf(5) lists the words'),
-        ('smtpd_recipient_restrictions = permit_mynetworks, reject_unverified_recipient\n', 'name theirs in relay_recipient_maps'),
+        ('smtpd_recipient_restrictions = permit_mynetworks, permit_mx_backup\n', 'name the domains in relay_domains'),
         ('smtpd_sender_restrictions = check_sender_access\n', 'check_sender_access needs an argument'),
         ('smtpd_sender_restrictions = check_sender_access hash:/nonexistent/x\n', '/nonexistent/x.cdb'),
         ('smtpd_sender_restrictions = check_sender_access mysql:/x\n', 'is not TYPE:TABLE'),

@@ -164,6 +164,41 @@ links(void **state)
 	folder_leave(&folder);
 }
 
+/* What qmgr knows of an address: an answer that comes too late is none to the next question; without qmgr there is none at all. */
+static void
+asked(void **state)
+{
+	struct intake_links l = { .recv = receive };
+	struct intake in = { .role = R_SMTPD };
+	int client[2], qmgr[2];
+	struct msg got;
+
+	(void)state;
+	assert_true(chan_pair(client) && chan_pair(qmgr));
+	l.qmgr = qmgr[0];
+	assert_true(msg_send(qmgr[1], MSG_VERIFIED, &(struct msg_VERIFIED){ .address = SPAN("late@d"), .state = VERIFY_OK }));
+	assert_true(msg_send(qmgr[1], MSG_VERIFIED, &(struct msg_VERIFIED){ .address = SPAN("c@d"), .state = VERIFY_REFUSED, .text = SPAN("no") }));
+	assert_true(msg_send(client[1], MSG_VERIFY, &(struct msg_VERIFY){ .address = SPAN("c@d") }));
+	assert_true(msg_send(client[1], MSG_VERIFY, &(struct msg_VERIFY){ .address = SPAN("hangs@d") }));
+	shutdown(client[1], SHUT_WR);
+	intake_serve(&in, &l, client[0]);
+	assert_true(msg_recv(qmgr[1], R_INTAKE, R_QMGR, &got) == MSG_OK && span_is(got.VERIFY.address, "c@d"));
+	assert_true(msg_recv(client[1], R_INTAKE, R_SMTPD, &got) == MSG_OK && got.kind == MSG_VERIFIED);
+	assert_true(got.VERIFIED.state == VERIFY_REFUSED && span_is(got.VERIFIED.text, "no"));
+	assert_true(msg_recv(client[1], R_INTAKE, R_SMTPD, &got) == MSG_OK && got.VERIFIED.state == VERIFY_LATER);
+	assert_true(span_is(got.VERIFIED.address, "hangs@d"));
+	close(client[0]);
+	close(client[1]);
+	close(qmgr[1]);
+	assert_true(chan_pair(client));
+	assert_true(msg_send(client[1], MSG_VERIFY, &(struct msg_VERIFY){ .address = SPAN("c@d") }));
+	intake_serve(&in, &l, client[0]);
+	assert_int_equal(l.qmgr, -1);
+	close(client[0]);
+	assert_int_equal(msg_recv(client[1], R_INTAKE, R_SMTPD, &got), MSG_END);
+	close(client[1]);
+}
+
 /* What was kept of a message while it came: read as if it had come over the link. */
 static void
 kept(void **state)
@@ -278,6 +313,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(links, setup),
+		cmocka_unit_test_setup(asked, setup),
 		cmocka_unit_test_setup(kept, setup),
 		cmocka_unit_test_setup(file_limit, setup),
 	};

@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_answer.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
@@ -24,6 +24,7 @@
 #include "smtpd/policy.h"
 #include "smtpd/room.h"
 #include "smtpd/smtpd.h"
+#include "smtpd/verify.h"
 #include "smtpd/worker.h"
 
 #include "base/banned.h"
@@ -91,6 +92,59 @@ service_setting(const char *name)
 		if (strcmp(classes[i][0], name) == 0)
 			return x_strdup(classes[i][1]);
 	return NULL;
+}
+
+/* ---- addresses elsewhere: the local part says what becomes of the question ---- */
+
+struct verify {
+	struct timer timer;
+	char *address;
+	void (*done)(void *ctx, const struct msg_VERIFIED *v);
+	void *ctx;
+};
+
+static unsigned verify_cancelled;
+
+void
+verify_cancel(struct verify *v)
+{
+	if (!v)
+		return;
+	verify_cancelled++;
+	timer_stop(&v->timer);
+	free(v->address);
+	free(v);
+}
+
+static void
+verify_answer(void *ctx)
+{
+	static const struct { const char *user; enum verify_state state; const char *text; } rows[] = {
+		{ "slow@", VERIFY_LATER, "" }, { "bad@", VERIFY_REFUSED, "host mx said: 550 no" },
+		{ "busy@", VERIFY_DEFERRED, "host mx said: 450 wait" },
+	};
+	struct verify v = *(struct verify *)ctx;
+	struct msg_VERIFIED got = { .state = VERIFY_OK, .text = SPAN_NONE };
+
+	for (size_t i = 0; i < NELEMS(rows); i++)
+		if (span_starts(span_str(v.address), rows[i].user))
+			got = (struct msg_VERIFIED){ .state = rows[i].state, .text = span_str(rows[i].text) };
+	verify_cancel(ctx);
+	v.done(v.ctx, &got);
+}
+
+struct verify *
+verify_ask(struct span address, void (*done)(void *ctx, const struct msg_VERIFIED *v), void *ctx)
+{
+	struct verify *v;
+
+	if (span_starts(address, "nobody@"))
+		return NULL;
+	v = x_new(struct verify);
+	*v = (struct verify){ .address = x_spandup(address), .done = done, .ctx = ctx };
+	timer_init(&v->timer, verify_answer, v);
+	timer_set(&v->timer, 0);
+	return v;
 }
 
 /* ---- a DNS of our own ---- */
@@ -459,6 +513,21 @@ static const struct rule rules[] = {
 	{ "check_sasl_access static:REJECT", NULL, NULL, NULL, OK },
 	{ "check_recipient_access inline:{bob@h.example=OK}, reject", NULL, NULL, "bob@h.example", OK },
 	{ "check_recipient_access static:OK", NULL, NULL, "x@far.test", "554 5.7.1 <x@far.test>: Relay access denied" },
+	/* addresses elsewhere */
+	{ "reject_unverified_sender", NULL, "good@v.test", NULL, OK },
+	{ "reject_unverified_sender, reject", NULL, "good@v.test", NULL, "554 " },
+	{ "reject_unverified_sender", NULL, "", NULL, OK },
+	{ "reject_unverified_sender", NULL, "bad@v.test", NULL, "450 4.1.7 <bad@v.test>: Sender address rejected: undeliverable address: host mx said: 550 no" },
+	{ "reject_unverified_sender", NULL, "busy@v.test", NULL, "450 4.1.7 <busy@v.test>: Sender address rejected: unverified address: host mx said: 450 wait" },
+	{ "reject_unverified_sender", NULL, "slow@v.test", NULL, "450 4.1.7 <slow@v.test>: Sender address rejected: unverified address: Address verification in progress" },
+	{ "reject_unverified_sender", NULL, "nobody@v.test", NULL, "450 4.1.7 <nobody@v.test>: Sender address rejected: unverified address: Address verification in progress" },
+	{ "reject_unverified_sender, reject", NULL, "slow@v.test", NULL, "554 5.7.1 " },
+	{ "reject_unverified_recipient", NULL, NULL, NULL, OK },
+	{ "reject_unverified_recipient", NULL, NULL, "bad@h.example", "577 5.1.1 <bad@h.example>: Recipient address rejected: undeliverable address: go away" },
+	{ "reject_unverified_recipient, permit", NULL, NULL, "slow@h.example", "455 4.1.1 <slow@h.example>: Recipient address rejected: unverified address: go away" },
+	{ "reject_unverified_recipient, reject", NULL, NULL, "slow@h.example", "455 4.1.1 " },
+	{ "warn_if_reject reject_unverified_recipient", NULL, "good@v.test", "bob@h.example", OK },
+	{ "check_recipient_access static:reject_unverified_sender", NULL, "bad@v.test", NULL, "450 4.1.7 " },
 	/* classes */
 	{ "greylist, reject", NULL, "in@x.y", NULL, "554 5.7.1 <in@x.y>: Sender address rejected: inner" },
 	{ "greylist", NULL, "a@b", NULL, "504 5.5.2 " },
@@ -725,6 +794,14 @@ gone_while_waiting(void **state)
 	policy_abandon(&s);
 	assert_int_equal(dns_cancelled, 1);
 	x_free(&s.again);
+	open_lists("reject_unverified_recipient");
+	check(&(struct rule){ "", NULL, NULL, "postmaster@h.example", OK }, "RCPT");
+	verify_cancelled = 0;
+	r = command_run(&s, SPAN("RCPT TO:<bob@h.example>"), false);
+	assert_int_equal(r.code, REPLY_WAIT);
+	policy_abandon(&s);
+	assert_int_equal(verify_cancelled, 1);
+	x_free(&s.again);
 	event_base_loop(loop_base(), EVLOOP_NONBLOCK);
 	over();
 }
@@ -748,6 +825,10 @@ set_up(void **state)
 		.smtpd_reject_unlisted_recipient = true, .unknown_local_recipient_reject_code = 550,
 		.smtpd_null_access_lookup_key = "<>", .access_map_reject_code = 554, .maps_rbl_reject_code = 554,
 		.unknown_address_reject_code = 450, .unknown_hostname_reject_code = 450, .smtpd_policy_service_timeout = 5,
+		.unverified_sender_reject_code = 450, .unverified_sender_defer_code = 450, .unverified_sender_reject_reason = "",
+		.unverified_sender_tempfail_action = "defer_if_permit", .unverified_recipient_reject_code = 577,
+		.unverified_recipient_defer_code = 455, .unverified_recipient_reject_reason = "go away",
+		.unverified_recipient_tempfail_action = "defer",
 		.smtpd_policy_service_default_action = "451 4.3.5 Server configuration problem",
 		.smtpd_discard_ehlo_keywords = "", .smtpd_tls_security_level = "may", .smtpd_sender_login_maps = "" };
 	return 0;
