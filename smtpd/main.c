@@ -108,9 +108,8 @@ count_room(void)
 
 /* ---- the service ---- */
 
-/* Before the jail: tables, certificates, links. */
 static void
-smtpd_open(void)
+open_tables(void)
 {
 	mynetworks = networks("mynetworks", par.mynetworks);
 	xclient_hosts = networks("smtpd_authorized_xclient_hosts", par.smtpd_authorized_xclient_hosts);
@@ -118,12 +117,27 @@ smtpd_open(void)
 	regex_init();
 	policy_open();
 	smtpd.sys |= policy_network(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect));
-	proxy_open();
 	limits_open();
+}
+
+/* Before the jail: tables, certificates, links. */
+static void
+smtpd_open(void)
+{
+	open_tables();
+	proxy_open();
 	count_room();
 	spill_open(most);
 	signal(SIGXFSZ, SIG_IGN);	/* of a file that a message is kept in: an error like any other */
 	tls_open();
+}
+
+static void
+smtpd_explain(int link)
+{
+	open_tables();
+	intakelink_start();
+	explain_client(link);
 }
 
 /* merpati who, merpati kick */
@@ -225,6 +239,7 @@ static struct service smtpd = {
 	.root = ROOT_RUN,
 	.sys = JAIL_SOCKET | JAIL_UNIX,	/* and what policy_network() tells */
 	.open = smtpd_open,
+	.explain = smtpd_explain,
 	.start = smtpd_start,
 	.accept = smtpd_accept,
 	.lingers = conn_lingering,

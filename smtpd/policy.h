@@ -40,4 +40,15 @@ struct reply policy_listed(struct span rcpt);
 /* policy_reach.c: does mail of that sender for it lead anywhere, through aliases and transports? code 0: yes */
 struct reply policy_reaches(struct span sender, struct span rcpt);
 
+/*
+ * policy_trace.c: from now on f is told of every word that is judged, after the tables that it has asked (map_trace() tells of
+ * those). verdict: dunno, permit, refuse, list (it is one: its words follow), warn (a refusal below warn_if_reject), "refuse
+ * what is permitted", "not asked": policy services and servers of addresses never are, and the DNS only with dns. reply: of a refusal.
+ */
+struct policy_step {
+	const char *list, *word, *arg, *verdict, *reply;
+};
+typedef void policy_tracer(void *ctx, const struct policy_step *step);
+void policy_trace(policy_tracer *f, void *ctx, bool dns);
+
 #endif

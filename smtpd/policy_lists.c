@@ -75,6 +75,7 @@ open_table(struct span spec)
 	tables = x_realloc(tables, (table_count + 1) * sizeof(*tables));
 	tables[table_count].spec = x_spandup(spec);
 	tables[table_count].maps = service_maps(tables[table_count].spec);
+	maps_label(tables[table_count].maps, tables[table_count].spec);
 	return tables[table_count++].maps;
 }
 
@@ -209,6 +210,8 @@ policy_open(void)
 	resolver = resolver_open();
 	sender_logins = service_maps(par.smtpd_sender_login_maps);
 	client_certs = service_maps(par.relay_clientcerts);
+	maps_label(sender_logins, "smtpd_sender_login_maps");
+	maps_label(client_certs, "relay_clientcerts");
 }
 
 /* At most once a second: it costs a system call a table. */
@@ -240,12 +243,9 @@ policy_list(enum list_name which)
 static bool
 list_asks_dns(const struct list *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		const struct restrict_row *row = l->v[i].row;
-
-		if (row && (row->arg == RESTRICT_DOMAIN || span_starts(span_str(row->name), "reject_unknown_")))
+	for (size_t i = 0; i < l->n; i++)
+		if (word_asks_dns(&l->v[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -85,6 +85,11 @@ struct policy_run {
 /* policy.c */
 void run_resume(struct policy_run *run, enum verdict v);
 enum verdict run_call(struct policy_run *run, const struct list *l, struct list *own);
+/* policy_trace.c */
+void trace_begin(const struct policy_run *run, const struct word *w);
+bool trace_skips(const struct word *w);		/* it is told as "not asked" */
+void trace_word(const struct policy_run *run, enum verdict v, bool warns);	/* of the word that began */
+bool word_asks_dns(const struct word *w);
 /* policy_lists.c */
 enum list_name { LIST_CLIENT, LIST_HELO, LIST_SENDER, LIST_RELAY, LIST_RCPT, LIST_DATA, LIST_END, LIST_ETRN, LISTS };
 const struct list *policy_list(enum list_name which);
@@ -93,13 +98,14 @@ struct maps *policy_sender_logins(void);
 struct maps *policy_client_certs(void);		/* relay_clientcerts */
 struct list *list_parse(const char *name, enum subject subject, struct span text, bool from_table, struct buf *err);
 void list_free(struct list *l);
+/* policy_tables.c */
+enum map_answer policy_owners(struct span sender, struct buf *owners);	/* smtpd_sender_login_maps */
+struct reply policy_unlisted(struct span address, const char *who);
 /* policy.c again */
 struct span run_who(const struct policy_run *run, enum subject of, struct buf *room);	/* what stands in <> */
 enum verdict run_refuse(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 enum verdict run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 const char *run_stage_name(const struct policy_run *run);
-enum map_answer policy_owners(struct span sender, struct buf *owners);	/* smtpd_sender_login_maps */
-struct reply policy_unlisted(struct span address, const char *who);
 
 /* policy_words.c, policy_access.c, policy_dns.c, policy_service.c, policy_verify.c: one function per word of restrictions.def */
 #define RESTRICTION(name, arg) enum verdict judge_##name(struct policy_run *run, const struct word *w);

@@ -204,6 +204,8 @@ void data_tick(struct session *s);		/* DATA_TICK_MS later */
 void data_judged(struct session *s);	/* what policy_end_of_data() waited for is there */
 void data_abandon(struct session *s);		/* nobody waits for it any more */
 #define DATA_TICK_MS 10000
+/* explain.c: merpati explain, at the other end of the link, is told what a client would be answered; returns then */
+void explain_client(int link);
 /* etrn.c */
 struct reply cmd_etrn(struct session *s, struct span arg);
 /* headerlogin.c: of the message whose beginning, with the whole header, is in s->body; code 0: may pass */

@@ -120,7 +120,7 @@ take_arguments(int argc, char **argv)
 
 	service.confdir = service.name = "";
 	service.login = service.mailbox = "";
-	while ((c = getopt(argc, argv, "n:c:o:l:a:C:M:kH:m:u:")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:o:l:a:C:M:kH:m:u:X")) != -1) {
 		if (c == 'n')
 			service.name = optarg;
 		else if (c == 'c')
@@ -143,6 +143,8 @@ take_arguments(int argc, char **argv)
 			service.mailbox = optarg;
 		else if (c == 'u')
 			service.login = optarg;
+		else if (c == 'X' && service.svc->explain)
+			service.explains = true;
 		else
 			die_config("a daemon is started by master only (bad argument)");
 	}
@@ -188,7 +190,10 @@ setup_log(void)
 	for (size_t i = 0; i < NELEMS(levels); i++)
 		if (strcmp(par.log_level, levels[i]) == 0)
 			least = (enum log_level)i;
-	log_setup(service.svc->name, strcmp(par.log_format, "json") == 0 ? LOG_JSON : LOG_TEXT, least);
+	if (service.explains)
+		log_setup(service.svc->name, LOG_TEXT, LOG_WARN_);
+	else
+		log_setup(service.svc->name, strcmp(par.log_format, "json") == 0 ? LOG_JSON : LOG_TEXT, least);
 }
 
 /* ---- files and links ---- */
@@ -329,9 +334,13 @@ service_main(const struct service *svc, int argc, char **argv)
 	service_read_params(CONF_FD);
 	setup_log();
 	go_to_run_directory();
-	map_set_opener(service_open_file);
 	if (svc->model == SERVICE_EVENT)
 		loop_init();
+	if (service.explains) {
+		svc->explain(MASTER_FD);
+		return 0;
+	}
+	map_set_opener(service_open_file);
 	if (svc->open)
 		svc->open();
 	enter_jail();

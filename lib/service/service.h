@@ -7,10 +7,11 @@
  * Descriptors at exec: 0 link to master, 1 main.cf as master read it (a sealed
  * memfd), 2 log; further ones are named on the command line by master:
  *   NAME -n SERVICE -c CONFDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD] [-M PROCESSES]
- *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN]
+ *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN] [-X]
  * -l: a listener and the role (a number) of those who come in on it; -a: an
  * accepted link (the process was SPAWNed for it); -k: kept warm, max_idle does
- * not end it; -H: chroot of ROOT_MAIL instead of virtual_mailbox_base.
+ * not end it; -H: chroot of ROOT_MAIL instead of virtual_mailbox_base;
+ * -X: not for master but for merpati explain, whose link is descriptor 0: explain() instead of all that comes after the parameters.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -56,6 +57,7 @@ struct service {
 	void (*reloaded)(void);		/* new parameters are in `par` (only when stays) */
 	/* EVENT, retiring: does it still work when the last client is gone? It ends when not, or after two seconds. NULL: always. */
 	bool (*lingers)(void);
+	void (*explain)(int fd);	/* what would be, told to the operator by `fd`; as him, outside of the jail, serving nobody */
 	void (*retire)(void);		/* EVENT: told to finish; again when a stop follows (service_stopping); the spine ends it with the last client */
 };
 

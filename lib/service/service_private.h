@@ -21,6 +21,7 @@ struct service_state {
 	struct listener listeners[LISTENERS_MAX];
 	size_t listener_count;
 	struct listener accepted;	/* the one client of a process that was started for it; fd -1: none */
+	bool explains;			/* -X */
 	bool keep;			/* max_idle does not end it */
 	bool retiring, stopping;
 	bool full;

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/netlist.h"
 #include "common/queue.h"
 #include "common/tool.h"
 #include "generic.h"
@@ -23,9 +22,10 @@
 #include "base/banned.h"
 
 #define SOURCE_MAX (64u << 20)
-#define USAGE "usage: merpati explain ADDRESS [--sender ADDRESS] [--client IP] [--json]"
+#define USAGE "usage: merpati explain ADDRESS [--sender ADDRESS] [--client IP [--helo NAME] [--sasl LOGIN] [--tls] [--service NAME]] [--no-dns] [--json]"
 
 static struct conf *conf;
+static bool without_dns;
 
 void
 explain_place(const char *parameter, struct buf *out)
@@ -132,17 +132,17 @@ told_before(const json_t *list, const char *table, struct span key, const char *
 	return false;
 }
 
-static void
-on_look(void *ctx, const struct map_look *l)
+void
+explain_look(void *array, const struct map_look *l)
 {
 	static const char *const answers[] = { [MAP_FOUND] = "found", [MAP_NONE] = "none", [MAP_FAILED] = "failed" };
-	json_t *list = ctx, *o;
+	json_t *list = array, *o;
 	struct buf place;
 
 	buf_init(&place, 8192);
 	if (l->path)
 		add_source(l, &place);
-	else
+	else if (!strchr(l->label, ':'))	/* else a table of a list of words stands there itself */
 		explain_place(l->label, &place);
 	if (!told_before(list, l->label, l->key, buf_cstr(&place))) {
 		o = json_object();
@@ -166,31 +166,9 @@ static const struct { const char *name, *parameter; } classes[] = {
 	[CLASS_REMOTE] = { "remote", NULL },
 };
 
+/* What RCPT is answered as far as tables decide it; smtpd knows better (NULL: it was not asked). False: refused. */
 static bool
-is_in_mynetworks(const char *client)
-{
-	struct sockaddr_storage sa = { 0 };
-	struct netlist *nets;
-	struct buf err;
-	bool in;
-
-	if (inet_pton(AF_INET, client, &((struct sockaddr_in *)&sa)->sin_addr) == 1)
-		sa.ss_family = AF_INET;
-	else if (inet_pton(AF_INET6, client, &((struct sockaddr_in6 *)&sa)->sin6_addr) == 1)
-		sa.ss_family = AF_INET6;
-	else
-		tool_fail(EX_USAGE, "%s: not an IP address", client);
-	buf_init(&err, 400);
-	nets = netlist_new(span_str(par.mynetworks), &err);
-	in = nets && netlist_has(nets, &sa);
-	netlist_free(nets);
-	buf_fini(&err);
-	return in;
-}
-
-/* What RCPT is answered as far as tables and mynetworks decide it. False: refused. */
-static bool
-judge(json_t *root, struct resolver *r, struct span address, const char *client)
+judge(json_t *root, struct resolver *r, struct span address, const char *smtpd)
 {
 	enum address_class cls;
 	enum resolve_status st = resolve_check(r, address, &cls);
@@ -206,9 +184,7 @@ judge(json_t *root, struct resolver *r, struct span address, const char *client)
 		reply = "550 5.1.6 User has moved";
 	else if (!known)
 		reply = "550 5.1.1 User unknown";
-	else if (client && !ours && !is_in_mynetworks(client))
-		reply = "554 5.7.1 Relay access denied, without a login";
-	else if (!client && !ours)
+	else if (!ours)
 		reply = "250 2.1.5 Ok, for a login or a client of mynetworks";
 	json_object_set_new(root, "class", json_string(classes[cls].name));
 	if (classes[cls].parameter) {
@@ -218,6 +194,8 @@ judge(json_t *root, struct resolver *r, struct span address, const char *client)
 		json_object_set_new(root, "class_place", text(buf_span(&place)));
 		buf_fini(&place);
 	}
+	if (smtpd)
+		reply = smtpd;
 	json_object_set_new(root, "rcpt", json_string(reply));
 	return reply[0] == '2';
 }
@@ -259,7 +237,8 @@ add_destination(json_t *list, const struct resolved *d, struct span sender)
 	if (lmtp || strcmp(d->transport, "smtp") == 0) {
 		add_wire(o, "goes_out_as", lmtp, d->address);
 		add_wire(o, "sender_goes_out_as", lmtp, sender);
-		explain_route(o, d->nexthop, lmtp, 0);
+		if (!without_dns)
+			explain_route(o, d->nexthop, lmtp, 0);
 	}
 	json_array_append_new(list, o);
 }
@@ -298,8 +277,8 @@ str(const json_t *o, const char *name)
 	return s ? s : "";
 }
 
-static void
-put(const char *before, const char *s, const char *after)
+void
+explain_put(const char *before, const char *s, const char *after)
 {
 	fputs(before, stdout);
 	queue_put_clean(span_str(s));
@@ -315,15 +294,15 @@ print_hosts(const json_t *d)
 	json_array_foreach(json_object_get(d, "hosts"), i, h) {
 		const json_t *preference = json_object_get(h, "preference");
 
-		put("    host ", str(h, "host"), "");
+		explain_put("    host ", str(h, "host"), "");
 		if (preference)
 			printf(" (MX %lld)", (long long)json_integer_value(preference));
 		json_array_foreach(json_object_get(h, "addresses"), k, a)
-			put(" ", json_string_value(a), "");
-		put("\n      TLS: ", str(h, "tls"), "\n");
+			explain_put(" ", json_string_value(a), "");
+		explain_put("\n      TLS: ", str(h, "tls"), "\n");
 	}
 	if (str(d, "trouble")[0])
-		put("    ", str(d, "trouble"), "\n");
+		explain_put("    ", str(d, "trouble"), "\n");
 }
 
 static void
@@ -334,15 +313,32 @@ print_destination(const json_t *d)
 		{ "goes_out_as", ", goes out as " }, { "sender_goes_out_as", ", its sender as " },
 	};
 
-	put("  <", str(d, "address"), ">");
-	put(" by ", str(d, "transport"), "");
+	explain_put("  <", str(d, "address"), ">");
+	explain_put(" by ", str(d, "transport"), "");
 	for (size_t i = 0; i < NELEMS(rows); i++)
 		if (str(d, rows[i].key)[0])
-			put(rows[i].before, str(d, rows[i].key), "");
+			explain_put(rows[i].before, str(d, rows[i].key), "");
 	if (str(d, "policy")[0])
-		put("\n    TLS policy: ", str(d, "policy"), "");
+		explain_put("\n    TLS policy: ", str(d, "policy"), "");
 	putchar('\n');
 	print_hosts(d);
+}
+
+void
+explain_print_lookups(const char *before, const json_t *array)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(array, i, o) {
+		bool found = strcmp(str(o, "answer"), "found") == 0;
+
+		explain_put(before, str(o, "table"), ": ");
+		explain_put("", str(o, "key"), "  ");
+		explain_put(found ? "=> " : "", found ? str(o, "value") : strcmp(str(o, "answer"), "none") == 0 ? "not there" :
+		    "CANNOT BE READ", "");
+		explain_put("  (", str(o, "place"), ")\n");
+	}
 }
 
 static void
@@ -351,26 +347,21 @@ print_text(const json_t *root)
 	const json_t *o;
 	size_t i;
 
-	put("<", str(root, "address"), ">");
-	put(" is ", str(root, "class"), "");
-	put(str(root, "class_place")[0] ? " (" : "", str(root, "class_place"), str(root, "class_place")[0] ? ")\n" : "\n");
+	explain_put("<", str(root, "address"), ">");
+	explain_put(" is ", str(root, "class"), "");
+	explain_put(str(root, "class_place")[0] ? " (" : "", str(root, "class_place"), str(root, "class_place")[0] ? ")\n" : "\n");
+	explain_print_smtpd(root);
 	puts("Tables:");
-	json_array_foreach(json_object_get(root, "lookups"), i, o) {
-		put("  ", str(o, "table"), ": ");
-		put("", str(o, "key"), "  ");
-		put(strcmp(str(o, "answer"), "found") == 0 ? "=> " : "", strcmp(str(o, "answer"), "found") == 0 ? str(o, "value") :
-		    strcmp(str(o, "answer"), "none") == 0 ? "not there" : "CANNOT BE READ", "");
-		put("  (", str(o, "place"), ")\n");
-	}
-	put("RCPT: ", str(root, "rcpt"), "\n");
+	explain_print_lookups("  ", json_object_get(root, "lookups"));
+	explain_put("RCPT: ", str(root, "rcpt"), "\n");
 	if (str(root, "becomes")[0])
-		put("Becomes: <", str(root, "becomes"), ">\n");
+		explain_put("Becomes: <", str(root, "becomes"), ">\n");
 	if (str(root, "sender_becomes")[0])
-		put("Its sender becomes: <", str(root, "sender_becomes"), ">\n");
+		explain_put("Its sender becomes: <", str(root, "sender_becomes"), ">\n");
 	json_array_foreach(json_object_get(root, "copies"), i, o)
-		put("A copy goes to: <", json_string_value(o), ">\n");
+		explain_put("A copy goes to: <", json_string_value(o), ">\n");
 	if (str(root, "trouble")[0])
-		put("No destination: ", str(root, "trouble"), "\n");
+		explain_put("No destination: ", str(root, "trouble"), "\n");
 	else
 		puts("Destinations:");
 	json_array_foreach(json_object_get(root, "destinations"), i, o)
@@ -397,28 +388,61 @@ canonical(const char *given, bool null, struct buf *out)
 	return buf_span(out);
 }
 
+static void NORETURN
+usage(void)
+{
+	tool_fail(EX_USAGE, USAGE);
+}
+
+static const char *
+take_options(int argc, char **argv, const char **sender, struct explain_client *c)
+{
+	const struct { const char *name; const char **text; bool *flag; } rows[] = {
+		{ "--sender", sender, NULL }, { "--client", &c->address, NULL }, { "--helo", &c->helo, NULL }, { "--sasl", &c->login, NULL },
+		{ "--service", &c->service, NULL }, { "--tls", NULL, &c->secure }, { "--no-dns", NULL, &c->no_dns },
+	};
+	const char *given = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		size_t k = 0;
+
+		while (k < NELEMS(rows) && strcmp(argv[i], rows[k].name) != 0)
+			k++;
+		if (k < NELEMS(rows) && rows[k].flag)
+			*rows[k].flag = true;
+		else if (k < NELEMS(rows) && i + 1 < argc)
+			*rows[k].text = argv[++i];
+		else if (k == NELEMS(rows) && !given && argv[i][0] != '-')
+			given = argv[i];
+		else
+			usage();
+	}
+	if (!given || (!c->address && (c->helo[0] || c->login[0] || c->service || c->secure)))
+		usage();
+	return given;
+}
+
+static void
+check_client(const char *client)
+{
+	unsigned char room[sizeof(struct in6_addr)];
+
+	if (inet_pton(AF_INET, client, room) != 1 && inet_pton(AF_INET6, client, room) != 1)
+		tool_fail(EX_USAGE, "%s: not an IP address", client);
+}
+
 int
 command_explain(const char *confdir, int argc, char **argv)
 {
-	const char *given = NULL, *sender = "", *client = NULL;
+	struct explain_client client = { .helo = "", .login = "" };
+	const char *sender = "", *given = take_options(argc, argv, &sender, &client), *smtpd = NULL;
 	json_t *root = json_object(), *looks = json_array();
 	struct buf address, from, to_final, from_final;
 	struct span to, by;
 	struct resolver *r;
 	bool ok;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--sender") == 0 && i + 1 < argc)
-			sender = argv[++i];
-		else if (strcmp(argv[i], "--client") == 0 && i + 1 < argc)
-			client = argv[++i];
-		else if (!given && argv[i][0] != '-')
-			given = argv[i];
-		else
-			tool_fail(EX_USAGE, USAGE);
-	}
-	if (!given)
-		tool_fail(EX_USAGE, USAGE);
+	without_dns = client.no_dns;
 	conf = tool_settings(confdir);
 	buf_init(&address, ADDRESS_PATH_MAX);
 	buf_init(&from, ADDRESS_PATH_MAX);
@@ -429,13 +453,16 @@ command_explain(const char *confdir, int argc, char **argv)
 	explain_route_open();
 	explain_rewrite_open();
 	r = resolver_open();
-	map_trace(on_look, looks);
 	json_object_set_new(root, "address", text(to));
 	json_object_set_new(root, "sender", text(by));
-	if (client)
-		json_object_set_new(root, "client", json_string(client));
+	if (client.address) {
+		check_client(client.address);
+		json_object_set_new(root, "client", json_string(client.address));
+		smtpd = explain_smtpd(root, confdir, &client, by, to);
+	}
+	map_trace(explain_look, looks);
 	json_object_set_new(root, "lookups", looks);
-	ok = judge(root, r, to, client);
+	ok = judge(root, r, to, smtpd);
 	if (explain_rewrite(root, "sender_becomes", REWRITE_ENVELOPE_SENDER, by, &from_final) &&
 	    explain_rewrite(root, "becomes", REWRITE_ENVELOPE_RECIPIENT, to, &to_final) &&
 	    explain_copies(root, buf_span(&from_final), buf_span(&to_final))) {

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 
 /* Where the parameter is set: "main.cf:12", "default". */
 void explain_place(const char *parameter, struct buf *out);
@@ -28,5 +29,23 @@ bool explain_copies(json_t *root, struct span sender, struct span recipient);
 
 /* The tables of a parameter, whose look-ups are told under its name; does not return when they cannot be opened. */
 struct maps *explain_maps(const char *parameter, const char *spec);
+
+/* A look-up, with file and line as far as they can be found ("place", may be empty), appended to the array. */
+void explain_look(void *array, const struct map_look *l);
+/* For people: each look-up of the array a line. */
+void explain_print_lookups(const char *before, const json_t *array);
+void explain_put(const char *before, const char *s, const char *after);		/* s is a stranger's */
+
+/* explain_smtpd.c: of the client; "" and false: nothing is said. helo: its address, as a literal. */
+struct explain_client {
+	const char *address, *helo, *login, *service;	/* service: NULL: the first one of smtpd */
+	bool secure, no_dns;
+};
+/*
+ * "smtpd": every word that is judged, with its tables, and every reply up to RCPT, told by the program itself. Returns the
+ * last reply, which lives with root. Exits when smtpd cannot tell.
+ */
+const char *explain_smtpd(json_t *root, const char *confdir, const struct explain_client *c, struct span sender, struct span rcpt);
+void explain_print_smtpd(const json_t *root);
 
 #endif

@@ -59,6 +59,65 @@ CASES = [       # arguments, exit status, what the text must have, what the JSON
 ]
 
 
+LISTS = '''smtpd_restriction_classes = guarded
+guarded = check_recipient_access inline:{{ alice@example.test = REJECT not_for_you }}, permit
+smtpd_client_restrictions = check_client_access cidr:{0}/nets
+smtpd_helo_restrictions = reject_invalid_helo_hostname
+smtpd_sender_restrictions = warn_if_reject reject_unknown_sender_domain, reject_unlisted_sender
+smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated,
+  reject_unauth_destination
+smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:9, reject_rbl_client bl.test, guarded
+smtpd_peername_lookup = no
+'''
+
+JUDGED = [      # arguments, exit status, what the text must have, in this order
+    (['bob@example.test', '--client', '10.1.2.3'], 67, ['Service SMTP answers 10.1.2.3:', 'MAIL FROM:<> => 250', 'smtpd_client_restrictions (main.cf:', 'check_client_access cidr:',
+     ': refuse: 554 5.7.1 <unknown[10.1.2.3]>: Client host rejected: no_printers', '10.1.2.3  => REJECT no_printers  (', 'conf/nets:3)', 'RCPT: 554 5.7.1 <unknown[10.1.2.3]>']),
+    (['bob@example.test', '--client', '192.0.2.7', '--sender', 'x@null.test', '--helo', 'good.test'], 67, ['reject_invalid_helo_hostname: dunno', 'reject_unknown_sender_domain: warn: 550 5.7.27',
+     'reject_unauth_destination: dunno', 'check_policy_service inet:127.0.0.1:9: not asked', 'reject_rbl_client bl.test: refuse: 554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked']),
+    (['bob@example.test', '--client', '192.0.2.7', '--sender', 'x@null.test', '--no-dns'], 0, ['reject_unknown_sender_domain: not asked', 'reject_rbl_client bl.test: not asked',
+     'guarded: list', 'guarded (main.cf:', 'check_recipient_access inline:{ alice@example.test = REJECT not_for_you }: dunno', 'bob@example.test  not there  (main.cf:', 'permit: permit', 'RCPT: 250']),
+    (['alice@example.test', '--client', '192.0.2.8'], 67, ['check_recipient_access', 'Recipient address rejected: not_for_you', 'alice@example.test  => REJECT not_for_you  (main.cf:', 'RCPT: 554']),
+    (['x@far.test', '--client', '192.0.2.8'], 67, ['reject_unauth_destination: refuse: 554 5.7.1 <x@far.test>: Relay access denied']),
+    (['x@far.test', '--client', '2001:db8::1', '--sasl', 'bob@example.test'], 0, ['permit_sasl_authenticated: permit', 'RCPT: 250']),
+    (['x@far.test', '--client', '192.0.2.8', '--sasl', 'bob@example.test', '--service', 'SUBMISSION'], 67, ['smtpd_relay_restrictions (master.cf:', 'reject: refuse: 554 5.7.1']),
+    (['x@far.test', '--client', '192.0.2.8', '--service', 'SUBMISSION'], 67, ['MAIL FROM:<> => 530 5.7.0 Must issue a STARTTLS command first']),
+    (['x@far.test', '--client', '192.0.2.8', '--helo', 'a..b'], 67, ['reject_invalid_helo_hostname: refuse: 501', 'RCPT: 501']),
+    (['nobody@example.test', '--client', '127.0.0.1'], 67, ['permit_mynetworks: permit', 'users: nobody@example.test  not there', 'RCPT: 550 5.1.1']),
+    (['bob@example.test', '--client', '127.0.0.1', '--service', 'pop3'], 64, ['no service pop3 of smtpd']),
+    (['bob@example.test', '--helo', 'x.test'], 64, ['usage']),
+]
+
+
+@test
+def restrictions_are_explained():
+    """The words of the lists, played by smtpd itself; no daemon runs, nothing but the DNS is asked"""
+    zone = {}
+    port, wire = dns_server(zone)
+    zone.update({('null.test', 15): [struct.pack('>H', 0) + b'\0'], ('7.2.0.192.bl.test', 1): [bytes([127, 0, 0, 2])]})
+    i = Instance(main=f'dns_servers = 127.0.0.1@{port}\nmynetworks = 127.0.0.0/8\n')
+    try:
+        open(i.conf + '/nets', 'w').write('# who may not\n192.0.2.0/24 DUNNO\n10.0.0.0/8 REJECT no_printers\n')
+        i.configure(LISTS.format(i.conf))
+        text = open(i.conf + '/master.cf').read()
+        open(i.conf + '/master.cf', 'w').write(text.replace('  -o smtpd_submission=yes\n', '  -o smtpd_submission=yes\n  -o smtpd_relay_restrictions=permit_mynetworks,reject\n', 1))
+        for args, status, texts in JUDGED:
+            args = [str(i.port('submission')) if a == 'SUBMISSION' else a for a in args]
+            texts = [t.replace('SMTP', str(i.port('smtp'))) if t.startswith('Service') else t for t in texts]
+            r = i.run('explain', *args, ok=False)
+            check(r.returncode == status, f'{args}: exit {r.returncode}: {r.stdout}')
+            at = 0
+            for t in texts:
+                check(t in r.stdout[at:], f'{args}: no {t!r} in {r.stdout[at:]}')
+                at = r.stdout.index(t, at) + len(t)
+        j = json.loads(i.run('explain', '--json', 'bob@example.test', '--client', '10.1.2.3', ok=False).stdout)
+        words = [s for s in j['smtpd'] if 'word' in s]
+        check([w['word'] for w in words] == ['check_client_access'] and words[0]['verdict'] == 'refuse' and words[0]['lookups'][-1]['place'].endswith('conf/nets:3'), words)
+        check(j['smtpd'][-1]['command'] == 'RCPT TO:<bob@example.test>' and j['rcpt'] == j['smtpd'][-1]['reply'], j['smtpd'])
+    finally:
+        i.close()
+
+
 @test
 def addresses_are_explained():
     i = instance()

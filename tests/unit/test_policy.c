@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_answer.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
@@ -806,6 +806,68 @@ gone_while_waiting(void **state)
 	over();
 }
 
+/* ---- the words as they are told ---- */
+
+static struct buf told;
+
+static void
+tell(void *ctx, const struct policy_step *step)
+{
+	(void)ctx;
+	if (strcmp(step->list, "smtpd_relay_restrictions") != 0 && strcmp(step->list, "closed") != 0)
+		buf_addf(&told, "%s%s%s: %s %.3s;", step->word, *step->arg ? " " : "", step->arg, step->verdict, step->reply);
+}
+
+static void
+steps_are_told(void **state)
+{
+	static const struct { bool dns; const char *list, *want, *words; } rows[] = {
+		{ true, "reject_rbl_client wide.test, permit", OK, "reject_rbl_client wide.test: dunno ;permit: permit ;" },
+		{ true, "reject_rbl_client bl.test", "554 ", "reject_rbl_client bl.test: refuse 554;" },
+		{ false, "reject_rbl_client bl.test", OK, "reject_rbl_client bl.test: not asked ;" },
+		{ true, "warn_if_reject reject, reject_non_fqdn_sender", OK, "reject: warn 554;reject_non_fqdn_sender: dunno ;" },
+		{ true, "defer_if_permit, permit", "450 ", "defer_if_permit: refuse what is permitted 450;permit: permit ;" },
+		{ true, "check_policy_service inet:127.0.0.1:9", OK, "check_policy_service inet:127.0.0.1:9: not asked ;" },
+		{ false, "reject_unknown_client_hostname", OK, "reject_unknown_client_hostname: not asked ;" },
+		{ true, "reject_unverified_recipient", OK, "reject_unverified_recipient: not asked ;" },
+		{ true, "greylist", OK, "greylist: list ;reject_non_fqdn_sender: dunno ;inner: list ;"
+		    "check_sender_access inline:{in@x.y=REJECT inner}: dunno ;" },
+	};
+
+	(void)state;
+	buf_init(&told, 4096);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		policy_trace(tell, NULL, rows[i].dns);
+		buf_reset(&told);
+		open_lists(rows[i].list);
+		check(&(struct rule){ rows[i].list, NULL, NULL, NULL, rows[i].want }, "RCPT");
+		over();
+		assert_string_equal(told.p, rows[i].words);
+	}
+	policy_trace(NULL, NULL, false);
+	buf_fini(&told);
+}
+
+/* A name that is still asked for when a word is passed over: it comes, and nobody has waited for it. */
+static void
+skipped_while_the_name_is_asked(void **state)
+{
+	(void)state;
+	client = "192.0.2.2";
+	par.smtpd_peername_lookup = true;
+	buf_init(&told, 4096);
+	policy_trace(tell, NULL, true);
+	open_lists("check_policy_service inet:127.0.0.1:9, reject_rbl_client none.test, reject_unknown_client_hostname");
+	check(&(struct rule){ "", NULL, NULL, NULL, OK }, "RCPT");
+	over();
+	assert_string_equal(told.p, "check_policy_service inet:127.0.0.1:9: not asked ;reject_rbl_client none.test: dunno ;"
+	    "reject_unknown_client_hostname: dunno ;");
+	policy_trace(NULL, NULL, false);
+	buf_fini(&told);
+	par.smtpd_peername_lookup = false;
+	client = NULL;
+}
+
 static int
 set_up(void **state)
 {
@@ -847,6 +909,8 @@ main(void)
 		cmocka_unit_test(orders),
 		cmocka_unit_test(policy_service),
 		cmocka_unit_test(gone_while_waiting),
+		cmocka_unit_test(steps_are_told),
+		cmocka_unit_test(skipped_while_the_name_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
