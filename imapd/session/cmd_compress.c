@@ -4,34 +4,7 @@
  */
 #include "session.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 #include "base/banned.h"
-
-/* The descriptor is only a mark at its place in the stream; the front closes it. */
-static bool
-send_marked(int fd, char byte)
-{
-	union { char space[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	ssize_t n;
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	do {
-		n = sendmsg(fd, &m, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN)
-			poll(&p, 1, 1000);
-	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
-	return n == 1;
-}
 
 struct reply
 cmd_compress(struct session *s, struct command *c)
@@ -47,9 +20,8 @@ cmd_compress(struct session *s, struct command *c)
 	stream_putspan(&s->io, c->tag);
 	stream_puts(&s->io, " OK Compression is on from here\r");
 	s->compressed = true;
-	if (!stream_flush(&s->io) || !send_marked(s->io.fd, '\n'))
-		s->io.end = STREAM_FAILED;
-	else
+	if (stream_end_loan(&s->io) && stream_mark(&s->io, '\n'))
 		s->io.total_out++;
+	s->io.ask = false;
 	return (struct reply){ REPLY_NONE, NULL, NULL };
 }

@@ -394,6 +394,7 @@ serve(struct session *s)
 	if (s->idle_tag)
 		end_idle(s);
 	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX && s->io.end == STREAM_OPEN) {
+		stream_rest(&s->io);
 		notify_wait(s);
 		if (s->state == IN_LOGOUT || s->io.end != STREAM_OPEN || sleep_between(s))
 			return;
@@ -465,6 +466,7 @@ session_run(int fd, const struct session_how *how)
 	stream_init(&s.io, fd, how->timeout_ms);
 	arena_init(&s.arena, IMAP_ARENA_MAX);
 	buf_init(&s.line, how->line_max + IMAP_COMMAND_MAX);
+	s.io.welcome = !how->state.n;		/* the front has answered the login, and then may lend */
 	if (begin(&s))
 		serve(&s);
 	bye = s.asleep ? NULL : farewell(&s);

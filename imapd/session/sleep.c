@@ -17,7 +17,7 @@
 #define GLANCE_MS 2000			/* woken in IDLE by a change that the client does nothing about */
 #define SAVED_MAX 128			/* ranges of "$" */
 
-enum { STATE_READONLY = 1, STATE_COMPRESSED = 2 };
+enum { STATE_READONLY = 1, STATE_COMPRESSED = 2, STATE_LENT = 4 };
 
 /* ---- writing ---- */
 
@@ -43,7 +43,8 @@ put_state(const struct session *s, struct span tag, struct buf *out)
 
 	buf_init(&view, MAILFOLDER_VIEW_MAX);
 	buf_init(&saved, SAVED_MAX * 8);
-	m.flags = (s->readonly ? STATE_READONLY : 0) | (s->compressed ? STATE_COMPRESSED : 0);
+	m.flags = (s->readonly ? STATE_READONLY : 0) | (s->compressed ? STATE_COMPRESSED : 0) |
+	    (stream_lent(&s->io) || s->io.ask ? STATE_LENT : 0);
 	m.folder = s->folder ? span_str(mailfolder_name(s->folder)) : SPAN_NONE;
 	ok = (!s->folder || mailfolder_view(s->folder, &view)) && add_saved(s, &saved);
 	m.view = buf_span(&view);
@@ -69,8 +70,8 @@ hand_over(struct session *s, struct span tag)
 	bool ok;
 
 	buf_init(&state, HIBERNATE_STATE_MAX);
-	ok = put_state(s, tag, &state) && is_quiet(s) &&
-	    s->how->hibernator->commit(s->io.fd, buf_span(&state), until, tag.n != 0);
+	ok = put_state(s, tag, &state) && is_quiet(s) && stream_end_loan(&s->io) &&
+	    s->how->hibernator->commit(s->io.pair, buf_span(&state), until, tag.n != 0);
 	buf_fini(&state);
 	return ok;
 }
@@ -196,6 +197,7 @@ take_state(struct session *s, const struct msg_IMAP_STATE *m)
 		return false;
 	s->readonly = m->flags & STATE_READONLY;
 	s->compressed = m->flags & STATE_COMPRESSED;
+	s->io.ask = m->flags & STATE_LENT;
 	s->enabled = m->enabled;
 	s->told_keywords = m->keywords;
 	s->bad = m->bad;

@@ -66,6 +66,35 @@ static const int refused[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat),
 	SCMP_SYS(readlink), SCMP_SYS(ioctl), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_yield), SCMP_SYS(prlimit64), SCMP_SYS(getppid), SCMP_SYS(umask), SCMP_SYS(prctl), SCMP_SYS(socket) };
 
+/*
+ * Calls of the groups that may have only some arguments, unless the process has one of the rights in `but`. MSG_FASTOPEN with
+ * an address of its own disconnects a TCP socket and connects it anew, to whom it likes (Landlock does not see that), and SO_LINGER
+ * lets whoever closes a socket last wait: sessions hold sockets of clients that a front has open too.
+ */
+static const struct {
+	unsigned but;
+	int call;
+	size_t n;
+	struct scmp_arg_cmp args[2];
+} limited[] = {
+	{ JAIL_INET, SCMP_SYS(sendmsg), 1, { SCMP_A2_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) } },
+	{ JAIL_INET, SCMP_SYS(sendto), 1, { SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) } },
+	{ JAIL_INET, SCMP_SYS(sendmmsg), 1, { SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) } },
+	{ JAIL_INET | JAIL_UDP | JAIL_UNIX, SCMP_SYS(setsockopt), 2,
+		{ SCMP_A1_64(SCMP_CMP_EQ, SOL_SOCKET), SCMP_A2_64(SCMP_CMP_EQ, SO_RCVTIMEO) } },
+	{ JAIL_INET | JAIL_UDP | JAIL_UNIX, SCMP_SYS(setsockopt), 2,
+		{ SCMP_A1_64(SCMP_CMP_EQ, SOL_SOCKET), SCMP_A2_64(SCMP_CMP_EQ, SO_SNDTIMEO) } },
+};
+
+static bool
+is_limited(unsigned sys, int call)
+{
+	for (size_t i = 0; i < NELEMS(limited); i++)
+		if (limited[i].call == call && !(sys & limited[i].but))
+			return true;
+	return false;
+}
+
 static bool
 in_groups(unsigned sys, int call)
 {
@@ -88,8 +117,20 @@ add_groups(scmp_filter_ctx f, unsigned sys)
 		if (groups[g].flag && !(sys & groups[g].flag))
 			continue;
 		for (size_t i = 0; r == 0 && groups[g].calls[i] != -1; i++)
-			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, groups[g].calls[i], 0);
+			if (!is_limited(sys, groups[g].calls[i]))
+				r = seccomp_rule_add(f, SCMP_ACT_ALLOW, groups[g].calls[i], 0);
 	}
+	return r;
+}
+
+static int
+add_limited(scmp_filter_ctx f, unsigned sys)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < NELEMS(limited); i++)
+		if (in_groups(sys, limited[i].call) && !(sys & limited[i].but))
+			r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, limited[i].call, (unsigned)limited[i].n, limited[i].args);
 	return r;
 }
 
@@ -203,6 +244,7 @@ export_filter(unsigned sys, pid_t self, int fd)
 	if (!f)
 		return ENOMEM;
 	r = add_groups(f, sys);
+	r = r ? r : add_limited(f, sys);
 #ifdef MERPATI_SANITIZE
 	r = r ? r : add_sanitizer(f);
 #endif

@@ -6,6 +6,11 @@
  *
  * The first failure is kept in `end` and every call after it does nothing, so
  * that a dialogue is checked where it loops.
+ *
+ * A session's stream is one end of a pair; who holds the other end (the front) carries the bytes, or lends the client's own
+ * socket. Then the bytes go over that, and the pair tells by its end that the loan and the session are to end. A loan is
+ * taken when nothing was written since it was welcome, for what is under way in the pair would be overtaken; one that
+ * comes at another time goes back at once, and is asked for at the next rest.
  */
 #ifndef BASE_STREAM_H
 #define BASE_STREAM_H
@@ -24,17 +29,31 @@ enum stream_end {
 };
 
 struct stream {
-	int fd;			/* borrowed: closed by its owner */
+	int fd;			/* where the bytes go: `pair`, or the client's socket while that is lent (then it is ours) */
+	int pair;		/* borrowed: closed by its owner */
 	enum stream_end end;
 	uint32_t timeout_ms;
 	char *in, *out;
 	size_t in_at, in_len, out_len;
+	bool welcome;		/* nothing was written since a loan was welcome */
+	bool ask;		/* for a loan at the next rest */
+	bool ready;		/* poll has seen input */
+	bool deaf;		/* the client of a loan reads no more: output is thrown away, what it has sent is still carried out */
+	uint8_t asked;		/* times */
 	uint64_t total_in, total_out;	/* bytes, for the log */
 };
 
 /* timeout_ms: for each wait; 0: none. */
 void stream_init(struct stream *s, int fd, uint32_t timeout_ms);
 void stream_fini(struct stream *s);		/* flushes nothing */
+
+/* ---- loans ---- */
+void stream_welcome_loan(struct stream *s);	/* the other end knows that nothing is under way */
+void stream_rest(struct stream *s);		/* between two commands: asks for a loan, when there was one */
+bool stream_lent(const struct stream *s);
+/* Gives the socket back after a flush; true, too, when there is none. False: the stream has ended. */
+bool stream_end_loan(struct stream *s) CHECKED;
+bool stream_mark(struct stream *s, char byte);	/* base/mark.h, after a flush; over the pair */
 
 /*
  * Append the next line to `line` without its LF or CRLF. False at the end, or

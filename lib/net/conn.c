@@ -141,7 +141,7 @@ conn_send(struct conn *c)
 	if (iov.iov_len == 0)
 		return true;
 	do
-		n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+		n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
 		return false;
@@ -284,6 +284,17 @@ conn_pause(struct conn *c, bool paused)
 		conn_queue(c);
 }
 
+int
+conn_lend(struct conn *c)
+{
+	if (c->state != CS_PLAIN || c->finishing || c->unread.n > 0 || conn_pending(c) > 0)
+		return -1;
+	c->paused = c->muted = c->shared = true;
+	if (c->busy == 0)
+		update_watch(c);
+	return c->fd;
+}
+
 void
 conn_give(struct conn *c, const char *p, size_t n)
 {
@@ -310,7 +321,7 @@ conn_read(struct conn *c, size_t most)
 	if (most > sizeof(conn_wire))
 		most = sizeof(conn_wire);
 	do
-		n = read(c->fd, conn_wire, most);
+		n = recv(c->fd, conn_wire, most, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	c->dry = n < (ssize_t)most;
 	if (n > 0) {

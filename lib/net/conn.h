@@ -55,6 +55,12 @@ struct span conn_input(const struct conn *c);	/* unread bytes, borrowed until th
 void conn_consume(struct conn *c, size_t n);
 void conn_kick(struct conn *c);			/* call on_input again from the loop if input is left */
 void conn_pause(struct conn *c, bool paused);	/* do not read from the peer (TCP back-pressure) */
+/*
+ * Another process uses the socket for a while: paused, and not watched at all, until conn_pause(c, false). The descriptor
+ * to pass on, still the conn's; -1: not now (input or output waits), or not at all (TLS). From then on the end of the conn is
+ * the end of the connection, whoever has it open, and nothing that they do to the socket makes a call of ours wait.
+ */
+int conn_lend(struct conn *c);
 
 void conn_write(struct conn *c, const void *p, size_t n);	/* queued; sent at the end of the current callback */
 void conn_writespan(struct conn *c, struct span s);

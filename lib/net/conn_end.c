@@ -108,6 +108,8 @@ conn_free(struct conn *c)
 	if (!c || c->state == CS_FREED)
 		return;
 	put_to_sleep(c);
+	if (c->shared)
+		shutdown(c->fd, SHUT_RDWR);
 	close(c->fd);
 	c->fd = -1;
 	c->state = CS_FREED;

@@ -68,6 +68,7 @@ struct conn {
 	bool finishing : 1;
 	bool said_bye : 1;		/* close_notify is written */
 	bool lingering : 1;
+	bool shared : 1;		/* others may have the socket open (conn_lend) */
 };
 
 extern char conn_wire[READ_MAX];	/* what the last read(2) brought; overwritten by the next connection */

@@ -87,7 +87,8 @@ pop3_session(int fd, struct span login, const char *maildir, uint32_t idle_ms)
 	mailtext_init(&p.text);
 	buf_init(&line, POP3_LINE_MAX);
 	if (open_maildrop(&p, maildir)) {
-		while (!p.quit && (buf_reset(&line), stream_line(&p.stream, &line)))
+		stream_welcome_loan(&p.stream);		/* when the front has this line, it may lend */
+		while (!p.quit && (buf_reset(&line), stream_rest(&p.stream), stream_line(&p.stream, &line)))
 			pop3_command(&p, buf_span(&line));
 	}
 	close_maildrop(&p);		/* before the last word: who hears it may come again at once */

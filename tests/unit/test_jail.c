@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #define NOBODY 65534		/* root is above limits of processes */
 
 static pid_t tester;
+static int pair[2];
 static char room[] = "/tmp/merpati-jail-XXXXXX";
 
 /* 0: done; errno otherwise */
@@ -139,6 +141,53 @@ limit_another_process(void)
 	return prlimit(tester, RLIMIT_NOFILE, &few, NULL) < 0 ? errno : 0;
 }
 
+/* A socket that it has; MSG_FASTOPEN would connect it anew, to anybody. */
+static int
+send_with(int flags)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET };
+	int got = (int)sendto(pair[0], "x", 1, flags, (const struct sockaddr *)&to, sizeof(to));
+
+	return got < 0 && errno != EOPNOTSUPP && errno != EISCONN ? errno : 0;
+}
+
+static int
+send_to_another(void)
+{
+	return send_with(0);
+}
+
+static int
+connect_by_sending(void)
+{
+	return send_with(MSG_FASTOPEN);
+}
+
+static int
+connect_by_a_message(void)
+{
+	struct iovec iov = { room, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return sendmsg(pair[0], &m, MSG_FASTOPEN) < 0 ? errno : 0;
+}
+
+static int
+make_closing_wait(void)
+{
+	const struct linger l = { 1, 1000 };
+
+	return setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &l, sizeof(l)) < 0 ? errno : 0;
+}
+
+static int
+set_timeout(void)
+{
+	const struct timeval tv = { .tv_sec = 1 };
+
+	return setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ? errno : 0;
+}
+
 enum { DONE = 1, REFUSED = 2, KILLED = 4, AS_NOBODY = 8 };
 
 static const struct {
@@ -160,6 +209,13 @@ static const struct {
 	{ "a connection where datagrams are allowed", JAIL_SOCKET | JAIL_UDP | JAIL_UNIX, false, make_inet_socket, REFUSED },
 	{ "unix socket", JAIL_SOCKET | JAIL_INET, false, make_unix_socket, REFUSED | KILLED },
 	{ "unix socket allowed", JAIL_UNIX, false, make_unix_socket, DONE },
+	{ "send", JAIL_SOCKET, false, send_to_another, DONE },
+	{ "another connection of a socket", JAIL_SOCKET, false, connect_by_sending, KILLED },
+	{ "the same with UNIX sockets", JAIL_SOCKET | JAIL_UNIX | JAIL_UDP, false, connect_by_sending, KILLED },
+	{ "the same with a message", JAIL_SOCKET, false, connect_by_a_message, KILLED },
+	{ "a connection allowed", JAIL_SOCKET | JAIL_INET, false, connect_by_sending, DONE },
+	{ "a close that waits", JAIL_SOCKET, false, make_closing_wait, KILLED },
+	{ "a time-out", JAIL_SOCKET, false, set_timeout, DONE },
 	{ "exec", JAIL_READ | JAIL_WRITE | JAIL_SOCKET | JAIL_UNIX | JAIL_INET, true, run_program, REFUSED | KILLED },
 	{ "kill", JAIL_SOCKET | JAIL_UNIX, false, signal_parent, REFUSED | KILLED },
 	{ "setuid", JAIL_READ, false, become_root_again, REFUSED | KILLED },
@@ -203,6 +259,7 @@ each_attempt_ends_as_its_row_says(void **state)
 {
 	(void)state;
 	tester = getpid();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	for (size_t i = 0; i < NELEMS(rows); i++) {
 		int end = how_it_ends(i);
 

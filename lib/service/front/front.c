@@ -113,6 +113,7 @@ front_end(struct front *f, const char *why)
 {
 	if (f->state == FS_ENDED)
 		return;
+	loan_look(f);
 	log_end(f, why);
 	f->state = FS_ENDED;
 	login_cancel(f);
@@ -268,6 +269,7 @@ take_command(struct front *f)
 	}
 	memcpy(command, in.p, end);
 	conn_consume(f->conn, end);
+	f->login_in += end;
 	run_command(f, span_of(command, end), kind);
 	explicit_bzero(command, end);
 	return true;
@@ -511,6 +513,7 @@ tell_who(struct who *w, uint64_t below)
 		next = f->next;
 		if (f->number >= below || f->state == FS_ENDED)
 			continue;
+		loan_look(f);
 		r = who_tell(w, &(struct who_session){ .number = f->number, .user = span_str(f->login), .client = span_str(f->client),
 		    .tls = f->conn ? conn_tls_info(f->conn) : SPAN_NONE, .since = (uint64_t)f->since,
 		    .idle = f->active ? (uint32_t)((now - f->active) / 1000) : (uint32_t)(time(NULL) - f->since), .in = f->in,

@@ -1,4 +1,19 @@
-/* front_private.h: one connection of a front, shared by front.c, login.c and pump.c. */
+/*
+ * front_private.h: one connection of a front, shared by front.c, login.c, pump.c and loan.c.
+ *
+ * A connection without TLS and COMPRESS is lent to its session, so that no byte of it passes the front:
+ *
+ *   pumped   the front reads the client and the pair. loan_due: the session is at rest (it has just begun, or has said
+ *            MARK_ASK) and would take a loan
+ *   lent     MARK_LOAN with the socket is in the pair, behind all that the client had sent, and all that the session had
+ *            said is with the kernel. Only the pair is watched. What the session says there without a mark was said
+ *            before it saw the loan; it goes to the client, and the loan comes back
+ *   pumped   again after MARK_BACK: the session goes to sleep, or the bytes are to be compressed
+ *
+ * What ends a session (who vanishes, the operator, a stop) is the end of the pair, in both ways of carrying. A captured
+ * session can do with a lent socket what it could do with its bytes, to its own client: its jail has no call that makes
+ * another connection of it (base/jail_seccomp.c), and conn_lend() says why it cannot hold up the front.
+ */
 #ifndef SERVICE_FRONT_PRIVATE_H
 #define SERVICE_FRONT_PRIVATE_H
 
@@ -38,6 +53,8 @@ struct front {
 	bool greeted, heard;		/* heard: at least one whole command */
 	bool session_full;		/* the session does not take more now */
 	bool between, said_bye;		/* of the session's output: it ends with a line; it ends with a farewell */
+	bool loan_due, lent;
+	bool metered;			/* in and out are counted by the kernel (loan_look) */
 	int session;			/* our end of the byte pair, -1: none */
 	struct codec *codec;		/* in use: bytes are encoded and decoded */
 	struct buf decoded;		/* waits for the session; CODEC_PIECE at most */
@@ -52,6 +69,7 @@ struct front {
 	time_t since;			/* of the connection */
 	enum front_farewell farewell;	/* of FS_LEAVING */
 	uint64_t in, out;		/* bytes of the session */
+	uint64_t login_in, login_out;	/* before it */
 	uint64_t active;		/* monotonic ms of the last byte either way */
 	unsigned char key[16];		/* counters: the client's network */
 	uint8_t key_len;
@@ -82,5 +100,10 @@ void pump_client_gone(struct front *f);
 void pump_dismiss(struct front *f, enum front_farewell why);	/* FS_PUMP: nothing that the client was told is lost */
 void pump_time(struct front *f);		/* the timer in FS_SESSION_TURN, FS_PUMP, FS_LEAVING, FS_ORPHAN */
 void pump_close(struct front *f);
+
+/* loan.c */
+void loan_try(struct front *f);		/* nothing waits any more: lends what is due */
+void loan_end(struct front *f);		/* the socket is ours alone again */
+void loan_look(struct front *f);	/* brings in, out and active up to date */
 
 #endif

@@ -3,6 +3,7 @@
  * inside them, but for the one line that a session that greets begins with.
  * Back-pressure: input waits in the connection (which stops reading) until the
  * session takes it; output is not read from the session while much of it waits.
+ * A client's socket that is lent (front_private.h) needs no pump.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "base/mark.h"
 #include "service/front/front_private.h"
 #include "base/banned.h"
 
@@ -71,10 +73,12 @@ is_lost(const struct front *f)
 static void
 session_over(struct front *f)
 {
+	loan_look(f);
 	if (f->state == FS_LEAVING || is_lost(f)) {
 		front_close(f, f->state == FS_LEAVING ? f->farewell : FRONT_BYE_LOST);
 		return;
 	}
+	f->lent = false;
 	if (f->conn) {
 		conn_finish(f->conn);
 		f->conn = NULL;
@@ -141,36 +145,11 @@ pump_input(struct front *f)
 		conn_consume(f->conn, n);
 		f->session_full = n < in.n;
 	}
+	loan_try(f);
 	update_watch(f);
 }
 
 /* ---- session to client ---- */
-
-/* recv, and whether a descriptor came along: the sign, behind the last of these bytes, that the codec begins. */
-static ssize_t
-receive(struct front *f, bool *mark)
-{
-	union { char space[CMSG_SPACE(8 * sizeof(int))]; struct cmsghdr align; } control;
-	struct iovec iov = { chunk, sizeof(chunk) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(f->session, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	*mark = false;
-	for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c)) {
-		size_t bytes = c->cmsg_len - CMSG_LEN(0);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			close(fd);
-		}
-		*mark = true;
-	}
-	return n;
-}
 
 void
 pump_say(struct front *f, struct span text)
@@ -189,12 +168,54 @@ pump_say(struct front *f, struct span text)
 }
 
 static void
+say_output(struct front *f, struct span out)
+{
+	if (out.n == 0)
+		return;
+	f->out += out.n;
+	f->active = clock_mono_ms();
+	note_output(f, out);
+	pump_say(f, out);
+}
+
+static void
+begin_codec(struct front *f)
+{
+	if (!f->proto->codec || f->codec)
+		return;
+	loan_look(f);
+	f->metered = f->loan_due = false;	/* from here on text is counted, not what the kernel sees */
+	f->codec = f->proto->codec->begin();
+	buf_init(&f->decoded, 2 * CODEC_PIECE);
+}
+
+/* The byte before the mark is the session's word to us, or to the client like all before it. */
+static void
+take_mark(struct front *f, char byte)
+{
+	if (byte == MARK_ASK)
+		f->loan_due = true;
+	else if (byte == MARK_BACK && f->lent)
+		loan_end(f);
+	else if (byte != MARK_BACK)
+		begin_codec(f);
+	loan_try(f);
+}
+
+static bool
+is_ours(char byte)
+{
+	return byte == MARK_ASK || byte == MARK_BACK;
+}
+
+static void
 session_output(struct front *f)
 {
-	bool mark;
+	int mark;
 
 	for (int i = 0; i < CHUNKS; i++) {
-		ssize_t n = receive(f, &mark);
+		ssize_t n = mark_recv(f->session, chunk, sizeof(chunk), MSG_DONTWAIT, &mark);
+		char last = n > 0 ? chunk[n - 1] : 0;
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -202,13 +223,10 @@ session_output(struct front *f)
 			session_over(f);
 			return;
 		}
-		f->out += (size_t)n;
-		f->active = clock_mono_ms();
-		note_output(f, span_of(chunk, (size_t)n));
-		pump_say(f, span_of(chunk, (size_t)n));
-		if (mark && f->proto->codec && !f->codec) {
-			f->codec = f->proto->codec->begin();
-			buf_init(&f->decoded, 2 * CODEC_PIECE);
+		say_output(f, span_of(chunk, (size_t)n - (mark >= 0 && is_ours(last))));
+		if (mark >= 0) {
+			close(mark);
+			take_mark(f, last);
 			continue;
 		}
 		if (n < (ssize_t)sizeof(chunk) || (f->conn && conn_pending(f->conn) >= PENDING_MAX))
@@ -221,6 +239,7 @@ void
 pump_drained(struct front *f)
 {
 	f->active = clock_mono_ms();
+	loan_try(f);
 	update_watch(f);
 }
 
@@ -242,6 +261,7 @@ pump_start(struct front *f)
 		return;
 	f->state = FS_PUMP;
 	f->between = true;		/* our answer to the login */
+	f->loan_due = true;
 	f->active = clock_mono_ms();
 	front_uncount(f);
 	buf_fini(&f->note);
@@ -360,7 +380,8 @@ pump_dismiss(struct front *f, enum front_farewell why)
 static void
 leave_late(struct front *f)
 {
-	if (conn_pending(f->conn) > 0) {
+	loan_look(f);
+	if (f->lent || conn_pending(f->conn) > 0) {
 		conn_finish(f->conn);
 		f->conn = NULL;
 	} else {
@@ -372,8 +393,10 @@ leave_late(struct front *f)
 static void
 idle_time(struct front *f)
 {
-	uint64_t idle = clock_mono_ms() - f->active, limit = (uint64_t)f->proto->idle_seconds() * 1000;
+	uint64_t idle, limit = (uint64_t)f->proto->idle_seconds() * 1000;
 
+	loan_look(f);
+	idle = clock_mono_ms() - f->active;
 	if (idle < limit) {
 		timer_set(&f->timer, limit - idle);
 		return;
