@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logins: every mechanism, changes of the users table, the end of auth, reload, locked mailboxes."""
-import base64, hashlib, hmac, imaplib, json, os, poplib, signal, smtplib, socket, ssl, threading, time
+import base64, hashlib, hmac, imaplib, json, os, poplib, re, signal, smtplib, socket, ssl, threading, time
 from harness import *
 
 A = 'alice@' + DOMAIN
@@ -327,6 +327,32 @@ def the_operator_sees_sessions_and_ends_them():
         check(c.readline() == b'* BYE [UNAVAILABLE] Disconnected by the operator\r\n' and c.readline() == b'', 'IMAP')
     check(s.sock.recv(1000).startswith(b'421 4.3.2 '), 'SMTP')
     check('nobody is logged in' in merpati('who'), 'still there')
+
+
+@test
+def front_and_session_count_the_same():
+    """without TLS the front does not see the bytes: the kernel tells it"""
+    name = f'bob@{DOMAIN}'
+    lines = lambda who: re.findall(who + r'\[\d+\]: login=<' + name + r'>,.* in=(\d+), out=(\d+),', I.log())
+    had = {who: len(lines(who)) for who in ('pop3d', 'pop3-session', 'imapd', 'imap-session')}
+    p = pop('bob', 'pw-bob')
+    p.stat()
+    p.quit()
+    for compress in (False, True):
+        m = imaplib.IMAP4('127.0.0.1', I.port('imap'))
+        m.login(name, 'pw-bob')
+        m.select()
+        if compress:
+            m.send(b'x COMPRESS DEFLATE\r\n')
+            check(m.readline().startswith(b'x OK'), 'COMPRESS')
+            m.shutdown()
+        else:
+            m.logout()
+        for who in ('imapd', 'imap-session'):
+            check(wait(lambda: len(lines(who)) == had[who] + 1 + compress), f'{who} logs no end')
+    check(wait(lambda: len(lines('pop3d')) > had['pop3d']), 'pop3d logs no end')
+    check(lines('pop3d')[-1] == lines('pop3-session')[-1], f'{lines("pop3d")[-1]} and {lines("pop3-session")[-1]}')
+    check(lines('imapd')[-2:] == lines('imap-session')[-2:], f'{lines("imapd")[-2:]} and {lines("imap-session")[-2:]}')
 
 
 @test

@@ -56,7 +56,7 @@ loan_look(struct front *f)
 	if (!f->metered || !f->conn || !meter_read(f, &m))
 		return;
 	f->in = m.in - f->login_in;
-	f->out = m.out - f->login_out;
+	f->out = m.out + conn_pending(f->conn) - f->login_out;
 	f->active = m.silent < now ? now - m.silent : 0;
 	if (f->lent)
 		f->between = m.delivered;	/* as far as can be seen from here */
