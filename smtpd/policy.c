@@ -44,6 +44,14 @@ run_who(const struct policy_run *run, enum subject of, struct buf *room)
 	return buf_span(room);
 }
 
+struct span
+run_domain(const struct buf *address)
+{
+	ssize_t at = span_rfind(buf_span(address), '@');
+
+	return at < 0 ? SPAN_NONE : span_skip(buf_span(address), (size_t)at + 1);
+}
+
 static struct reply
 reply_about(const struct policy_run *run, enum subject of, int code, const char *dsn, const char *why)
 {
@@ -239,6 +247,8 @@ run_free(struct policy_run *run)
 	dns_cancel(run->dns);
 	policy_ask_cancel(run->ask);
 	verify_cancel(run->verify);
+	timer_stop(&run->pause);
+	free(run->hosts);
 	while (run->depth > 0)
 		pop(run);
 	buf_fini(&run->sender);

@@ -407,23 +407,42 @@ ask_certificate(struct policy_run *run, struct lookup *l)
 		(void)try(l, span_str(run->s->peer_cert->key), true);
 }
 
+/* What the table said, when it said something. */
+static enum verdict
+act_on(struct policy_run *run, const struct word *w, enum subject of, const struct lookup *l)
+{
+	if (l->answer == MAP_FOUND)
+		return policy_act(run, buf_span(&l->value), of);
+	if (l->answer == MAP_NONE)
+		return DUNNO;
+	log_warn(run->s->id, "%s: no answer", w->arg);
+	return run_refuse(run, of, 451, "4.3.0", "Temporary lookup failure");
+}
+
 static enum verdict
 check_access(struct policy_run *run, const struct word *w, enum subject of,
     void (*ask)(struct policy_run *run, struct lookup *l))
 {
 	struct lookup l = { .maps = w->maps, .answer = MAP_NONE };
-	enum verdict v = DUNNO;
+	enum verdict v;
 
 	buf_init(&l.value, VALUE_MAX);
 	ask(run, &l);
-	if (l.answer == MAP_FAILED) {
-		log_warn(run->s->id, "%s: no answer", w->arg);
-		v = run_refuse(run, of, 451, "4.3.0", "Temporary lookup failure");
-	} else if (l.answer == MAP_FOUND) {
-		v = policy_act(run, buf_span(&l.value), of);
-	}
+	v = act_on(run, w, of, &l);
 	buf_fini(&l.value);
 	return v;
+}
+
+bool
+policy_access_host(struct policy_run *run, const struct word *w, enum subject of, const char *name, const char *addr, enum verdict *v)
+{
+	struct lookup l = { .maps = w->maps, .answer = MAP_NONE };
+
+	buf_init(&l.value, VALUE_MAX);
+	(void)(name ? try_domain(&l, span_str(name), true) : try_address(&l, span_str(addr)));
+	*v = act_on(run, w, of, &l);
+	buf_fini(&l.value);
+	return l.answer != MAP_NONE;
 }
 
 enum verdict

@@ -280,7 +280,7 @@ on_listing(void *ctx, enum dns_status st, bool secure, const struct sockaddr_sto
 		log_warn(run->s->id, "%s: %s: no answer from DNS", run->waiting->row->name, run->name);
 	if (!hit)
 		run_resume(run, DUNNO);
-	else if (run->waiting->judge == judge_permit_dnswl_client)
+	else if (run->waiting->judge == judge_permit_dnswl_client || run->waiting->judge == judge_permit_rhswl_client)
 		run_resume(run, PERMIT);
 	else
 		run->dns = dns_txt(run->name, DNS_TIMEOUT_MS, on_text, run);
@@ -338,17 +338,15 @@ ask_name(struct policy_run *run, const struct word *w, struct span who)
 	return v;
 }
 
-static struct span
-domain_of(const struct buf *address)
-{
-	ssize_t at = span_rfind(buf_span(address), '@');
-
-	return at < 0 ? SPAN_NONE : span_skip(buf_span(address), (size_t)at + 1);
-}
-
+/* No list in the DNS opens this host for other domains. */
 WORD(permit_dnswl_client)
 {
-	return ask_client(run, w);
+	return run_may_be_permitted(run) ? ask_client(run, w) : DUNNO;
+}
+
+WORD(permit_rhswl_client)
+{
+	return run_may_be_permitted(run) ? ask_name(run, w, span_str(client_name(run->s))) : DUNNO;
 }
 
 WORD(reject_rbl_client)
@@ -373,10 +371,10 @@ WORD(reject_rhsbl_helo)
 
 WORD(reject_rhsbl_sender)
 {
-	return ask_name(run, w, domain_of(&run->sender));
+	return ask_name(run, w, run_domain(&run->sender));
 }
 
 WORD(reject_rhsbl_recipient)
 {
-	return ask_name(run, w, domain_of(&run->rcpt));
+	return ask_name(run, w, run_domain(&run->rcpt));
 }

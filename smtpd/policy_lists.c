@@ -63,6 +63,8 @@ static const struct {
 static const char *const naming[] = {
 	"check_client_access", "check_reverse_client_hostname_access", "check_policy_service", "reject_unknown_client_hostname",
 	"reject_unknown_client", "reject_unknown_reverse_client_hostname", "reject_rhsbl_client", "reject_rhsbl_reverse_client",
+	"permit_rhswl_client", "check_client_a_access", "check_client_mx_access", "check_client_ns_access",
+	"check_reverse_client_hostname_a_access", "check_reverse_client_hostname_mx_access", "check_reverse_client_hostname_ns_access",
 };
 
 /* A table that several words name is opened once. */

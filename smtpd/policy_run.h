@@ -71,6 +71,8 @@ struct policy_run {
 	struct dns_query *dns;
 	struct policy_ask *ask;
 	struct verify *verify;
+	struct hosts *hosts;			/* whose addresses a table is asked for (policy_hosts.c) */
+	struct timer pause;			/* of "sleep" */
 	struct span what;			/* of the word that waits: what it asks about, in name[] or the session */
 	char name[RUN_NAME_MAX];		/* asked of DNS */
 
@@ -102,12 +104,13 @@ void list_free(struct list *l);
 enum map_answer policy_owners(struct span sender, struct buf *owners);	/* smtpd_sender_login_maps */
 struct reply policy_unlisted(struct span address, const char *who);
 /* policy.c again */
+struct span run_domain(const struct buf *address);		/* behind its @ */
 struct span run_who(const struct policy_run *run, enum subject of, struct buf *room);	/* what stands in <> */
 enum verdict run_refuse(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 enum verdict run_refuse_if_permit(struct policy_run *run, enum subject of, int code, const char *dsn, const char *why);
 const char *run_stage_name(const struct policy_run *run);
 
-/* policy_words.c, policy_access.c, policy_dns.c, policy_service.c, policy_verify.c: one function per word of restrictions.def */
+/* policy_words.c, policy_access.c, policy_dns.c, policy_service.c, policy_verify.c, policy_hosts.c: one function per word of restrictions.def */
 #define RESTRICTION(name, arg) enum verdict judge_##name(struct policy_run *run, const struct word *w);
 #include "service/restrictions.def"
 #undef RESTRICTION
@@ -115,6 +118,12 @@ enum verdict judge_class(struct policy_run *run, const struct word *w);
 
 /* policy_access.c: an action: "REJECT text", "OK", "450 4.7.1 text", names of restrictions ... */
 enum verdict policy_act(struct policy_run *run, struct span action, enum subject of);
+
+/* The table of w, asked for a host by name or by address (the other one is NULL). False: it does not know it. */
+bool policy_access_host(struct policy_run *run, const struct word *w, enum subject of, const char *name, const char *addr,
+    enum verdict *v) CHECKED;
+/* policy_words.c: a recipient that we take for its own sake. False also when a table cannot tell. */
+bool run_may_be_permitted(const struct policy_run *run);
 
 /* policy_service.c */
 struct policy_server *policy_server_open(struct span spec, struct buf *err);

@@ -1,6 +1,6 @@
 /*
  * policy_trace.c: for merpati explain: every word of the restriction lists that is judged, with its verdict. What would ask a
- * program of the operator's (it may count who asks) or the server of an address is passed over, and the DNS where he does not
+ * program of the operator's (it may count who asks) or the server of an address is passed over, and "sleep", and the DNS where he does not
  * want it asked.
  */
 #include "policy_run.h"
@@ -31,13 +31,16 @@ policy_trace(policy_tracer *f, void *ctx, bool dns)
 bool
 word_asks_dns(const struct word *w)
 {
-	return w->row && (w->row->arg == RESTRICT_DOMAIN || span_starts(span_str(w->row->name), "reject_unknown_"));
+	struct span name = span_str(w->row ? w->row->name : "");
+
+	return (w->row && w->row->arg == RESTRICT_DOMAIN) || span_starts(name, "reject_unknown_") ||
+	    span_ends_nocase(name, "_a_access") || span_ends_nocase(name, "_mx_access") || span_ends_nocase(name, "_ns_access");
 }
 
 static bool
 asks_others(const struct word *w)
 {
-	return w->server || (w->row && span_starts(span_str(w->row->name), "reject_unverified_"));
+	return w->server || (w->row && (w->row->arg == RESTRICT_NUMBER || span_starts(span_str(w->row->name), "reject_unverified_")));
 }
 
 void

@@ -73,6 +73,34 @@ WORD(permit_sasl_authenticated)
 	return run->s->login ? PERMIT : DUNNO;
 }
 
+/* A process of this host that connects to an address of this host comes from there. */
+WORD(permit_inet_interfaces)
+{
+	struct sockaddr_storage here = client_here(run->s);
+	char addr[NETLIST_TEXT_MAX];
+
+	(void)w;
+	return here.ss_family != AF_UNSPEC && strcmp(netlist_text(&here, addr), run->s->addr) == 0 ? PERMIT : DUNNO;
+}
+
+static void
+on_pause_over(void *ctx)
+{
+	run_resume(ctx, DUNNO);
+}
+
+WORD(sleep)
+{
+	uint32_t seconds;
+
+	if (!span_u32(span_str(w->arg), 1, RESTRICT_NUMBER_MAX, &seconds))
+		return DUNNO;		/* 0 */
+	timer_stop(&run->pause);
+	timer_init(&run->pause, on_pause_over, run);
+	timer_set(&run->pause, seconds * UINT64_C(1000));
+	return WAIT;
+}
+
 /* ---- certificates of clients ---- */
 
 WORD(permit_tls_clientcerts)
@@ -118,6 +146,12 @@ destination_is_ours(const struct policy_run *run)
 		if (strchr("%!@", rcpt.p[i]))
 			return false;
 	return true;
+}
+
+bool
+run_may_be_permitted(const struct policy_run *run)
+{
+	return run->stage != STAGE_RCPT || (!run->cls_failed && destination_is_ours(run));
 }
 
 /* A table of domains that cannot answer: neither ours nor anybody's. */

@@ -115,11 +115,18 @@ static bool
 arg_valid(const struct restrict_word *w, struct buf *err)
 {
 	struct restrict_server server;
+	uint32_t number;
 
 	if (w->row->arg == RESTRICT_SERVER)
 		return restrict_server(w->arg, &server, err);
 	if (w->row->arg == RESTRICT_TABLE)
 		return maps_check(w->arg, NULL, NULL, err);
+	if (w->row->arg == RESTRICT_NUMBER) {
+		if (is_number(w->arg, 0, RESTRICT_NUMBER_MAX, &number))
+			return true;
+		buf_addf(err, "%s: \"%.*s\" is not a number of seconds from 0 to %d", w->row->name, SPAN_FMT(w->arg), RESTRICT_NUMBER_MAX);
+		return false;
+	}
 	if (span_find(w->arg, '.') > 0 && span_find(w->arg, '/') < 0 && w->arg.n < 200)
 		return true;
 	buf_addf(err, "%s: \"%.*s\" is not a domain", w->row->name, SPAN_FMT(w->arg));

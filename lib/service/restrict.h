@@ -7,11 +7,14 @@
 
 #include "base/buf.h"
 
+#define RESTRICT_NUMBER_MAX 300
+
 enum restrict_arg {
 	RESTRICT_NONE,
 	RESTRICT_TABLE,		/* type:table */
 	RESTRICT_DOMAIN,	/* list.example or list.example=127.0.0.[2..11] */
 	RESTRICT_SERVER,	/* inet:host:port or unix:name */
+	RESTRICT_NUMBER,	/* seconds, up to RESTRICT_NUMBER_MAX */
 };
 
 struct restrict_row {

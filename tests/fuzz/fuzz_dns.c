@@ -23,6 +23,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		for (size_t i = 0; i < count; i++)
 			assert(strlen(mx[i].host) < DNS_NAME_MAX && span_printable(span_str(mx[i].host)));
 	}
+	if (dns_parse_ns(packet, mx, &count)) {
+		assert(count <= DNS_ANSWERS_MAX);
+		for (size_t i = 0; i < count; i++)
+			assert(strlen(mx[i].host) < DNS_NAME_MAX && span_printable(span_str(mx[i].host)));
+	}
 	addrs.n = 0;
 	(void)!dns_parse_addrs(packet, AF_INET, &addrs);
 	(void)!dns_parse_addrs(packet, AF_INET6, &addrs);

@@ -1,6 +1,6 @@
 /*
  * fuzz_smtp_line.c: command lines of a stranger through the table and its handlers, no socket behind them.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/etrn.c smtpd/envelope.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/verify.c smtpd/policy_answer.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/etrn.c smtpd/envelope.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_hosts.c smtpd/verify.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include <stdlib.h>
 

@@ -117,6 +117,9 @@ def dns_lists_and_domains():
         ('1.0.0.127.bl.test', 1): [bytes([127, 0, 0, 4])], ('1.0.0.127.bl.test', 16): [b'\x0bsee our web'],
         ('bad.test.dom.test', 1): [bytes([127, 0, 0, 2])], ('bad.test', 1): [bytes([127, 0, 0, 2])],
         ('1.0.0.127.down.test', 1): None,
+        ('mx.good.test', 1): [bytes([192, 0, 2, 66])], ('mx.good.test', 28): [socket.inet_pton(socket.AF_INET6, '2001:db8::66')],
+        ('bad.test', 15): [struct.pack('>H', 10) + wire('nodns.bad.test')], ('1.0.0.127.wl.test', 1): [bytes([127, 0, 0, 2])],
+        ('ours.test', 2): [wire('ns.evil.test')], ('ns.evil.test', 1): [bytes([192, 0, 2, 53])],
     })
     main = f'''dns_servers = 127.0.0.1@{port}
 smtpd_sender_restrictions = reject_unknown_sender_domain
@@ -145,6 +148,21 @@ smtpd_recipient_restrictions = reject_rbl_client down.test, reject_rbl_client bl
             f.flush()
             codes = [f.readline()[:3] for _ in range(5)]
             check(codes == [b'250', b'250', b'550', b'250', b'354'], codes)
+    # the hosts behind a name; and no list in the DNS opens the relay
+    main = f'''dns_servers = 127.0.0.1@{port}
+smtpd_sender_restrictions = check_sender_mx_access inline:{{2001:db8=REJECT 5.7.9 that host}}, check_sender_ns_access inline:{{192.0.2.53=REJECT 5.7.8 that name server}}
+smtpd_helo_restrictions = check_helo_a_access inline:{{192.0.2.66=450 4.7.9 wait}}
+smtpd_recipient_restrictions = permit_dnswl_client wl.test, permit_inet_interfaces, sleep 1, reject
+'''
+    with Instance(main=main) as i:
+        said(rcpt(i, 'x@bad.test'), 250)
+        said(rcpt(i, 'x@good.test'), 554, '5.7.9 <x@good.test>: Sender address rejected: that host')
+        said(rcpt(i, 'x@a.b.ours.test'), 554, '5.7.8 <x@a.b.ours.test>: Sender address rejected: that name server')
+        said(rcpt(i, 'x@bad.test', helo='mx.good.test'), 450, '4.7.9 <mx.good.test>: Helo command rejected: wait')
+        i.configure(f'smtpd_recipient_restrictions = permit_dnswl_client wl.test, sleep 1, reject\n')
+        i.run('reload')
+        said(rcpt(i, 'x@bad.test'), 250)
+        said(rcpt(i, 'x@bad.test', 'x@far.test'), 554, '5.7.1 <x@far.test>: Recipient address rejected')
     main = f'dns_servers = 127.0.0.1@{port}\nsmtpd_delay_reject = no\nsmtpd_client_restrictions = reject_rbl_client bl.test\n'
     with Instance(main=main) as i:
         with smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=20) as s:
@@ -483,6 +501,8 @@ def mistakes_are_told():
         ('smtpd_sender_restrictions = check_sender_access hash:/nonexistent/x\n', '/nonexistent/x.cdb'),
         ('smtpd_sender_restrictions = check_sender_access mysql:/x\n', 'is not TYPE:TABLE'),
         ('smtpd_sender_restrictions = reject_rbl_client nodots\n', 'is not a domain'),
+        ('smtpd_sender_restrictions = check_sender_mx_access hash:/nonexistent/mx\n', '/nonexistent/mx.cdb'),
+        ('smtpd_sender_restrictions = sleep 301\n', 'is not a number of seconds from 0 to 300'),
         ('smtpd_sender_restrictions = check_policy_service unix:/var/spool/x\n', 'smtpd reaches only sockets in'),
         ('smtpd_restriction_classes = strict\n', 'there is no line "strict = ..."'),
         ('smtpd_restriction_classes = strict\nstrict = reject_nonsense\n', 'strict: there is no "reject_nonsense"'),

@@ -1,7 +1,7 @@
 /*
  * test_policy.c: restriction lists, word by word, with a DNS that answers from a table and a policy service in
  * this process. Commands go through the real table, so that a command that waits is run again.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_answer.c smtpd/reply.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_hosts.c smtpd/policy_answer.c smtpd/reply.c
  */
 #include "tests/unit/unit.h"
 
@@ -151,6 +151,7 @@ verify_ask(struct span address, void (*done)(void *ctx, const struct msg_VERIFIE
 
 struct dns_query {
 	char name[300];
+	bool ns;
 	dns_mx_done *mx;
 	dns_addr_done *addr;
 	dns_txt_done *txt;
@@ -159,12 +160,14 @@ struct dns_query {
 	struct timer timer;
 };
 
-static const struct { const char *name, *mx, *a, *txt; } zone[] = {
-	{ "mx.test", "mail.mx.test", NULL, NULL }, { "a.test", NULL, "192.0.2.9", NULL }, { "null.test", "", NULL, NULL },
-	{ "broken.test", "!", NULL, NULL },
-	{ "1.2.0.192.bl.test", NULL, "127.0.0.4", "see\nhttp://bl.test" }, { "1.2.0.192.wide.test", NULL, "192.0.2.80", NULL },
-	{ "1.2.0.192.down.test", NULL, "!", NULL }, { "bad.test.dom.test", NULL, "127.0.1.2", NULL },
-	{ "1.2.0.192.wl.test", NULL, "127.0.5.1", NULL },
+static const struct { const char *name, *mx, *a, *txt, *ns; } zone[] = {
+	{ "mail.mx.test", NULL, "192.0.2.66", NULL, NULL }, { "ns.test", NULL, NULL, NULL, "ns1.bad.test" }, { "ns1.bad.test", NULL, "192.0.2.77", NULL, NULL },
+	{ "a.good.test", NULL, "192.0.2.2", NULL, NULL }, { "a.good.test.wl.test", NULL, "127.0.0.2", NULL, NULL },
+	{ "mx.test", "mail.mx.test", NULL, NULL, NULL }, { "a.test", NULL, "192.0.2.9", NULL, NULL }, { "null.test", "", NULL, NULL, NULL },
+	{ "broken.test", "!", NULL, NULL, NULL },
+	{ "1.2.0.192.bl.test", NULL, "127.0.0.4", "see\nhttp://bl.test", NULL }, { "1.2.0.192.wide.test", NULL, "192.0.2.80", NULL, NULL },
+	{ "1.2.0.192.down.test", NULL, "!", NULL, NULL }, { "bad.test.dom.test", NULL, "127.0.1.2", NULL, NULL },
+	{ "1.2.0.192.wl.test", NULL, "127.0.5.1", NULL, NULL },
 };
 static unsigned dns_asked, dns_cancelled;
 
@@ -178,7 +181,7 @@ dns_answer(void *ctx)
 
 	for (size_t i = 0; i < NELEMS(zone); i++)
 		if (strcasecmp(zone[i].name, q->name) == 0)
-			got = q->mx ? zone[i].mx : q->addr ? zone[i].a : zone[i].txt;
+			got = q->ns ? zone[i].ns : q->mx ? zone[i].mx : q->addr ? zone[i].a : zone[i].txt;
 	timer_stop(&q->timer);
 	enum dns_status st = !got ? DNS_NONE : strcmp(got, "!") == 0 ? DNS_FAIL : DNS_OK;
 
@@ -217,6 +220,15 @@ dns_mx(const char *name, uint32_t ms, dns_mx_done *done, void *ctx)
 
 	(void)ms;
 	q->mx = done;
+	return q;
+}
+
+struct dns_query *
+dns_ns(const char *name, uint32_t ms, dns_mx_done *done, void *ctx)
+{
+	struct dns_query *q = dns_mx(name, ms, done, ctx);
+
+	q->ns = true;
 	return q;
 }
 
@@ -513,6 +525,28 @@ static const struct rule rules[] = {
 	{ "check_sasl_access static:REJECT", NULL, NULL, NULL, OK },
 	{ "check_recipient_access inline:{bob@h.example=OK}, reject", NULL, NULL, "bob@h.example", OK },
 	{ "check_recipient_access static:OK", NULL, NULL, "x@far.test", "554 5.7.1 <x@far.test>: Relay access denied" },
+	/* hosts behind a name */
+	{ "check_sender_mx_access inline:{mail.mx.test=REJECT}", NULL, "x@mx.test", NULL, "554 5.7.1 <x@mx.test>: Sender address rejected: Access denied" },
+	{ "check_sender_mx_access inline:{mx.test=DUNNO, 192.0.2.66=REJECT}", NULL, "x@mx.test", NULL, OK },
+	{ "check_sender_mx_access cidr:/dev/null, check_sender_mx_access inline:{192.0.2.66=REJECT bad host}", NULL, "x@mx.test", NULL, "554 5.7.1 <x@mx.test>: Sender address rejected: bad host" },
+	{ "check_sender_mx_access inline:{192.0.2.9=REJECT}", NULL, "x@a.test", NULL, "554 " },
+	{ "check_sender_mx_access static:REJECT", NULL, "x@null.test", NULL, OK },
+	{ "check_sender_mx_access static:REJECT", NULL, "x@broken.test", NULL, OK },
+	{ "check_sender_mx_access static:REJECT", NULL, "", NULL, OK },
+	{ "check_sender_mx_access static:OK", NULL, "x@mx.test", NULL, "451 4.3.5 " },
+	{ "check_sender_mx_access static:greylist, reject", NULL, "in@mx.test", NULL, "554 5.7.1 <bob" },
+	{ "check_sender_ns_access inline:{192.0.2.77=REJECT}", NULL, "x@deep.sub.ns.test", NULL, "554 5.7.1 <x@deep.sub.ns.test>: Sender" },
+	{ "check_sender_ns_access inline:{bad.test=450 4.7.9 not from there}", NULL, "x@ns.test", NULL, "450 4.7.9 <x@ns.test>: Sender" },
+	{ "check_sender_ns_access static:REJECT", NULL, "x@nowhere.test", NULL, OK },
+	{ "check_sender_ns_access static:REJECT", NULL, "x@[192.0.2.1]", NULL, OK },
+	{ "check_sender_a_access inline:{192.0.2.1=REJECT}", NULL, "x@[192.0.2.1]", NULL, "554 " },
+	{ "check_sender_a_access inline:{2001:db8::1=REJECT}", NULL, "x@[IPv6:2001:DB8:0::1]", NULL, "554 " },
+	{ "check_helo_a_access inline:{192.0.2.9=REJECT}", "a.test", NULL, NULL, "554 5.7.1 <a.test>: Helo command rejected" },
+	{ "check_helo_ns_access static:REJECT", "b..r", NULL, NULL, OK },
+	{ "check_recipient_mx_access inline:{h.example=REJECT}", NULL, NULL, NULL, "554 5.7.1 <bob@h.example>: Recipient address" },
+	{ "check_client_a_access static:REJECT, check_client_mx_access static:REJECT, check_client_ns_access static:REJECT", NULL, NULL, NULL, OK },
+	{ "sleep 0, permit_inet_interfaces, reject", NULL, NULL, NULL, "554 " },
+	{ "sleep 1, reject", NULL, NULL, NULL, "554 " },
 	/* addresses elsewhere */
 	{ "reject_unverified_sender", NULL, "good@v.test", NULL, OK },
 	{ "reject_unverified_sender, reject", NULL, "good@v.test", NULL, "554 " },
@@ -573,6 +607,11 @@ names(void **state)
 		{ "reject_rhsbl_client dom.test, reject_rhsbl_reverse_client dom.test", "192.0.2.2", OK },
 		{ "check_recipient_access static:reject_unknown_client_hostname", "192.0.2.3", NO_NAME },
 		{ "warn_if_reject reject_unknown_client_hostname", "192.0.2.9", OK },
+		{ "check_client_a_access inline:{192.0.2.2=REJECT}", "192.0.2.2", "554 5.7.1 <a.good.test[192.0.2.2]>: Client host rejected" },
+		{ "check_client_ns_access static:REJECT, check_client_mx_access static:REJECT", "192.0.2.3", OK },
+		{ "check_reverse_client_hostname_mx_access inline:{forged.test=REJECT}", "192.0.2.3", "554 5.7.1 <forged.test>: Unverified Client" },
+		{ "permit_rhswl_client wl.test, reject", "192.0.2.2", OK },
+		{ "permit_rhswl_client wl.test, reject", "192.0.2.3", "554 " },
 	};
 
 	(void)state;
@@ -587,7 +626,7 @@ names(void **state)
 		dns_asked = 0;
 		check(&r, "RCPT");
 		if (i >= NELEMS(rows))
-			assert_true(dns_asked == 0 || strstr(r.list, "rhsbl"));
+			assert_true(dns_asked == 0 || strstr(r.list, "rhs") || strstr(r.list, "_a_") || strstr(r.list, "_mx_"));
 		over();
 	}
 	client = "127.0.0.1";

@@ -1,6 +1,6 @@
 /*
  * test_smtpd_policy.c: who may do what in a dialogue of smtpd: restrictions, words of proxies, senders of a login, rates.
- * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/data.c smtpd/handover.c smtpd/lmtp.c smtpd/chunk.c smtpd/etrn.c smtpd/bdat.c smtpd/headerlogin.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/verify.c smtpd/policy_answer.c smtpd/room.c smtpd/spill.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/crowd.c smtpd/sessions.c smtpd/session.c
+ * links: smtpd/client.c smtpd/peername.c smtpd/commands.c smtpd/hello.c smtpd/xclient.c smtpd/envelope.c smtpd/data.c smtpd/handover.c smtpd/lmtp.c smtpd/chunk.c smtpd/etrn.c smtpd/bdat.c smtpd/headerlogin.c smtpd/auth.c smtpd/tls.c smtpd/policy.c smtpd/policy_tables.c smtpd/policy_trace.c smtpd/policy_reach.c smtpd/policy_lists.c smtpd/policy_words.c smtpd/policy_access.c smtpd/policy_dns.c smtpd/policy_service.c smtpd/policy_verify.c smtpd/policy_hosts.c smtpd/verify.c smtpd/policy_answer.c smtpd/room.c smtpd/spill.c smtpd/limits.c smtpd/reply.c smtpd/dotscan.c smtpd/intakelink.c smtpd/crowd.c smtpd/sessions.c smtpd/session.c
  */
 #include "tests/unit/smtpdbed.h"
 

@@ -206,7 +206,7 @@ dns_cancel(struct dns_query *q)
 	query_free(q);
 }
 
-/* ---- MX ---- */
+/* ---- MX, NS ---- */
 
 static bool
 parse_mx(struct dns_query *q, struct span packet, int family)
@@ -223,15 +223,35 @@ finish_mx(struct dns_query *q, enum dns_status st)
 	q->done.mx(q->ctx, st, q->secure, q->u.mx.mx, st == DNS_OK ? q->u.mx.n : 0);
 }
 
-struct dns_query *
-dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
+static bool
+parse_ns(struct dns_query *q, struct span packet, int family)
+{
+	(void)family;
+	return dns_parse_ns(packet, q->u.mx.mx, &q->u.mx.n);
+}
+
+static struct dns_query *
+ask_hosts(const char *domain, int type, bool (*parse)(struct dns_query *q, struct span packet, int family), uint32_t timeout_ms,
+    dns_mx_done *done, void *ctx)
 {
 	struct dns_query *q = dns_query_new(ctx, timeout_ms);
 
 	q->finish = finish_mx;
-	q->parse = parse_mx;
+	q->parse = parse;
 	q->done.mx = done;
-	return dns_ask_one(q, domain, DNS_TYPE_MX);
+	return dns_ask_one(q, domain, type);
+}
+
+struct dns_query *
+dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
+{
+	return ask_hosts(domain, DNS_TYPE_MX, parse_mx, timeout_ms, done, ctx);
+}
+
+struct dns_query *
+dns_ns(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx)
+{
+	return ask_hosts(domain, DNS_TYPE_NS, parse_ns, timeout_ms, done, ctx);
 }
 
 /* ---- text ---- */

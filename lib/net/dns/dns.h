@@ -65,6 +65,8 @@ typedef void dns_alias_done(void *ctx, enum dns_status st, bool secure);
 struct dns_query *dns_alias(const char *host, uint32_t timeout_ms, dns_alias_done *done, void *ctx);
 
 struct dns_query *dns_txt(const char *name, uint32_t timeout_ms, dns_txt_done *done, void *ctx);
+/* Name servers, in the same form; all of preference 0, shuffled. */
+struct dns_query *dns_ns(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx);
 struct dns_query *dns_mx(const char *domain, uint32_t timeout_ms, dns_mx_done *done, void *ctx);
 struct dns_query *dns_addr(const char *host, int family, uint32_t timeout_ms, dns_addr_done *done, void *ctx);
 struct dns_query *dns_ptr(const struct sockaddr_storage *sa, uint32_t timeout_ms, dns_ptr_done *done, void *ctx);
@@ -72,5 +74,6 @@ void dns_cancel(struct dns_query *q);		/* done is not called any more; NULL is f
 
 /* The parser, for tests and fuzzing: raw packets are hostile. */
 bool dns_parse_mx(struct span packet, struct dns_mx *mx, size_t *n);
+bool dns_parse_ns(struct span packet, struct dns_mx *mx, size_t *n);
 
 #endif

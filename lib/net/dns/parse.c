@@ -166,6 +166,18 @@ add_mx(void *ctx, struct span packet, struct span data)
 	return true;
 }
 
+static bool
+add_ns(void *ctx, struct span packet, struct span data)
+{
+	struct mx_list *l = ctx;
+	size_t at = (size_t)(data.p - packet.p);
+
+	l->mx[l->n].preference = 0;
+	if (data.n > 0 && dns_parse_name(span_sub(packet, 0, at + data.n), &at, l->mx[l->n].host))
+		l->n++;
+	return true;
+}
+
 static int
 by_preference(const void *a, const void *b)
 {
@@ -188,17 +200,29 @@ sort_mx(struct dns_mx *mx, size_t n)
 	qsort(mx, n, sizeof(*mx), by_preference);
 }
 
-bool
-dns_parse_mx(struct span packet, struct dns_mx *mx, size_t *n)
+static bool
+parse_hosts(struct span packet, uint16_t type, dns_record *add, struct dns_mx *mx, size_t *n)
 {
 	struct mx_list l = { .mx = mx };
 
 	*n = 0;
-	if (!dns_parse_answers(packet, DNS_TYPE_MX, add_mx, &l))
+	if (!dns_parse_answers(packet, type, add, &l))
 		return false;
 	sort_mx(mx, l.n);
 	*n = l.n;
 	return true;
+}
+
+bool
+dns_parse_mx(struct span packet, struct dns_mx *mx, size_t *n)
+{
+	return parse_hosts(packet, DNS_TYPE_MX, add_mx, mx, n);
+}
+
+bool
+dns_parse_ns(struct span packet, struct dns_mx *mx, size_t *n)
+{
+	return parse_hosts(packet, DNS_TYPE_NS, add_ns, mx, n);
 }
 
 /* ---- addresses ---- */
