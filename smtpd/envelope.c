@@ -244,9 +244,9 @@ complete_address(struct buf *addr)
 }
 
 static unsigned
-bare_flag(const struct session *s)
+path_flags(const struct session *s)
 {
-	return s->trusted || s->login ? ADDRESS_BARE : 0;
+	return (s->trusted || s->login ? ADDRESS_BARE : 0) | (par.strict_rfc821_envelopes ? 0 : ADDRESS_LOOSE);
 }
 
 /* smtpd_client_message_rate_limit, smtpd_client_recipient_rate_limit */
@@ -272,7 +272,7 @@ cmd_mail(struct session *s, struct span arg)
 	if (!limits_mail(s))
 		return too_much(s, "mail");
 	/* whether UTF-8 is allowed, stands behind the address */
-	st = address_parse_path(arg, ADDRESS_NULL | ADDRESS_UTF8 | bare_flag(s), &s->sender, &rest);
+	st = address_parse_path(arg, ADDRESS_NULL | ADDRESS_UTF8 | path_flags(s), &s->sender, &rest);
 	if (st != ADDRESS_OK) {
 		session_reset(s);
 		return address_error(st, "5.1.7", "sender");
@@ -317,7 +317,7 @@ cmd_rcpt(struct session *s, struct span arg)
 		return too_much(s, "recipients");
 	buf_init(&addr, ADDRESS_MAX + 256);
 	buf_init(&notify, DSN_NOTIFY_MAX);
-	st = address_parse_path(arg, bare_flag(s) | (s->flags & MAIL_SMTPUTF8 ? ADDRESS_UTF8 : 0), &addr, &rest);
+	st = address_parse_path(arg, path_flags(s) | (s->flags & MAIL_SMTPUTF8 ? ADDRESS_UTF8 : 0), &addr, &rest);
 	if (st != ADDRESS_OK) {
 		r = address_error(st, "5.1.3", "recipient");
 		goto out;

@@ -276,21 +276,21 @@ address_base(struct span local, struct span delimiters)
 
 /* ---- paths ---- */
 
-/* Index of the > that ends the path beginning at s.p[0] = '<'; 0: none. */
+/* Where the path ends: at `stop` outside of quotes, or with s. */
 static size_t
-path_end(struct span s)
+path_end(struct span s, size_t at, char stop)
 {
 	bool quoted = false;
 
-	for (size_t i = 1; i < s.n && i <= ADDRESS_PATH_MAX; i++) {
-		if (s.p[i] == '\\' && quoted)
-			i++;
-		else if (s.p[i] == '"')
+	for (; at < s.n && at <= ADDRESS_PATH_MAX; at++) {
+		if (s.p[at] == '\\' && quoted)
+			at++;
+		else if (s.p[at] == '"')
 			quoted = !quoted;
-		else if (s.p[i] == '>' && !quoted)
-			return i;
+		else if (s.p[at] == stop && !quoted)
+			break;
 	}
-	return 0;
+	return at < s.n ? at : s.n;
 }
 
 /* "@a,@b:" is checked and dropped (RFC 5321 C). */
@@ -319,17 +319,22 @@ address_parse_path(struct span s, unsigned flags, struct buf *out, struct span *
 	struct address a;
 	struct span in;
 	size_t end;
+	bool bracket;
 
 	while (s.n && s.p[0] == ' ')
 		s = span_skip(s, 1);
-	if (s.n == 0 || s.p[0] != '<')
+	bracket = s.n && s.p[0] == '<';
+	if (s.n == 0 || (!bracket && !(flags & ADDRESS_LOOSE)))
 		return ADDRESS_SYNTAX;
-	if (!(end = path_end(s)))
-		return s.n > ADDRESS_PATH_MAX ? ADDRESS_TOO_LONG : ADDRESS_SYNTAX;
-	*rest = span_skip(s, end + 1);
+	end = path_end(s, bracket, bracket ? '>' : ' ');
+	if (end > ADDRESS_PATH_MAX)
+		return ADDRESS_TOO_LONG;
+	if (bracket && end == s.n)
+		return ADDRESS_SYNTAX;
+	*rest = span_skip(s, end + bracket);
 	if (rest->n && rest->p[0] != ' ')
 		return ADDRESS_SYNTAX;
-	in = span_sub(s, 1, end);
+	in = span_sub(s, bracket, end);
 	if (in.n == 0)
 		return flags & ADDRESS_NULL ? ADDRESS_OK : ADDRESS_SYNTAX;
 	if ((st = skip_source_route(&in, flags)) != ADDRESS_OK)

@@ -18,6 +18,7 @@ enum {
 	ADDRESS_UTF8 = 1 << 0,		/* SMTPUTF8 was asked for: UTF-8 in local part and domain */
 	ADDRESS_NULL = 1 << 1,		/* <> is allowed (MAIL) */
 	ADDRESS_BARE = 1 << 2,		/* a local part without a domain is allowed; <postmaster> always is */
+	ADDRESS_LOOSE = 1 << 3,		/* a path may lack its <> (strict_rfc821_envelopes = no) */
 };
 
 enum address_status {

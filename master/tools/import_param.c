@@ -228,7 +228,6 @@ static const struct {
 	{ "smtp_tls_CApath", ca_path, "smtp_tls_CAfile" },
 	{ "smtpd_tls_CApath", ca_path, "smtpd_tls_CAfile" },
 	{ "disable_dns_lookups", no_lookups, "smtp_dns_lookups" },
-	{ "strict_rfc821_envelopes", yes_is_so, "it is always so" },
 	{ "smtputf8_enable", yes_is_so, "it is always so" },
 	{ "tls_preempt_cipherlist", yes_is_so, "it is always so" },
 	{ "smtpd_tls_received_header", yes_is_so, "it is always so" },

@@ -59,6 +59,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	fuzz_path(s, ADDRESS_NULL);
 	fuzz_path(s, ADDRESS_UTF8);
+	fuzz_path(s, ADDRESS_LOOSE);
 	fuzz_list(s);
 	return 0;
 }

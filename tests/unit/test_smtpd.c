@@ -121,6 +121,23 @@ test_dialogues(void **state)
 		dialogue(dialogues[i].name, span_str(dialogues[i].in), dialogues[i].want);
 }
 
+/* strict_rfc821_envelopes */
+static void
+test_brackets(void **state)
+{
+	static const char in[] = HELO "MAIL FROM:a@b.example SIZE=5\r\nRCPT TO: bob@h.example NOTIFY=NEVER\r\nRCPT TO:bob@h.example>\r\n"
+	    "RCPT TO:bob @h.example\r\nRCPT TO:bob@h.example, carl@h.example\r\nRCPT TO:\r\nRSET\r\nMAIL FROM:\r\nQUIT\r\n";
+#define BAD_RCPT "501 5.1.3 Bad recipient address syntax: bad address syntax\r\n"
+#define BAD_MAIL "501 5.1.7 Bad sender address syntax: bad address syntax\r\n"
+
+	(void)state;
+	dialogue("loose", span_of(in, sizeof(in) - 1), HI HELLO OK_MAIL OK_RCPT BAD_RCPT BAD_RCPT BAD_RCPT BAD_RCPT "250 2.0.0 Ok\r\n" BAD_MAIL BYE);
+	par.strict_rfc821_envelopes = true;
+	dialogue("strict", SPAN(HELO "MAIL FROM:a@b.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:bob@h.example\r\nQUIT\r\n"),
+	    HI HELLO BAD_MAIL OK_MAIL BAD_RCPT BYE);
+	par.strict_rfc821_envelopes = false;
+}
+
 static void
 test_nul(void **state)
 {
@@ -408,6 +425,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_brackets),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_error_limits),
