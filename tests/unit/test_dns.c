@@ -44,6 +44,11 @@ test_mx(void **state)
 	assert_true(n == 1 && mx[0].host[0] == '\0');
 	assert_true(dns_parse_mx(vector("empty"), mx, &n));
 	assert_int_equal(n, 0);
+	assert_true(dns_parse_ns(vector("ns"), mx, &n));
+	assert_int_equal(n, 2);
+	assert_true((strcmp(mx[0].host, "ns1.example.com") == 0 && strcmp(mx[1].host, "ns.other.test") == 0) ||
+	    (strcmp(mx[1].host, "ns1.example.com") == 0 && strcmp(mx[0].host, "ns.other.test") == 0));
+	assert_true(dns_parse_mx(vector("ns"), mx, &n) && n == 0);
 	assert_true(dns_parse_mx(vector("loop"), mx, &n));	/* a name that points to itself is left out */
 	assert_int_equal(n, 0);
 }
