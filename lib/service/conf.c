@@ -316,3 +316,11 @@ conf_value(const struct conf *c, const char *name, struct buf *out)
 	buf_fini(&why);
 	return ok;
 }
+
+void
+conf_each_name(const struct conf *c, void (*f)(void *ctx, const char *name), void *ctx)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (conf_find(c, span_str(c->settings[i].name)) == &c->settings[i])	/* the last one counts */
+			f(ctx, c->settings[i].name);
+}

@@ -122,6 +122,7 @@ void conf_place(const struct conf *c, const char *name, struct buf *out);
 /* For postconf: the raw setting (NULL: default), and the expanded value of a name. */
 const char *conf_raw(const struct conf *c, const char *name);
 bool conf_value(const struct conf *c, const char *name, struct buf *out);
+void conf_each_name(const struct conf *c, void (*f)(void *ctx, const char *name), void *ctx);	/* that is set, once, in the order of main.cf */
 /* Every file that a setting names (maps, certificates): what master may open for a daemon. */
 void conf_each_file(const struct conf *c, void (*f)(void *ctx, const char *path), void *ctx);
 

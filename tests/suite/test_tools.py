@@ -148,6 +148,8 @@ def the_queue_is_shown_and_flushed():
         check(status['queue']['messages'] == 1, status)
         cat = i.tool('postcat', '-q', qid).stdout.decode()
         check('sender: me@x.example' in cat and 'recipient: you@dead.example' in cat and 'secret words' in cat, cat)
+        path = i.root + f'/spool/queue/{qid[8]}/{qid}'
+        check(i.tool('postcat', input=open(path, 'rb').read()).stdout.decode().split('\n', 1)[1] == cat.split('\n', 1)[1], 'postcat of standard input')
         check('secret words' not in i.tool('postcat', '-h', '-q', qid).stdout.decode(), 'postcat -h shows the body')
         tries = i.log().count('status=deferred')
         for args in (('-f',), ('-i', qid), ('-s', 'dead.example')):
@@ -321,6 +323,18 @@ def master_cf_and_main_cf_as_scripts_change_them():
         check(open(i.conf + '/main.cf').read() == main + '#relayhost = [a.example]\n', '-X')
         check(i.tool('postconf', '-o', 'relayhost=x', '-h', 'relayhost').stdout == b'x\n', '-o')
         check(b'pcre\n' in i.tool('postconf', '-m').stdout, '-m')
+        i.configure('my_nets = 10.0.0.0/8\nmynetworks = $my_nets\n')
+        open(i.conf + '/words', 'w').write('failure_template = <<EOF\nSubject: From $myhostname\n\nNo, says $mail_name.\nEOF\n')
+        open(i.conf + '/wrong', 'w').write('failure_template = <<EOF\nSubject: x\n\n')
+        for args, status, out in [
+                (('-h', 'mail_version'), 0, re.search(r"VERSION (\S+) LANG", open(TOP + "/CMakeLists.txt").read())[1] + '\n'), (('-nC', 'user'), 0, 'my_nets = 10.0.0.0/8\n'), (('-HC', 'user'), 0, 'my_nets\n'), (('-C', 'service'), 0, ''),
+                (('-xh', 'mynetworks'), 0, '10.0.0.0/8\n'), (('-H', 'mynetworks'), 0, 'mynetworks\n'), (('-C', 'odd'), EX_USAGE, ''),
+                (('-a',), 0, 'cyrus\n'), (('-A',), 0, 'cyrus\n'), (('-l',), 0, 'dotlock\nfcntl\n'),
+                (('-b', i.conf + '/words'), 0, None), (('-b', i.conf + '/wrong'), 78, ''), (('-b',), 78, '')]:
+            r = i.tool('postconf', *args)
+            check(r.returncode == status and out in (None, r.stdout.decode()), f'postconf {args}: {r}')
+            check(out is not None or b'\nSubject: From mail.example.test\nPostmaster-Subject: From mail.example.test\n\nNo, says Merpati.\n' in r.stdout, f'postconf {args}: {r}')
+        check(i.tool('postconf', '-H').stdout.decode().split()[-1] == 'my_nets', 'what main.cf sets for itself')
         check(i.tool('postconf', '-e', 'no value').returncode == EX_USAGE, '-e without =')
     finally:
         i.close()

@@ -17,7 +17,7 @@ static const struct tool {
 	{ "newaliases", newaliases_main, "[-c CONFDIR]" },
 	{ "postalias", postalias_main, "[-q KEY | -s] [TYPE:]FILE ..." },
 	{ "postcat", postcat_main, "[-c CONFDIR] [-beh] -q ID ... | FILE ..." },
-	{ "postconf", postconf_main, "[-c CONFDIR] [-d|-n] [-h] [-x] [-p] [NAME ...], or -e NAME=VALUE ..." },
+	{ "postconf", postconf_main, "[-c CONFDIR] [-d|-n] [-h|-H] [-x] [-C CLASS] [NAME ...], or -e NAME=VALUE ..., or -m | -a | -A | -l | -b [FILE]" },
 	{ "postmap", postmap_main, "[-q KEY | -s] [TYPE:]FILE ..." },
 	{ "postqueue", postqueue_main, "[-c CONFDIR] -p | -j | -f | -i ID | -s DESTINATION" },
 	{ "postsuper", postsuper_main, "[-c CONFDIR] [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE ...]   "

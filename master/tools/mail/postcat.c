@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,20 +84,17 @@ print_message(int fd, uint64_t len, const struct parts *p)
 	return true;
 }
 
+/* The queue file that is open as fd, which is closed. */
 static int
-print_file(const char *path, const char *name, const struct parts *p)
+print_open(int fd, const char *name, const struct parts *p)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), code = 0;
 	struct queue_file q;
 	struct buf err;
+	int code = 0;
 
-	if (fd < 0) {
-		tool_complain("%s: %s", path, strerror(errno));
-		return EX_NOINPUT;
-	}
 	buf_init(&err, 1000);
 	if (queue_file_read(fd, &q, true, &err) != QUEUE_READ_OK) {
-		tool_complain("%s: %s", path, err.p);
+		tool_complain("%s: %s", name, err.p);
 		code = EX_DATAERR;
 	} else {
 		if (p->envelope)
@@ -112,6 +110,35 @@ print_file(const char *path, const char *name, const struct parts *p)
 	buf_fini(&err);
 	close(fd);
 	return code;
+}
+
+static int
+print_file(const char *path, const char *name, const struct parts *p)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return print_open(fd, name, p);
+	tool_complain("%s: %s", path, strerror(errno));
+	return EX_NOINPUT;
+}
+
+/* A queue file has its beginning at its end: what comes through a pipe is kept first. */
+static int
+print_input(const struct parts *p)
+{
+	static char block[BLOCK];
+	int fd = memfd_create("postcat", MFD_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		tool_fail(EX_OSERR, "memfd: %s", strerror(errno));
+	while ((n = read(0, block, sizeof(block))) > 0)
+		if (!write_all(fd, block, (size_t)n))
+			tool_fail(EX_OSERR, "memfd: %s", strerror(errno));
+	if (n < 0)
+		tool_fail(EX_NOINPUT, "standard input: %s", strerror(errno));
+	return print_open(fd, "standard input", p);
 }
 
 static int
@@ -137,7 +164,7 @@ postcat_main(int argc, char **argv)
 	bool queued = false;
 	int opt, code = 0;
 
-	while ((opt = getopt(argc, argv, "+c:behqvo")) != -1) {
+	while ((opt = getopt(argc, argv, "+c:behqv")) != -1) {
 		if (opt == '?')
 			mail_usage();
 		if (opt == 'c')
@@ -147,12 +174,14 @@ postcat_main(int argc, char **argv)
 		p.header |= opt == 'h';
 		p.body |= opt == 'b';
 	}
-	if (optind == argc)
+	if (queued && optind == argc)
 		mail_usage();
 	if (!p.envelope && !p.header && !p.body)
 		p = (struct parts){ true, true, true };
 	if (queued)
 		tool_settings(tool_confdir(confdir));
+	if (optind == argc)
+		return print_input(&p);
 	for (int i = optind; i < argc; i++) {
 		int r = queued ? print_queued(argv[i], &p) : print_file(argv[i], argv[i], &p);
 

@@ -10,6 +10,8 @@
 #include "mail.h"
 #include "postconf.h"
 #include "sample.h"
+#include "service/message.h"
+#include "template.h"
 #include "tool.h"
 #include "base/banned.h"
 
@@ -17,10 +19,24 @@
 #define OPTIONS_MAX 100
 #define TEXT_MAX POSTCONF_TEXT_MAX
 
+enum class { CLASS_BUILTIN = 1, CLASS_SERVICE = 2, CLASS_USER = 4 };	/* of -C; no parameter is made of a service's name here */
+
 struct view {
-	bool defaults, changed, no_names, expand;
+	bool defaults, changed, no_names, no_values, expand;
+	unsigned classes;
 	const struct conf *conf;
 };
+
+static void
+print_pair(const struct view *v, const char *name, const char *value)
+{
+	if (v->no_values)
+		puts(name);
+	else if (v->no_names)
+		puts(value);
+	else
+		printf("%s =%s%s\n", name, *value ? " " : "", value);
+}
 
 static void
 print_row(const struct view *v, const struct param_row *row)
@@ -37,11 +53,30 @@ print_row(const struct view *v, const struct param_row *row)
 		buf_reset(&value);
 		buf_adds(&value, raw ? raw : row->dflt);
 	}
-	if (v->no_names)
-		printf("%s\n", value.p);
-	else
-		printf("%s =%s%s\n", row->name, value.len ? " " : "", value.p);
+	print_pair(v, row->name, buf_cstr(&value));
 	buf_fini(&value);
+}
+
+/* A name that the operator has made up for $name, or a restriction class. */
+static void
+print_own(const struct view *v, const char *name)
+{
+	struct buf value;
+
+	buf_init(&value, VALUE_MAX);
+	if (!v->expand || !conf_value(v->conf, name, &value)) {
+		buf_reset(&value);
+		buf_adds(&value, conf_raw(v->conf, name));
+	}
+	print_pair(v, name, buf_cstr(&value));
+	buf_fini(&value);
+}
+
+static void
+print_if_own(void *ctx, const char *name)
+{
+	if (!param_find(span_str(name)))
+		print_own(ctx, name);
 }
 
 static int
@@ -51,15 +86,17 @@ by_name(const void *a, const void *b)
 }
 
 static void
-print_all(const struct view *v)
+print_all(struct view *v)
 {
 	const struct param_row **rows = x_alloc(param_count * sizeof(*rows));
 
 	for (size_t i = 0; i < param_count; i++)
 		rows[i] = &param_rows[i];
 	qsort(rows, param_count, sizeof(*rows), by_name);
-	for (size_t i = 0; i < param_count; i++)
+	for (size_t i = 0; i < param_count && v->classes & CLASS_BUILTIN; i++)
 		print_row(v, rows[i]);
+	if (v->conf && v->classes & CLASS_USER)
+		conf_each_name(v->conf, print_if_own, v);
 	free(rows);
 }
 
@@ -76,7 +113,7 @@ print_name(const struct view *v, const char *name)
 		return;
 	}
 	if (raw) {
-		printf(v->no_names ? "%s%s\n" : "%s = %s\n", v->no_names ? "" : name, raw);
+		print_own(v, name);
 		return;
 	}
 	if (near)
@@ -214,16 +251,52 @@ edit(const char *confdir, const char *setting, enum postconf_change change)
 	buf_fini(&err);
 }
 
-/* ---- -m ---- */
+/* ---- -m, -a, -A, -l: what there is ---- */
+
+static const struct { char option; const char *names[12]; } kinds[] = {
+	{ 'm', { "btree", "cdb", "cidr", "hash", "inline", "pcre", "pipemap", "regexp", "static", "texthash", "unionmap" } },
+	{ 'a', { "cyrus" } },			/* libsasl2, with Merpati's own users */
+	{ 'A', { "cyrus" } },
+	{ 'l', { "dotlock", "fcntl" } },	/* of an mbox, one after the other */
+};
 
 static int
-print_map_types(void)
+print_kinds(char option)
 {
-	static const char *const types[] = { "btree", "cdb", "cidr", "hash", "inline", "pcre", "pipemap", "regexp", "static",
-		"texthash", "unionmap" };
+	for (size_t i = 0; i < NELEMS(kinds); i++)
+		for (size_t k = 0; kinds[i].option == option && kinds[i].names[k]; k++)
+			puts(kinds[i].names[k]);
+	return 0;
+}
 
-	for (size_t i = 0; i < NELEMS(types); i++)
-		puts(types[i]);
+/* ---- -b: the operator's words for reports ---- */
+
+static int
+print_templates(const char *confdir, int argc, char **argv)
+{
+	static const struct { uint32_t kind; const char *name; } rows[] = {
+		{ BOUNCE_FAILED, "failure_template" }, { BOUNCE_DELAYED, "delay_template" }, { BOUNCE_DELIVERED, "success_template" },
+	};
+	struct buf err;
+
+	tool_settings(confdir);
+	buf_init(&err, TEXT_MAX);
+	if (argc > 1)
+		mail_usage();
+	if (argc == 0 && !*par.bounce_template_file)
+		tool_fail(EX_CONFIG, "bounce_template_file is not set: the words of reports are those of bounce(8)");
+	if (!template_load(argc ? argv[0] : par.bounce_template_file, &err))
+		tool_fail(EX_CONFIG, "%.*s", (int)span_trim(buf_span(&err)).n, err.p);
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		const struct template *t = template_of(rows[i].kind);
+
+		if (!t)
+			continue;
+		printf("# %s\nCharset: %s\nFrom: %s\nSubject: %s\n", rows[i].name, t->charset, t->from, t->subject);
+		printf(t->postmaster_subject ? "Postmaster-Subject: %s\n\n" : "%s\n", t->postmaster_subject ? t->postmaster_subject : "");
+		fputs(t->text, stdout);
+	}
+	buf_fini(&err);
 	return 0;
 }
 
@@ -297,10 +370,33 @@ struct request {
 	const char *confdir;
 	enum postconf_change change;
 	char master;			/* M, F, P */
-	bool fold, types;
+	char kind;			/* one of kinds[] */
+	bool fold, templates;
 	char *options[OPTIONS_MAX];
 	int noptions;
 };
+
+/* -C builtin, service, user, all: Postfix's classes of parameters. */
+static void
+take_classes(struct view *v, struct span names)
+{
+	static const struct { const char *name; unsigned classes; } rows[] = {
+		{ "builtin", CLASS_BUILTIN }, { "service", CLASS_SERVICE }, { "user", CLASS_USER },
+		{ "all", CLASS_BUILTIN | CLASS_SERVICE | CLASS_USER },
+	};
+	struct span name;
+
+	v->classes = 0;
+	while (span_word(&names, ", ", &name)) {
+		size_t i = 0;
+
+		while (i < NELEMS(rows) && !span_is(name, rows[i].name))
+			i++;
+		if (i == NELEMS(rows))
+			tool_fail(EX_USAGE, "-C wants builtin, service, user or all, not \"%.*s\"", SPAN_FMT(name));
+		v->classes |= rows[i].classes;
+	}
+}
 
 static void
 take_option(struct request *r, int opt)
@@ -319,7 +415,12 @@ take_option(struct request *r, int opt)
 	r->v.no_names |= opt == 'h';
 	r->v.expand |= opt == 'x';
 	r->fold |= opt == 'f';
-	r->types |= opt == 'm';
+	r->v.no_values |= opt == 'H';
+	r->templates |= opt == 'b';
+	if (opt == 'C')
+		take_classes(&r->v, span_str(optarg));
+	if (strchr("maAl", opt))
+		r->kind = (char)opt;
 	if (opt == 'M' || opt == 'F' || opt == 'P')
 		r->master = (char)opt;
 	if (opt == 'c')
@@ -348,17 +449,19 @@ show(struct request *r, int argc, char **argv)
 int
 postconf_main(int argc, char **argv)
 {
-	static struct request r;
+	static struct request r = { .v.classes = CLASS_BUILTIN | CLASS_SERVICE | CLASS_USER };
 	int opt;
 
 	if (generate(argc, argv))
 		return 0;
-	while ((opt = getopt(argc, argv, "+c:dnphxefvmo:MFPX#")) != -1)
+	while ((opt = getopt(argc, argv, "+c:dnphHxefvmaAlbC:o:MFPX#")) != -1)
 		take_option(&r, opt);
 	argc -= optind;
 	argv += optind;
-	if (r.types)
-		return print_map_types();
+	if (r.kind)
+		return print_kinds(r.kind);
+	if (r.templates)
+		return print_templates(tool_confdir(r.confdir), argc, argv);
 	if (r.master)
 		return postconf_master(tool_confdir(r.confdir), r.master, r.change, r.fold, argc, argv);
 	if (argc > 0 && r.change == CHANGE_NOTHING && strchr(argv[0], '='))
