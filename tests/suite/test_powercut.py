@@ -16,7 +16,9 @@ BODY = 'line of the message\r\n' * 200
 LARGE = BODY * 75                       # more than intake keeps in memory: written piece by piece
 ALL = os.environ.get('MERPATI_CUTS') == 'all'
 SEVERAL = 6                             # recipients that local delivers to with one sync for all
-BETWEEN = [('writev', 1), ('writev', SEVERAL), ('syncfs', 1), ('renameat2', 1), ('renameat2', SEVERAL), ('syncfs', 2), ('sendmsg', 1), ('sendmsg', SEVERAL - 1)]
+# How their files get into new/: from 6.10 on they have had no name before.
+INTO_NEW = 'linkat' if tuple(int(n) for n in os.uname().release.split('.')[:2]) >= (6, 10) else 'renameat2'
+BETWEEN = [('writev', 1), ('writev', SEVERAL), ('syncfs', 1), (INTO_NEW, 1), (INTO_NEW, SEVERAL), ('syncfs', 2), ('sendmsg', 1), ('sendmsg', SEVERAL - 1)]
 
 
 def sh(*cmd, ok=True):
@@ -235,7 +237,7 @@ def enumerate_cuts(kind, direct, limit=False, body=BODY, step=1, copies=1):
             points += [(d, c, k) for c, k in record(i, d, body)]
         if copies > 1:                  # all files, one sync, all names, one sync, all answers
             calls = ' '.join(c for _, c, _ in points if c not in ('openat', 'close', 'write'))
-            want = ['writev'] * copies + ['syncfs'] + ['renameat2'] * copies + ['syncfs']
+            want = ['writev'] * copies + ['syncfs'] + [INTO_NEW] * copies + ['syncfs']
             check(calls.startswith(' '.join(want)) and calls.count('sync') == 2 and calls.endswith(' sendmsg' * copies), f'another order: {calls}')
         check(len([p for p in points if p[1] in ('fsync', 'syncfs')]) >= 2, f'hardly anything recorded: {points}')
         if copies > 1 and not ALL:

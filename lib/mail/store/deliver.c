@@ -2,7 +2,8 @@
  * deliver.c: one message into new/ of one mailbox, or of several, for local.
  *
  * create in tmp/, write, fsync, rename without replacing into new/, fsync new/. Several
- * mailboxes go through these steps together, so that one sync can stand for all of theirs.
+ * mailboxes go through these steps together, so that one sync can stand for all of theirs;
+ * their files have no name before they get the one in new/, where the kernel can do that.
  * The name comes from the queue id, so a delivery that is repeated after a crash
  * meets its own file: by EEXIST in new/, and, where a session may have given it
  * another name meanwhile, by a look that costs one stat when nothing changed in
@@ -31,6 +32,7 @@
 #define SWEPT 1024		/* mailboxes whose tmp/ is known to have been looked at */
 #define TMP_LIFE (36 * 3600)
 #define JOINT_LEAST 4		/* fewer files are synced one by one */
+#define SWEEP_EACH 17		/* of so many mailboxes that are delivered to together one is looked at */
 #define CAUSE_MAX 8192
 
 struct delivery {
@@ -45,6 +47,7 @@ struct delivery {
 	int fd;				/* of the file in tmp/ */
 	dev_t dev;			/* where it lies */
 	bool before, in_cur;		/* it was delivered by an earlier attempt */
+	bool unnamed;			/* it is not in tmp/ and has no name at all */
 };
 
 static bool
@@ -128,8 +131,10 @@ write_message(struct delivery *v, int fd)
 }
 
 static bool
-rename_into_new(struct delivery *v)
+name_in_new(struct delivery *v)
 {
+	if (v->unnamed)
+		return linkat(v->fd, "", AT_FDCWD, v->path, AT_EMPTY_PATH) == 0;
 	if (renameat2(AT_FDCWD, v->tmp, AT_FDCWD, v->path, RENAME_NOREPLACE) == 0)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS)
@@ -150,7 +155,7 @@ into_new(struct delivery *v)
 	int err;
 
 	if (!d->limit)
-		return rename_into_new(v);
+		return name_in_new(v);
 	if (quotafile_open(&q, d->path, d->limit)) {
 		if (!d->over && !quotafile_fits(&q, d->path, (struct quota_use){ v->size, 1 }, d->grace)) {
 			quotafile_close(&q, 0, 0);
@@ -160,7 +165,7 @@ into_new(struct delivery *v)
 		}
 		quotafile_change(&q);
 	}
-	ok = rename_into_new(v);
+	ok = name_in_new(v);
 	err = errno;
 	if (d->filling) {
 		d->filling->before = quota_percent(&q.limit, q.use);
@@ -173,11 +178,30 @@ into_new(struct delivery *v)
 }
 
 static int
+create_unnamed(const struct delivery *v)
+{
+	char dir[DRIVER_PATH_MAX];
+	int fd = driver_path(dir, v->d->path, "new", "") ? open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) : -1;
+
+	if (fd >= 0 && !jointsync_unnamed_may(fd)) {
+		close_fd(&fd);
+		errno = EOPNOTSUPP;
+	}
+	return fd;
+}
+
+static int
 create_tmp(struct delivery *v)
 {
 	int fd;
 
 	v->step = "create";
+	if (v->unnamed) {
+		fd = create_unnamed(v);
+		if (fd >= 0 || errno == ENOENT)
+			return fd;
+		v->unnamed = false;
+	}
 	fd = open(v->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST) {	/* left by a crash, before it was ours to tell of */
 		unlink(v->tmp);
@@ -307,16 +331,28 @@ sync_tmp_anew(struct delivery *v)
 }
 
 static bool
-name_it(struct delivery *v)
+may_name(struct delivery *v)
 {
 	v->step = "rename";
-	if (v->before || into_new(v))
+	return into_new(v) ||
+	    (errno == ENOENT && v->d->create && driver_make_maildir(v->d->path, true) && into_new(v));
+}
+
+static bool
+name_it(struct delivery *v)
+{
+	if (v->before || may_name(v))
 		return true;
-	if (errno == ENOENT && v->d->create && driver_make_maildir(v->d->path, true) && into_new(v))
-		return true;
+	if (v->unnamed && errno != EEXIST && !v->full) {	/* some other wall of this machine: by its name in tmp/, then */
+		jointsync_unnamed_never();
+		v->unnamed = false;
+		if (sync_tmp_anew(v) && may_name(v))
+			return true;
+	}
 	if (errno != EEXIST)
 		return false;
-	unlink(v->tmp);
+	if (!v->unnamed)
+		unlink(v->tmp);
 	v->before = true;
 	return true;
 }
@@ -401,7 +437,7 @@ static void
 deliver_end(struct delivery *v, struct mail_delivered *r)
 {
 	close_fd(&v->fd);
-	if (v->err)
+	if (v->err && !v->unnamed)
 		unlink(v->tmp);
 	r->err = v->err ? v->err : v->before ? EEXIST : 0;
 	r->result = v->full ? STORE_QUOTA : r->err ? driver_errno(r->err) : STORE_OK;
@@ -413,13 +449,16 @@ deliver_end(struct delivery *v, struct mail_delivered *r)
 void
 mailstore_deliver_all(const struct mail_delivery *d, struct mail_delivered *r, size_t n)
 {
+	static unsigned turn;
 	struct delivery *v = x_alloc(n * sizeof(*v));
+	bool several = n >= JOINT_LEAST;
 
 	for (size_t i = 0; i < n; i++) {
-		v[i] = (struct delivery){ .d = &d[i], .fd = -1 };
+		v[i] = (struct delivery){ .d = &d[i], .fd = -1, .unnamed = several && jointsync_unnamed_may(-1) };
 		buf_init(&v[i].base, FILENAME_MAX_);
 		buf_init(&r[i].cause, CAUSE_MAX);
-		sweep_tmp(&d[i]);
+		if (!several || turn++ % SWEEP_EACH == 0)
+			sweep_tmp(&d[i]);
 	}
 	each(v, n, look_for_it);
 	each(v, n, write_tmp);
