@@ -10,6 +10,7 @@
 #include "base/fdio.h"
 #include "common/tool.h"
 #include "import.h"
+#include "mail/store/courierkeywords.h"
 #include "mail/store/filename.h"
 #include "mail/store/popid.h"
 #include "mail/store/uidfile.h"
@@ -20,6 +21,7 @@
 
 #define MESSAGES_MAX (16u << 20)	/* in one folder */
 #define SMALL_FILE_MAX (4u << 20)
+#define KEYWORD_FILES_MAX (1u << 20)	/* of messages whose keywords Courier has not put into its list yet */
 
 struct message {
 	char *name;
@@ -38,7 +40,8 @@ struct folder {
 	size_t n, cap;
 	struct foreignlist list;
 	struct buf list_text, pop_text;
-	char *keywords[MAILSTORE_KEYWORDS];
+	char *keywords[MAILSTORE_KEYWORDS];	/* of Dovecot, by the letter in a name */
+	struct courierkeywords courier;
 	bool ours;			/* UIDs are in the names, or in own_list */
 	struct uidlist own_list;
 };
@@ -82,8 +85,34 @@ read_keywords(struct folder *f)
 				f->keywords[n] = x_spandup(span_trim(line));
 	}
 	buf_fini(&text);
-	if (faccessat(f->dir, "courierimapkeywords/:list", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		import_tell(f->s->link, IMPORT_WARNING, "keywords of Courier are not taken over");
+}
+
+static void
+read_courier_keywords(struct folder *f)
+{
+	int fd = openat(f->dir, "courierimapkeywords", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	unsigned files = 0;
+	struct dirent *e;
+	struct buf text;
+
+	courierkeywords_init(&f->courier);
+	while (d && files++ < KEYWORD_FILES_MAX && (e = readdir(d))) {
+		bool list = strcmp(e->d_name, COURIERKEYWORDS_LIST) == 0;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (!read_small(fd, e->d_name, list ? COURIERKEYWORDS_MAX : SMALL_FILE_MAX, &text))
+			import_tell(f->s->link, IMPORT_WARNING, "a file of Courier's keywords cannot be read: %s", strerror(errno));
+		else if (list)
+			courierkeywords_read_list(&f->courier, buf_span(&text));
+		else
+			courierkeywords_read_file(&f->courier, span_str(e->d_name), buf_span(&text));
+		buf_fini(&text);
+	}
+	if (d)
+		closedir(d);
+	courierkeywords_sort(&f->courier);
 }
 
 /* UIDs: of Merpati itself when it has been here, else of Dovecot, else of Courier. */
@@ -210,11 +239,16 @@ sort_messages(struct folder *f)
 }
 
 static void
-add_keywords(const struct folder *f, uint32_t bits, struct buf *out)
+add_keywords(const struct folder *f, const struct message *m, struct buf *out)
 {
+	ssize_t colon = span_find(span_str(m->name), ':');
+	struct span key = span_str(m->name);
+
 	for (unsigned i = 0; i < MAILSTORE_KEYWORDS; i++)
-		if (bits >> i & 1 && f->keywords[i])
+		if (m->parsed.keywords >> i & 1 && f->keywords[i])
 			buf_addf(out, "%s%s", out->len ? " " : "", f->keywords[i]);
+	if (out->len == 0 && !f->ours)
+		buf_addspan(out, courierkeywords_find(&f->courier, colon < 0 ? key : span_sub(key, 0, (size_t)colon)));
 }
 
 static bool
@@ -276,7 +310,7 @@ send_message(const struct folder *f, const struct message *m)
 	buf_addspan(&base, m->parsed.base);
 	if (m->twin)
 		buf_addf(&base, ".%u", m->twin + 1);
-	add_keywords(f, m->parsed.keywords, &keywords);
+	add_keywords(f, m, &keywords);
 	make_pop_id(f, m, &pop);
 	buf_addf(&number[0], "%u", m->uid);
 	buf_addf(&number[1], "%u", m->parsed.flags);
@@ -306,6 +340,7 @@ read_folder(const struct import_source *s, int dir, struct span name)
 	buf_addf(&number[1], "%u", f.list.uidnext);
 	import_send(s->link, IMPORT_FOLDER, -1, (struct span[]){ name, buf_span(&number[0]), buf_span(&number[1]) }, 3);
 	read_keywords(&f);
+	read_courier_keywords(&f);
 	read_place(&f, "new");		/* what moves to cur/ meanwhile is met there */
 	read_place(&f, "cur");
 	sort_messages(&f);
@@ -316,6 +351,7 @@ read_folder(const struct import_source *s, int dir, struct span name)
 	free(f.messages);
 	for (size_t i = 0; i < NELEMS(f.keywords); i++)
 		free(f.keywords[i]);
+	courierkeywords_fini(&f.courier);
 	foreignlist_fini(&f.list);
 	uidlist_fini(&f.own_list);
 	buf_fini(&f.list_text);

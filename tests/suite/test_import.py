@@ -2,6 +2,7 @@
 """Mail comes from elsewhere and keeps what its readers know it by: Dovecot's UIDs, ids of POP3, flags; Courier's; mbox files."""
 import imaplib, mailbox, poplib, re
 from harness import *
+from peers import unpack
 
 DOVECOT = '''base_dir = {d}/run
 state_dir = {d}/state
@@ -107,22 +108,22 @@ def uidls(port, user, pw):
     return ids
 
 
-def fill(c):
+def fill(c, below=''):
     def put(folder, n, flags='', date='01-Feb-2020 10:00:00 +0000'):
         check(c.append(folder, flags, f'"{date}"', f'From: a@b.example\r\nSubject: {folder} {n}\r\n\r\nbody {n} \xe4\r\n'.encode())[0] == 'OK', 'append')
     for folder in 'Work', 'Work.Sub', 'Entw&APw-rfe', 'Empty':
-        check(c.create(folder)[0] == 'OK', folder)
+        check(c.create(below + folder)[0] == 'OK', folder)
         if folder != 'Empty':
-            c.subscribe(folder)
+            c.subscribe(below + folder)
     for n in range(12):
         put('INBOX', n, ('\\Seen', '\\Flagged \\Answered', 'work $Label1', '\\Draft', '')[n % 5], f'{n + 1:02}-Mar-2021 10:00:00 +0000')
     for n in range(3):
-        put('Work.Sub', n, 'private work')
-        put('Entw&APw-rfe', n)
+        put(below + 'Work.Sub', n, 'private work')
+        put(below + 'Entw&APw-rfe', n)
     c.select('INBOX')
     c.store('2,5', '+FLAGS', '\\Deleted')
     c.expunge()
-    c.select('Work.Sub')
+    c.select(below + 'Work.Sub')
     c.store('1', '+FLAGS', '\\Deleted')
     c.expunge()
 
@@ -170,6 +171,38 @@ def dovecots_mail_keeps_uids_flags_and_ids():
             bob = whole(view(login(i.port('imap'), f'bob@{DOMAIN}', 'pw-bob')))
             check(bob == whole(view(c)), f'{out}\n# {bob}')
         c.logout()
+
+
+class Courier:
+    """Courier's own programs (its package conflicts with Dovecot's: unpacked), each as its login would start it: on a Maildir, by standard input and output"""
+    PACKAGES = 'courier-base', 'courier-imap', 'courier-pop', 'courier-authlib', 'libcourier-unicode4', 'libgamin0', 'libltdl7'
+
+    def __init__(self):
+        roots = [unpack(p) for p in self.PACKAGES]
+        libs = [f'{r}/usr/lib{sub}' for r in roots for sub in ('', '/courier-authlib', f'/{os.uname().machine}-linux-gnu')]
+        self.d = tempfile.mkdtemp(prefix='merpati-courier-', dir='/tmp')
+        self.box = self.d + '/Maildir'
+        self.env = {'LD_LIBRARY_PATH': ':'.join(libs), 'PATH': os.environ['PATH'], 'HOME': self.d, 'AUTHENTICATED': 'ann', 'AUTHADDR': 'ann', 'MAILDIRPATH': 'Maildir',
+                    'TCPREMOTEIP': '127.0.0.1', 'IMAP_CAPABILITY': 'IMAP4rev1 UIDPLUS CHILDREN NAMESPACE', 'IMAP_KEYWORDS': '1', 'IMAP_ACL': '0', 'IMAP_USELOCKS': '0'}
+        self.imapd, self.pop3d = roots[1] + '/usr/bin/imapd', roots[2] + '/usr/lib/courier/courier/courierpop3d'
+        for program in self.imapd, self.pop3d:
+            lack = [l.split()[0] for l in self.run('ldd', program).splitlines() if 'not found' in l]
+            if lack:
+                raise Skip(f'{os.path.basename(program)} needs {", ".join(lack)}')
+        self.run(roots[0] + '/usr/bin/maildirmake.courier', self.box)
+
+    def run(self, *cmd, text=''):
+        return subprocess.run(cmd, cwd=self.d, env=self.env, input=text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=20).stdout
+
+    def login(self):
+        env = ' '.join(f"{n}='{v}'" for n, v in self.env.items())
+        c = imaplib.IMAP4_stream(f'cd {self.d} && exec env -i {env} {self.imapd} Maildir 2>/dev/null')
+        c.state = 'AUTH'                # PREAUTH is its second line; the first says that there is no notification of changes
+        check(c.noop()[0] == 'OK', str(c.welcome))
+        return c
+
+    def uidls(self):
+        return {l.split()[1].encode() for l in self.run(self.pop3d, 'Maildir', text='UIDL\r\nQUIT\r\n').splitlines() if l[:1].isdigit()}
 
 
 def put(path, text, mode='w'):
@@ -265,6 +298,40 @@ def ours_moves_on(i, frm, to):
     out = i.run('import', f'{to}@{DOMAIN}', i.maildir(frm)).stdout
     after = view(login(i.port('imap'), f'{to}@{DOMAIN}', 'pw-' + to))[0]['INBOX']
     check(len(before[1]) > 250 and before == after, f'{out}\n# {set(before[1]) ^ set(after[1])}')
+
+
+def without_prefix(v):
+    """a view of Courier: its folders lie below INBOX"""
+    return {n.removeprefix('INBOX.'): m for n, m in v[0].items()}, [n.removeprefix('INBOX.') for n in v[1]]
+
+
+@test
+def a_real_couriers_mail_keeps_uids_flags_and_ids():
+    k = Courier()
+    try:
+        c = k.login()
+        fill(c, 'INBOX.')
+        ids, before = k.uidls(), without_prefix(view(c))
+        c.logout()
+        names = {n for _, _, files in os.walk(k.box) for n in files}
+        check({'courierimapuiddb', 'courierpop3dsizelist', 'courierimapsubscribed'} <= names and len(before[0]['INBOX'][1]) == 10 and len(ids) == 10, f'{names} {before} {ids}')
+        with Instance(users=('ann',)) as i:
+            us = f'ann@{DOMAIN}'
+            out = i.run('import', us, k.box).stdout
+            check('INBOX: 10 imported' in out and 'read back and compared: 15' in out and 'new UIDs' not in out, out)
+            after = view(login(i.port('imap'), us, 'pw-ann'))
+            check(whole(after) == whole(before), f'{whole(before)}\n# now:\n# {whole(after)}')
+            check(set(before[1]) - {'INBOX'} <= set(after[1]) and 'Entw&APw-rfe' in after[1], f'{before[1]} {after[1]}')
+            check(set(uidls(i.port('pop3'), us, 'pw-ann')) == ids, 'ids of POP3')
+            c = k.login()
+            c.append('INBOX', '', None, b'Subject: late\r\n\r\nlate\r\n')
+            late = view(c)[0]['INBOX'][1][13]
+            c.logout()
+            out = i.run('import', us, k.box).stdout
+            check('INBOX: 1 imported, 10 there already' in out, out)
+            check(view(login(i.port('imap'), us, 'pw-ann'))[0]['INBOX'][1][13] == late, 'what came since')
+    finally:
+        shutil.rmtree(k.d, ignore_errors=True)
 
 
 @test
