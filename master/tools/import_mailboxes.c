@@ -10,16 +10,83 @@
 
 #define TABLE_MAX (256u << 20)
 
-/* "static:5000": the user of that number. */
+/* The texts of the tables that have one; *path: of the one that is read. False: one has none, or cannot be read. */
+static bool
+read_tables(const char *spec, const char **path, bool (*take)(void *ctx, unsigned line, struct span key, struct span value),
+    void *ctx)
+{
+	struct span rest = span_str(spec), item, kind;
+	struct buf text;
+	bool all = true;
+
+	buf_init(&text, TABLE_MAX);
+	while (map_next_item(&rest, ", \t", &item) > 0) {
+		char *file;
+		bool ok;
+
+		if (span_starts(item, "proxy:"))
+			item = span_skip(item, 6);
+		ok = span_cut(&item, ':', &kind) && item.p && !span_is(kind, "static") && !span_is(kind, "inline");
+		file = ok ? x_spandup(item) : NULL;
+		*path = file;
+		buf_reset(&text);
+		ok = ok && tool_read(file, TABLE_MAX, &text);
+		if (ok)
+			map_text_each(buf_span(&text), MAP_TEXT_PLAIN, take, ctx);
+		all = all && ok;
+		free(file);
+	}
+	*path = NULL;
+	buf_fini(&text);
+	return all;
+}
+
+/* ---- whose they are ---- */
+
+struct owners {
+	size_t n;
+	uint32_t number;		/* of the first one */
+	bool several;			/* another one differs, or is no number */
+};
+
+static bool
+take_owner(void *ctx, unsigned line, struct span key, struct span value)
+{
+	struct owners *o = ctx;
+	uint32_t number = 0;
+
+	(void)line;
+	(void)key;
+	o->several = !span_u32(span_trim(value), 1, UINT32_MAX - 1, &number) || (o->n > 0 && number != o->number);
+	o->number = number;
+	o->n++;
+	return !o->several;
+}
+
+/* "static:5000", or tables in which all have the same. */
+static bool
+only_owner(const char *spec, uint32_t *number)
+{
+	struct owners o = { 0 };
+	const char *path;
+
+	if (strncmp(spec, "static:", 7) == 0)
+		return span_u32(span_trim(span_str(spec + 7)), 1, UINT32_MAX - 1, number);
+	if (!read_tables(spec, &path, take_owner, &o) || o.n == 0 || o.several)
+		return false;
+	*number = o.number;
+	return true;
+}
+
 bool
 import_mail_user(struct import_line *l, const char *arg)
 {
-	struct span value = span_str(l->value);
 	const struct passwd *pw;
 	uint32_t uid;
 
-	if (!span_starts(value, "static:") || !span_u32(span_trim(span_skip(value, 7)), 1, UINT32_MAX - 1, &uid)) {
-		import_verdict(l, VERDICT_LOST, "all virtual mail belongs to one user, virtual_mail_user: give him the mailboxes (chown -R)");
+	if (!only_owner(l->value, &uid)) {
+		import_verdict(l, VERDICT_LOST, "all virtual mail belongs to one user, virtual_mail_user: give him the mailboxes (chown -R); "
+		    "whose owners must differ become users of the system, to whom virtual_alias_maps lead");
 		return true;
 	}
 	pw = getpwuid((uid_t)uid);
@@ -35,12 +102,15 @@ import_mail_user(struct import_line *l, const char *arg)
 bool
 import_mail_group(struct import_line *l, const char *arg)
 {
-	bool fixed = span_starts(span_str(l->value), "static:");
+	uint32_t gid;
+	bool one = only_owner(l->value, &gid);
 
 	(void)arg;
-	import_verdict(l, fixed ? VERDICT_IGNORED : VERDICT_LOST, "files have the group of virtual_mail_user");
+	import_verdict(l, one ? VERDICT_IGNORED : VERDICT_LOST, "files have the group of virtual_mail_user");
 	return true;
 }
+
+/* ---- where they are ---- */
 
 struct values {
 	const char *path;
@@ -62,31 +132,6 @@ take_value(void *ctx, unsigned line, struct span key, struct span value)
 	return true;
 }
 
-/* The texts of the tables that have one. */
-static void
-read_tables(const char *spec, struct values *v)
-{
-	struct span rest = span_str(spec), item, kind;
-	struct buf text;
-
-	buf_init(&text, TABLE_MAX);
-	while (map_next_item(&rest, ", \t", &item) > 0) {
-		char *path;
-
-		if (span_starts(item, "proxy:"))
-			item = span_skip(item, 6);
-		if (!span_cut(&item, ':', &kind) || !item.p || span_is(kind, "static") || span_is(kind, "inline"))
-			continue;
-		path = x_spandup(item);
-		v->path = path;
-		buf_reset(&text);
-		if (tool_read(path, TABLE_MAX, &text))
-			map_text_each(buf_span(&text), MAP_TEXT_PLAIN, take_value, v);
-		free(path);
-	}
-	buf_fini(&text);
-}
-
 /* What Dovecot delivers to has often "OK" or "1" there, or paths of mbox files. False: nothing against it. */
 bool
 import_mailboxes(struct import_line *l, const char *arg)
@@ -97,7 +142,7 @@ import_mailboxes(struct import_line *l, const char *arg)
 	(void)arg;
 	buf_init(&first, 1000);
 	buf_init(&why, 2000);
-	read_tables(l->value, &v);
+	(void)!read_tables(l->value, &v.path, take_value, &v);
 	if (v.bad) {
 		buf_addf(&why, "%zu of %zu values are no Maildir (DIR/) below virtual_mailbox_base (%s); make these users by merpati user import",
 		    v.bad, v.n, buf_cstr(&first));

@@ -324,6 +324,10 @@ def a_postfix_configuration_is_taken_over_line_by_line():
         open(d + '/boxes', 'w').write('ann@x.test x.test/ann/\n')
         r = run(f'virtual_mailbox_maps = proxy:hash:{d}/boxes\nvirtual_uid_maps = static:{os.getuid() or 1}\nvirtual_gid_maps = static:1\n', '')
         check(r.returncode == 0 and f'\nvirtual_mailbox_maps = hash:{d}/boxes\n' in r.stdout and '\nvirtual_mail_user = ' in r.stdout, r.stdout)
+        for text, ok in ((f'ann@x.test {os.getuid() or 1}\n@x.test {os.getuid() or 1}\n', True), ('ann@x.test 1\nbob@x.test 2\ncid@x.test 2\n', False), ('ann@x.test mail\n', False), ('', False), ('ann@x.test 0\n', False)):
+            open(d + '/owners', 'w').write(text)
+            r = run(f'virtual_uid_maps = hash:{d}/owners\nvirtual_gid_maps = hash:{d}/owners\n', '')
+            check(('\nvirtual_mail_user = ' in r.stdout) == ok and r.stdout.count('NOT honoured: virtual_') == (0 if ok else 2), f'{text}: {r.stdout}')
         open(d + '/boxes', 'a').write('bob@x.test OK\n')
         r = run(f'virtual_mailbox_maps = hash:{d}/boxes\nvirtual_uid_maps = hash:/x\n', '')
         check(f'1 of 2 values are no Maildir (DIR/) below virtual_mailbox_base ({d}/boxes:2: bob@x.test has "OK")' in r.stdout and
