@@ -250,17 +250,28 @@ keep_reason(struct site *s, const struct delivery *d)
 	s->reason = r;
 }
 
-/* The site has just died: what is ready there is not tried. */
+/* Once for the time that it gives: each message that the operator wants tried now finds the site dead anew. */
 static void
-drain(struct site *s)
+tell_dead(struct site *s)
 {
 	char hops[48] = "";
-	struct ready *r;
 
+	if (clock_mono_ms() < s->told_until)
+		return;
+	s->told_until = s->dead_until;
 	if (s->nhops > 1)
 		snprintf(hops, sizeof(hops), ", a mail host of %u next hops,", s->nhops);
 	log_warn(NULL, "destination %s%s does not answer, not tried again for %u s: %.*s", s->name, hops, s->dead_for,
 	    SPAN_FMT(reason_text(s->reason)));
+}
+
+/* The site has just died: what is ready there is not tried. */
+static void
+drain(struct site *s)
+{
+	struct ready *r;
+
+	tell_dead(s);
 	while ((r = schedule_drain(s)) != NULL) {
 		struct delivery *d = (struct delivery *)r;
 

@@ -259,6 +259,7 @@ grow(struct site *s)
 {
 	s->trouble = 0;
 	s->dead_for = 0;
+	s->told_until = 0;
 	s->probing = false;
 	s->window += step_of(&schedule_limits.good, s->window);
 	if (s->window > schedule_limits.window[s->kind])

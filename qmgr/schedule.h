@@ -44,6 +44,7 @@ struct site {
 	uint32_t nlanes, nready, nparked, busy;
 	double window, trouble;		/* trouble: in windows, since the last success */
 	uint64_t dead_until;		/* clock_mono_ms; 0: alive */
+	uint64_t told_until;		/* that it is dead stands in the log till then: orders of the operator may revive it meanwhile */
 	uint32_t dead_for;		/* seconds of the last death, doubled by the next */
 	uint64_t keep_until;		/* remember dead_for till then */
 	uint64_t hold_until;		/* no agent could be started for it: not before */

@@ -247,6 +247,12 @@ def one_message_or_site_is_tried_even_where_all_is_dead():
         submit(i, 'alice@example.test', ['x@far.test'], n=20)
         check(wait(lambda: 'does not answer, not tried again' in i.log() and i.log().count('status=deferred') >= 20), 'not dead')
         check(wait(lambda: all(e['queue_name'] == 'deferred' for e in listed(i).values())), 'still active')
+        first = re.search(r'(\S+): to=<x@far.test>.*status=deferred', i.log())[1]
+        for n in 1, 2:                  # finds it dead anew; that is told once
+            before = i.log().count('status=deferred')
+            check(i.tool('postqueue', '-i', first).returncode == 0 and wait(lambda: i.log().count('status=deferred') > before), 'postqueue -i')
+            check(wait(lambda: listed(i)[first]['queue_name'] == 'deferred'), 'still active')
+        check(i.tells('does not answer, not tried again', 1), 'it is told again and again')
         sink = Sink()
         sink.l.close()
         s.close()
