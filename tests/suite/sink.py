@@ -1,5 +1,5 @@
 """sink.py: a small SMTP server with replies to order, and what tests of the queue share."""
-import smtplib, socket, struct, threading, time
+import smtplib, socket, ssl, struct, subprocess, tempfile, threading, time
 from harness import check, wait
 
 FAST = 'minimal_backoff_time = 2s\nmaximal_backoff_time = 4s\n'
@@ -15,18 +15,28 @@ def idle(i, secs=20):
     check(wait(lambda: not i.queue(), secs), f'the queue is not empty after {secs} s: {i.queue()[:3]}')
 
 
+def tls_context():
+    """of a server, with a key of its own that nobody knows"""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=sink', '-keyout', d + '/key', '-out', d + '/cert'],
+                       check=True, capture_output=True)
+        c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        c.load_cert_chain(d + '/cert', d + '/key')
+    return c
+
+
 class Sink(threading.Thread):
     """a server whose replies are a function (verb, argument) -> bytes; keeps what it got"""
-    trickle, after_dot, taken = 0, None, None        # seconds between the bytes of the greeting; 'reset'
+    trickle, after_dot, taken, tls = 0, None, None, None        # seconds between the bytes of the greeting; 'reset'
 
-    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0, address=('127.0.0.1', 0)):
+    def __init__(self, reply=None, greeting=b'220 sink ESMTP\r\n', trickle=0, address=('127.0.0.1', 0), tls=None):
         super().__init__(daemon=True)
         self.l = socket.socket()
         self.l.bind(address)
         self.l.listen(50)
         self.port, self.reply, self.greeting = self.l.getsockname()[1], reply or (lambda v, a: None), greeting
         self.connections, self.mails, self.commands, self.taken = 0, [], [], []     # taken: (recipients, text)
-        self.trickle = trickle
+        self.trickle, self.tls = trickle, tls           # tls: an SSLContext: announces STARTTLS, and is itself inside
         self.start()
 
     def run(self):
@@ -61,6 +71,14 @@ class Sink(threading.Thread):
                     return
                 verb, _, arg = line.decode('latin1').strip().partition(' ')
                 self.commands.append((verb, arg))
+                if verb.upper() == 'LHLO':
+                    verb = 'EHLO'
+                if self.tls and not isinstance(c, ssl.SSLSocket):
+                    c.sendall(b'220 go\r\n' if verb.upper() == 'STARTTLS' else b'250-sink\r\n250 STARTTLS\r\n')
+                    if verb.upper() == 'STARTTLS':
+                        c = self.tls.wrap_socket(c, server_side=True)
+                        f = c.makefile('rb')
+                    continue
                 out = self.answer(verb.upper(), arg)
                 if self.hangs_up(c, out):
                     return

@@ -231,6 +231,8 @@ sendmail_main(int argc, char **argv)
 	sm.dots = true;
 	submit_init(&sm.submit);
 	parse_options(&sm, &o, argc, argv);
+	if (o.mode == 'v')
+		refuse("-bv: no mail is sent to find out where an address leads: merpati explain ADDRESS tells");
 	if (!strchr("mspi", o.mode))
 		refuse("-b: only m (send), s (SMTP), p (list the queue) and i (aliases); merpati start starts the mail system");
 	if (o.mode == 'i') {
