@@ -67,7 +67,7 @@ def strange_messages():
 @test
 def refused_command_lines():
     with Instance() as i:
-        for args in ((), ('-f', 'a\nb@c', BOB), ('--', '-oQ/tmp'), ('-Z', BOB), ('-N', 'sometimes', BOB), ('-bd',), ('-R', 'x', BOB),
+        for args in ((), ('-f', 'a\nb@c', BOB), ('--', '-oQ/tmp'), ('-Z', BOB), ('-N', 'sometimes', BOB), ('-bd',), ('-bv', BOB), ('-R', 'x', BOB),
                      ('-f', 'a b', BOB), ('not an address@@',)):
             sendmail(i, *args, text='Subject: x\n\nx\n', code=EX_USAGE)
         sendmail(i, '-C', '/nonexistent', BOB, text='x', code=EX_CONFIG)
