@@ -1,7 +1,7 @@
 /*
  * map.h: look-up tables, opened before the jail and read inside it.
  *
- *   hash:PATH btree:PATH cdb:PATH   PATH.cdb, built by postmap(1) from the text PATH (cdb, mmapped)
+ *   hash:PATH btree:PATH cdb:PATH   PATH.cdb, built by postmap(1) from the text PATH (cdb)
  *   texthash:PATH        the text itself, read when the table is opened
  *   cidr:PATH            networks and values, the first that holds the address wins
  *   regexp:PATH pcre:PATH  expressions and values, the first that matches wins
@@ -10,9 +10,10 @@
  *   unionmap:{A, B}      what is found in each, joined by commas
  *   pipemap:{A, B}       what is found in A is the key for B
  *
- * A file is replaced by rename. maps_refresh() sees that the open one is
- * unlinked and gets the new one through the opener (inside a jail: from master);
- * when that has mistakes, the old table stays. cidr, regexp and pcre are
+ * A file is replaced by rename. maps_refresh() sees by its times that something was done to the open one
+ * (also when that has another link), and gets the one that is there now through the opener (inside a jail: from master);
+ * when that has mistakes, the old table stays. A compiled one of more than 256 KB
+ * that was overwritten where it lies answers MAP_FAILED until it is whole again. cidr, regexp and pcre are
  * pattern tables: see maps_find_part().
  */
 #ifndef BASE_MAP_H

@@ -1,7 +1,6 @@
 /*
- * map_file.c: hash:, btree: and cdb:. The files are written by root's commands, but a
- * damaged one must not bring a daemon down: tinycdb checks every offset against
- * the size of the file as long as keys are shorter than its 2 KiB header.
+ * map_file.c: hash:, btree: and cdb:. The files are written by root's commands, but a damaged one must not bring a daemon down,
+ * and one that is replaced or overwritten must not answer for another.
  */
 #include "base/map_kinds.h"
 
@@ -12,10 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/banned.h"
-
-_Static_assert(MAP_KEY_MAX < 2048, "tinycdb subtracts the key's length from the end of the data");
 
 static int
 open_here(const char *path)
@@ -37,48 +35,80 @@ map_open_file(const char *path)
 	return opener(path);
 }
 
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Two changes within a tick of the clock look like one. */
+void
+map_file_note(struct map *m, const struct stat *st)
+{
+	int64_t age = clock_wall() - st->st_ctim.tv_sec;
+
+	m->changed = age == 0 || age == 1 ? (struct timespec){ 0 } : st->st_ctim;
+	m->links = st->st_nlink;
+}
+
 void
 map_file_close(struct map *m)
 {
-	if (!m->open)
-		return;
-	close(cdb_fileno(&m->cdb));
-	cdb_free(&m->cdb);
-	m->open = false;
+	map_table_free(m->table);
+	m->table = NULL;
+}
+
+/* The file is no longer what it was: a copy was written over it. */
+static bool
+is_overwritten(int fd, off_t size, struct timespec written)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 || st.st_size != size || !same_time(st.st_mtim, written);
+}
+
+static struct map_table *
+table_open(int fd, struct stat *st)
+{
+	struct map_table *t = NULL;
+
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+		errno = EINVAL;
+	else if (st->st_size > UINT32_MAX || !map_file_sound(fd, (unsigned)st->st_size))
+		errno = EPROTO;
+	else
+		t = map_table_new(fd, (uint64_t)st->st_size);
+	return t;
 }
 
 /* Takes the file at m->path as the table; the one in use stays when that fails. */
 static bool
 file_load(struct map *m)
 {
-	struct cdb fresh;
+	struct map_table *fresh;
 	struct stat st;
 	int fd = opener(m->path), err;
 
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		goto fail;
+	fresh = table_open(fd, &st);
+	if (!fresh) {
+		err = errno;
+		close(fd);
+		errno = err;
+		return false;
 	}
-	if (cdb_init(&fresh, fd) < 0)
-		goto fail;
-	if (!map_file_sound(fd, fresh.cdb_fsize)) {
-		cdb_free(&fresh);
+	if (is_overwritten(fd, st.st_size, st.st_mtim)) {	/* what was kept of it may be neither */
+		map_table_free(fresh);
 		errno = EPROTO;
-		goto fail;
+		return false;
 	}
 	map_file_close(m);
-	m->cdb = fresh;
+	m->table = fresh;
 	m->written = st.st_mtim;
+	map_file_note(m, &st);
 	m->size = st.st_size;
-	m->open = true;
 	return true;
-fail:
-	err = errno;
-	close(fd);
-	errno = err;
-	return false;
 }
 
 bool
@@ -113,61 +143,58 @@ map_file_open(struct map *m, struct span arg, struct buf *err)
 	return false;
 }
 
+/* What is read of the open file may be anything. */
+static bool
+is_spoiled(const struct map *m)
+{
+	return !m->table || (!map_table_kept(m->table) && is_overwritten(map_table_fd(m->table), m->size, m->written));
+}
+
+/* What was read while somebody wrote over it is no answer. */
 enum map_answer
 map_file_find(const struct map *m, struct map_key key, struct buf *out)
 {
-	struct cdb c = m->cdb;		/* a look-up leaves its position in there */
-	const void *value;
-	int r;
+	size_t before = out->len;
+	enum map_answer a = m->table ? map_table_find(m->table, key.folded, out) : MAP_FAILED;
 
-	if (!m->open)
-		return MAP_FAILED;
-	r = cdb_find(&c, key.folded.p, (unsigned)key.folded.n);
-
-	if (r == 0)
-		return MAP_NONE;
-	if (r < 0 || cdb_datalen(&c) > MAP_VALUE_MAX || !(value = cdb_getdata(&c)))
-		return MAP_FAILED;
-	buf_add(out, value, cdb_datalen(&c));
-	return MAP_FOUND;
+	if (a != MAP_FAILED && !is_spoiled(m))
+		return a;
+	buf_truncate(out, before);
+	return MAP_FAILED;
 }
 
 bool
 map_file_each(const struct map *m, map_entry *f, void *ctx)
 {
-	struct cdb c = m->cdb;
-	unsigned at;
-	int r;
-
-	if (!m->open)
-		return false;
-	cdb_seqinit(&at, &c);
-	while ((r = cdb_seqnext(&at, &c)) > 0) {
-		const void *key = cdb_getkey(&c), *value = cdb_getdata(&c);
-
-		if (!key || !value || cdb_datalen(&c) > MAP_VALUE_MAX)
-			return false;
-		if (!f(ctx, span_of(key, cdb_keylen(&c)), span_of(value, cdb_datalen(&c))))
-			return true;
-	}
-	return r == 0;
+	return m->table && map_table_each(m->table, f, ctx) && !is_spoiled(m);
 }
 
-/* The file that is open is no longer what it was: a copy was written over it, and what is mapped may end anywhere. */
-static bool
-is_overwritten(const struct map *m, const struct stat *st)
+bool
+map_file_replaced(struct map *m, int fd)
 {
-	return st->st_size != m->size || st->st_mtim.tv_sec != m->written.tv_sec || st->st_mtim.tv_nsec != m->written.tv_nsec;
+	struct stat ours = { 0 }, there;
+	bool same;
+	int now;
+
+	if (fstat(fd, &ours) == 0 && ours.st_nlink > 0 && ours.st_nlink == m->links && same_time(ours.st_ctim, m->changed))
+		return false;
+	now = opener(m->path);
+	same = now >= 0 && fstat(now, &there) == 0 && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+	if (same)
+		map_file_note(m, &there);
+	if (now >= 0)
+		close(now);
+	return !same;
 }
 
 /* A file that took the place of ours counts when it is sound; ours stays in use until then, unless it was spoiled itself. */
 bool
 map_file_refresh(struct map *m)
 {
-	struct stat st;
-	bool spoiled = !m->open || fstat(cdb_fileno(&m->cdb), &st) < 0 || is_overwritten(m, &st);
+	bool spoiled = is_spoiled(m);
 
-	if (!spoiled && st.st_nlink > 0)
+	if (!spoiled && !is_overwritten(map_table_fd(m->table), m->size, m->written) &&
+	    !map_file_replaced(m, map_table_fd(m->table)))
 		return false;
 	if (file_load(m)) {
 		m->stale_told = false;

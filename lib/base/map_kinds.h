@@ -3,6 +3,7 @@
 #define BASE_MAP_KINDS_H
 
 #include <cdb.h>
+#include <sys/stat.h>
 
 #include "base/map.h"
 
@@ -21,10 +22,12 @@ struct map {
 	struct map *next;
 	const struct map_kind *kind;
 	char *path;			/* of the file: PATH.cdb, or the text itself */
-	struct cdb cdb;
-	bool open, stale_told;
+	struct map_table *table;	/* a compiled one; NULL: none is open */
+	bool stale_told;
 	struct timespec written;	/* of the file that is open, */
 	off_t size;			/* and how long it was: one that is changed in its place is no longer used */
+	struct timespec changed;	/* its ctime, which a link or rename changes, also one that replaces it; 0: too young to be trusted */
+	nlink_t links;
 	bool pattern;
 	int watch;			/* texts: the file that was read; -1: none */
 	char *fixed;			/* static: the value */
@@ -64,6 +67,16 @@ enum map_answer map_file_find(const struct map *m, struct map_key key, struct bu
 bool map_file_refresh(struct map *m);
 bool map_file_each(const struct map *m, map_entry *f, void *ctx);
 void map_file_close(struct map *m);
+void map_file_note(struct map *m, const struct stat *st);	/* this is what is open */
+/* Has another file taken the place of the one that is open? One fstat, unless something was done to it. */
+bool map_file_replaced(struct map *m, int fd);
+/* map_table.c: fd is its own from then on; NULL with errno. The file is sound when it is opened, and may be overwritten at any time. */
+struct map_table *map_table_new(int fd, uint64_t size);
+void map_table_free(struct map_table *t);	/* NULL is fine */
+bool map_table_kept(const struct map_table *t);		/* in memory: nothing done to the file changes an answer */
+int map_table_fd(const struct map_table *t);
+enum map_answer map_table_find(const struct map_table *t, struct span key, struct buf *out);
+bool map_table_each(const struct map_table *t, map_entry *f, void *ctx);	/* false: damaged */
 /* map_sound.c: is the file a whole cdb? */
 bool map_file_sound(int fd, unsigned size);
 

@@ -1,7 +1,7 @@
 /*
  * map_sound.c: is a file a whole cdb? One that was cut off, or whose blocks never reached the disk, would say "no such key" of keys that
  * it had: a wrong answer for good. Tables, slots and records must add up to the file; what a value says cannot be known. It is read
- * and not mapped, so that it is no memory of the daemon.
+ * once, in pieces: it is no memory of the daemon.
  */
 #include "base/map_kinds.h"
 

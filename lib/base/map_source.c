@@ -27,21 +27,20 @@ map_source_path(struct map *m, struct span arg, struct buf *err)
 }
 
 static bool
-read_text(int fd, struct buf *text)
+read_text(int fd, struct buf *text, struct stat *st)
 {
-	struct stat st;
 	char *room;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return false;
-	if (!S_ISREG(st.st_mode) || st.st_size > MAP_SOURCE_MAX) {
-		errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
+	if (!S_ISREG(st->st_mode) || st->st_size > MAP_SOURCE_MAX) {
+		errno = S_ISREG(st->st_mode) ? EFBIG : EINVAL;
 		return false;
 	}
-	room = buf_room(text, (size_t)st.st_size);
-	if (!room || !pread_all(fd, room, (size_t)st.st_size, 0))
+	room = buf_room(text, (size_t)st->st_size);
+	if (!room || !pread_all(fd, room, (size_t)st->st_size, 0))
 		return false;
-	buf_grew(text, (size_t)st.st_size);
+	buf_grew(text, (size_t)st->st_size);
 	return true;
 }
 
@@ -172,11 +171,12 @@ static bool
 load(struct map *m, struct buf *err)
 {
 	struct buf text;
+	struct stat st;
 	bool ok = false;
 	int fd = map_open_file(m->path);
 
 	buf_init(&text, MAP_SOURCE_MAX);
-	if (fd < 0 || !read_text(fd, &text))
+	if (fd < 0 || !read_text(fd, &text, &st))
 		buf_addf(err, "%s: %s", m->path, strerror(errno));
 	else
 		ok = parse(m, buf_span(&text), err);
@@ -184,6 +184,7 @@ load(struct map *m, struct buf *err)
 	if (ok) {
 		close_fd(&m->watch);
 		m->watch = fd;
+		map_file_note(m, &st);
 	} else {
 		close_fd(&fd);
 	}
@@ -199,11 +200,10 @@ map_source_open(struct map *m, struct span arg, struct buf *err)
 bool
 map_source_refresh(struct map *m)
 {
-	struct stat st;
 	struct buf err;
 	bool ok;
 
-	if (fstat(m->watch, &st) == 0 && st.st_nlink > 0)
+	if (!map_file_replaced(m, m->watch))
 		return false;
 	buf_init(&err, 1024);
 	ok = load(m, &err);

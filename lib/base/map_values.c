@@ -33,7 +33,7 @@ each_of(const struct map *m, map_value *f, void *ctx)
 		for (const struct map *i = maps_first(m->inner); i; i = i->next)
 			if (!i->next)
 				each_of(i, f, ctx);	/* no deeper than MAP_DEPTH_MAX */
-	if (m->open && m->kind->each)
+	if (m->table && m->kind->each)
 		(void)m->kind->each(m, take, &l);
 }
 

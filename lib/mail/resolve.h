@@ -1,7 +1,7 @@
 /*
  * resolve.h: address -> (class, transport, next hop): a pure function over
  * maps, the same in smtpd (may this recipient be taken?) and qmgr (where does
- * it go?). Blocks only on page faults of mmapped tables.
+ * it go?). Blocks only on the disk that tables are read from.
  */
 #ifndef MAIL_RESOLVE_H
 #define MAIL_RESOLVE_H

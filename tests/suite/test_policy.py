@@ -88,14 +88,20 @@ smtpd_sender_restrictions = check_sender_access pcre:{i.dir}/senders, check_send
         send(i)
         text = open(i.wait_mails('alice', 1)[0]).read()
         check('\nX-From: loopback\n' in text, text)
-        # a replaced table counts at once, one with a mistake does not
+        # a replaced table counts at once, also when the old file has another link; one with a mistake does not
+        os.link(i.dir + '/senders', i.dir + '/senders.old')
+        os.link(i.dir + '/domains.cdb', i.dir + '/domains.old')
         with open(i.dir + '/new', 'w') as f:
             f.write('/^worse@/ REJECT\n')
         os.rename(i.dir + '/new', i.dir + '/senders')
+        with open(i.dir + '/domains', 'w') as f:
+            f.write('spam.test OK\n')
+        check(i.tool('postmap', 'hash:' + i.dir + '/domains').returncode == 0, 'postmap')
         time.sleep(1.1)
         rcpt(i)
         said(rcpt(i, 'worse@x.test'), 554)
         said(rcpt(i, 'bad@x.test'), 250)
+        said(rcpt(i, 'x@a.spam.test'), 250)
         with open(i.dir + '/new', 'w') as f:
             f.write('/^(/ REJECT\n')
         os.rename(i.dir + '/new', i.dir + '/senders')

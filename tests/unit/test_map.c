@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -223,7 +224,106 @@ replaced_is_noticed(void **state)
 	maps_free(m);
 }
 
-/* A file that was never written to its end, or of which the disk lost all; a table in use stays, unless it is overwritten itself. */
+/* Another link keeps the old file: the new one in its place counts all the same. What only touches a file is no reason to read it again. */
+static void
+old_file_is_kept(void **state)
+{
+	char backup[sizeof(path) + 10], text[sizeof(path) + 20];
+	struct maps *m, *plain;
+	struct buf err;
+
+	(void)state;
+	snprintf(backup, sizeof(backup), "%s.old", cdb_path);
+	snprintf(text, sizeof(text), "texthash:%s", path);
+	buf_init(&err, 1000);
+	build("a one\n", MAP_TEXT_PLAIN, true, NULL);
+	m = open_file();
+	plain = maps_open(span_str(text), &err);
+	assert_non_null(plain);
+	for (int looked = 0; looked < 2; looked++) {
+		const char *want = looked ? "three" : "two";
+
+		assert_int_equal(link(cdb_path, backup), 0);
+		assert_int_equal(chmod(cdb_path, 0640), 0);
+		if (looked)
+			assert_false(maps_refresh(m));
+		build(looked ? "a three\n" : "a two\n", MAP_TEXT_PLAIN, true, NULL);
+		assert_true(maps_refresh(m));
+		expect(m, "a", MAP_FOUND, want);
+		assert_false(maps_refresh(m));
+		assert_int_equal(unlink(backup), 0);
+		assert_false(maps_refresh(m));
+
+		assert_int_equal(link(path, backup), 0);
+		assert_true(replace_file(AT_FDCWD, path, looked ? SPAN("a five\n") : SPAN("a four\n"), 0600));
+		assert_true(maps_refresh(plain));
+		expect(plain, "a", MAP_FOUND, looked ? "five" : "four");
+		assert_false(maps_refresh(plain));
+		assert_int_equal(unlink(backup), 0);
+	}
+	/* moved away, and back */
+	assert_int_equal(rename(cdb_path, backup), 0);
+	assert_false(maps_refresh(m));
+	expect(m, "a", MAP_FOUND, "three");
+	assert_int_equal(rename(backup, cdb_path), 0);
+	assert_false(maps_refresh(m));
+	build("a six\n", MAP_TEXT_PLAIN, true, NULL);
+	assert_true(maps_refresh(m));
+	expect(m, "a", MAP_FOUND, "six");
+	maps_free(plain);
+	maps_free(m);
+	buf_fini(&err);
+}
+
+/* cp over a large table in use: no answer until it is whole, also before anybody has looked; never a fault, never "no such key". */
+static void
+overwritten_is_no_answer(void **state)
+{
+	struct buf text, whole;
+	struct maps *m;
+	int fd;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	buf_init(&whole, 1 << 20);
+	for (int i = 0; i < 20000; i++)
+		buf_addf(&text, "key%d value%d\n", i, i);
+	build(buf_cstr(&text), MAP_TEXT_PLAIN, true, NULL);
+	m = open_file();
+	for (int i = 0; i < 20000; i += 7) {
+		char key[20], value[20];
+
+		snprintf(key, sizeof(key), "key%d", i);
+		snprintf(value, sizeof(value), "value%d", i);
+		expect(m, key, MAP_FOUND, value);
+	}
+	expect(m, "key20000", MAP_NONE, "");
+	assert_true(read_file(AT_FDCWD, cdb_path, &whole));
+	fd = open(cdb_path, O_WRONLY | O_TRUNC);
+	for (size_t at = 0; at < whole.len; at += 8192) {
+		for (int i = 0; i < 20000; i += 997) {
+			char key[20];
+
+			snprintf(key, sizeof(key), "key%d", i);
+			expect(m, key, MAP_FAILED, "");
+		}
+		expect(m, "key20000", MAP_FAILED, "");
+		if (at == 16384) {
+			assert_false(maps_refresh(m));
+			expect(m, "key7", MAP_FAILED, "");
+		}
+		assert_true(write_all(fd, whole.p + at, whole.len - at < 8192 ? whole.len - at : 8192));
+	}
+	close(fd);
+	assert_true(maps_refresh(m));
+	expect(m, "key7", MAP_FOUND, "value7");
+	expect(m, "key20000", MAP_NONE, "");
+	maps_free(m);
+	buf_fini(&text);
+	buf_fini(&whole);
+}
+
+/* A file that was never written to its end, or of which the disk lost all; a table in use stays, for a small one is in memory. */
 static void
 broken_is_no_answer(void **state)
 {
@@ -246,7 +346,7 @@ broken_is_no_answer(void **state)
 				close(fd);
 			assert_false(maps_refresh(m));
 			assert_false(maps_refresh(m));
-			expect(m, "a", in_place ? MAP_FAILED : MAP_FOUND, in_place ? "" : "one");
+			expect(m, "a", MAP_FOUND, "one");
 			build("a one\n", MAP_TEXT_PLAIN, true, NULL);
 			assert_true(maps_refresh(m));
 			expect(m, "a", MAP_FOUND, "one");
@@ -553,6 +653,8 @@ main(void)
 		cmocka_unit_test(text_mistakes),
 		cmocka_unit_test(mistake_keeps_the_old),
 		cmocka_unit_test(replaced_is_noticed),
+		cmocka_unit_test(old_file_is_kept),
+		cmocka_unit_test(overwritten_is_no_answer),
 		cmocka_unit_test(broken_is_no_answer),
 		cmocka_unit_test(first_is_kept),
 		cmocka_unit_test(bounds),
