@@ -17,6 +17,7 @@
 #include "flow.h"
 #include "flush.h"
 #include "learned.h"
+#include "mail/envelope.h"
 #include "probe.h"
 #include "regex/regex.h"
 #include "service/resolver.h"
@@ -42,6 +43,8 @@ tell_verified(const struct intake_link *l, struct span address)
 {
 	struct msg_VERIFIED answer = { .address = address };
 
+	if (address.n > ADDRESS_MAX)
+		return false;
 	probe_ask(&answer);
 	return msg_send(l->fd, MSG_VERIFIED, &answer);
 }

@@ -22,7 +22,7 @@
 #include "service/service.h"
 #include "base/banned.h"
 
-#define VERIFY_MS 2000		/* qmgr answers at once, or hangs */
+#define VERIFY_MS 500		/* qmgr answers at once, or hangs: then mail goes on coming in */
 
 /* The answer first: it is what somebody waits for. qmgr finds a message that it is not told of at its next start. */
 static bool
