@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "notify.h"
+#include "place.h"
 #include "sleep.h"
 #include "base/banned.h"
 
@@ -85,6 +86,7 @@ idle_go_on(struct session *s, struct command *c)
 	notify_look(s);
 	if (!stream_has_input(&s->io)) {
 		stream_flush(&s->io);
+		place_tell(s);
 		mailstore_release(s->ms);
 	}
 	watch(s, c);

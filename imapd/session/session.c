@@ -8,6 +8,7 @@
 #include "input.h"
 #include "modseq.h"
 #include "notify.h"
+#include "place.h"
 #include "sleep.h"
 #include "../capability.h"
 #include "base/banned.h"
@@ -395,6 +396,7 @@ serve(struct session *s)
 		end_idle(s);
 	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX && s->io.end == STREAM_OPEN) {
 		stream_rest(&s->io);
+		place_tell_when_quiet(s);
 		notify_wait(s);
 		if (s->state == IN_LOGOUT || s->io.end != STREAM_OPEN || sleep_between(s))
 			return;
@@ -485,6 +487,7 @@ session_run(int fd, const struct session_how *how)
 		log_end(&s);
 	mailstore_free(s.ms);
 	free(s.idle_tag);
+	place_free(&s);
 	buf_fini(&s.line);
 	arena_fini(&s.arena);
 	stream_fini(&s.io);

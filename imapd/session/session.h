@@ -55,6 +55,7 @@ struct session {
 	uint64_t looked;		/* when it was seen that the client is still there */
 	struct notify *notify;		/* NULL: NOTIFY was never used */
 	bool must_tell;			/* the command removes messages itself: what has gone is told in any case */
+	char *place;			/* the folder that the front was told (place.h) */
 	struct own_change {		/* what the command does: no news to who gave it */
 		struct span from, to;	/* folders whose name or subscription it changes; `to` gets its mail too */
 		uint32_t count, lo, hi;	/* UIDs of that mail */

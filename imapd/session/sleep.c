@@ -7,6 +7,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "input.h"
+#include "place.h"
 #include "service/hibernate.h"
 #include "service/message.h"
 #include "base/banned.h"
@@ -221,8 +222,10 @@ sleep_resume(struct session *s)
 
 	if (!ok)
 		log_error(s->id, "the state of a session that slept cannot be read");
-	if (ok && take_folder(s, &m.IMAP_STATE))
+	if (ok && take_folder(s, &m.IMAP_STATE)) {
+		place_is_told(s);
 		return true;
+	}
 	stream_puts(&s->io, "* BYE [UNAVAILABLE] The session cannot go on after its sleep; please log in again\r\n");
 	return false;
 }

@@ -17,6 +17,9 @@
 #define MARK_LOAN 1		/* front: with the client's socket, lent (service/front/front_private.h) */
 #define MARK_ASK 2		/* session: I am at rest; a loan is welcome */
 #define MARK_BACK 3		/* session: the socket is yours again */
+#define MARK_PLACE 4		/* session: with a socket in which the name of the selected folder waits, for merpati who */
+
+#define MARK_PLACE_MAX 128	/* bytes of that name; what is longer is cut off */
 
 /* One byte; flags as for send(2). False with errno; the descriptor stays the caller's. */
 bool mark_send(int sock, char byte, int fd, int flags) CHECKED;

@@ -84,7 +84,7 @@ who_tell(struct who *w, const struct who_session *s)
 	int n = snprintf(id, sizeof(id), "%d.%llu", (int)getpid(), (unsigned long long)s->number);
 	struct msg_SESSION m = { .id = span_of(id, (size_t)n), .service = span_str(service_name()), .user = s->user,
 		.client = s->client, .tls = s->tls, .since = s->since, .idle = s->idle, .in = s->in, .out = s->out,
-		.ending = s->ending };
+		.ending = s->ending, .folder = s->folder };
 
 	if (!who_matches(span_str(w->what), m.id, s)) {
 		w->below = s->number;

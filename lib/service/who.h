@@ -32,6 +32,7 @@ struct who_session {
 	uint64_t since;			/* seconds since 1970 */
 	uint32_t idle;			/* seconds, or WHO_UNKNOWN */
 	uint64_t in, out;
+	struct span folder;		/* that is selected, as the session says; empty: none, or not told yet */
 	bool ending;			/* is told, and never to be kicked */
 };
 enum who_next { WHO_NEXT, WHO_KICK, WHO_FULL };

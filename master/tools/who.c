@@ -24,7 +24,7 @@
 #define WORD_MAX 320
 
 struct row {
-	char *id, *service, *user, *client, *tls;
+	char *id, *service, *user, *client, *tls, *folder;
 	uint64_t since, in, out;
 	uint32_t idle, ending;
 };
@@ -53,7 +53,7 @@ add_row(struct rows *all, const struct msg_SESSION *m)
 		all->r = x_realloc(all->r, (all->n ? 2 * all->n : 1) * sizeof(*all->r));
 	all->r[all->n++] = (struct row){ .id = clean(m->id), .service = clean(m->service), .user = clean(m->user),
 		.client = clean(m->client), .tls = clean(m->tls), .since = m->since, .in = m->in, .out = m->out,
-		.idle = m->idle, .ending = m->ending };
+		.idle = m->idle, .ending = m->ending, .folder = clean(m->folder) };
 }
 
 static void
@@ -65,6 +65,7 @@ rows_fini(struct rows *all)
 		free(all->r[i].user);
 		free(all->r[i].client);
 		free(all->r[i].tls);
+		free(all->r[i].folder);
 	}
 	free(all->r);
 }
@@ -161,8 +162,8 @@ print_row(const struct row *r)
 	printf("%-11s %-28s %-22s %-8.*s %-14s", r->service, *r->user ? r->user : "-", r->client,
 	    *r->tls ? (int)strcspn(r->tls, " ") : 1, *r->tls ? r->tls : "-", when);
 	print_duration(r->idle);
-	printf(" %-9llu %-9llu %s%s\n", (unsigned long long)r->in, (unsigned long long)r->out, r->id,
-	    r->ending ? " (ending)" : "");
+	printf(" %-9llu %-9llu %-12s%s%s%s\n", (unsigned long long)r->in, (unsigned long long)r->out, r->id, *r->folder ? " " : "",
+	    r->folder, r->ending ? " (ending)" : "");
 }
 
 static void
@@ -176,6 +177,8 @@ print_json_row(const struct row *r)
 		return;			/* a name that is not UTF-8 */
 	if (r->idle != UINT32_MAX)
 		json_object_set_new(o, "idle", json_integer((json_int_t)r->idle));
+	if (*r->folder)			/* a name that is not UTF-8 is left out, its session is not */
+		json_object_set_new(o, "folder", json_string(r->folder));
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(o);
@@ -185,8 +188,8 @@ static void
 print_rows(const struct rows *all)
 {
 	if (!want_json && all->n)
-		printf("%-11s %-28s %-22s %-8s %-14s %-7s %-9s %-9s %s\n", "SERVICE", "USER", "CLIENT", "TLS", "SINCE", "IDLE",
-		    "IN", "OUT", "SESSION");
+		printf("%-11s %-28s %-22s %-8s %-14s %-7s %-9s %-9s %-12s %s\n", "SERVICE", "USER", "CLIENT", "TLS", "SINCE", "IDLE",
+		    "IN", "OUT", "SESSION", "FOLDER");
 	for (size_t i = 0; i < all->n; i++)
 		(want_json ? print_json_row : print_row)(&all->r[i]);
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -474,6 +475,8 @@ log_in(void)
 
 /* ---- the operator ---- */
 
+static char last_folder[256];	/* of the last session of an answer */
+
 /* The answer to WHO, as "user client in out;" a session. */
 static inline void
 who(const char *what, bool kick, struct buf *out)
@@ -493,7 +496,7 @@ who(const char *what, bool kick, struct buf *out)
 			break;
 		if (r == MSG_AGAIN)
 			turn();
-		else if (r == MSG_OK)
+		else if (r == MSG_OK && snprintf(last_folder, sizeof(last_folder), "%.*s", SPAN_FMT(m.SESSION.folder)) >= 0)
 			buf_addf(out, "%.*s %.*s %u %u;", SPAN_FMT(m.SESSION.user), SPAN_FMT(m.SESSION.client), (unsigned)m.SESSION.in,
 			    (unsigned)m.SESSION.out);
 		else

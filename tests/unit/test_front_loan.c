@@ -58,6 +58,16 @@ begin(void)
 	take_loan();
 }
 
+static void
+expect_folder(const char *name)
+{
+	struct buf got;
+
+	who("", false, &got);
+	assert_string_equal(last_folder, name);
+	buf_fini(&got);
+}
+
 static int
 end(void **state)
 {
@@ -123,6 +133,32 @@ what_the_session_says_meanwhile_reaches_the_client(void **state)
 	session_says(MARK_BACK);		/* once is enough */
 	say(SPAN("x"));
 	expect(auth.session, "x");
+}
+
+/* Whatever it is that comes with it: the front waits for nothing. */
+static void
+where_a_session_is(void **state)
+{
+	int pair[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	begin();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	answer_by(pair[0], "Sent");
+	assert_true(mark_send(auth.session, MARK_PLACE, pair[1], MSG_DONTWAIT));
+	for (int i = 0; i < 3; i++)
+		turn();
+	expect_folder("Sent");
+	assert_true(mark_send(auth.session, MARK_PLACE, pair[1], MSG_DONTWAIT));	/* with nothing in it */
+	assert_true(mark_send(auth.session, MARK_PLACE, null, MSG_DONTWAIT));
+	for (int i = 0; i < 3; i++)
+		turn();
+	expect_folder("");
+	answer_by(lent, "still");
+	hear("still");
+	close(pair[0]);
+	close(pair[1]);
+	close(null);
 }
 
 static void
@@ -214,7 +250,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, connect_by_tcp, end)
 	const struct CMUnitTest tests[] = {
 		TEST(a_plain_client_is_lent), TEST(what_was_sent_ahead_comes_before_the_loan),
-		TEST(what_the_session_says_meanwhile_reaches_the_client), TEST(who_is_kicked_hears_the_answer_and_why),
+		TEST(what_the_session_says_meanwhile_reaches_the_client), TEST(where_a_session_is), TEST(who_is_kicked_hears_the_answer_and_why),
 		TEST(a_session_that_hangs_keeps_nobody), TEST(a_captured_session_cannot_hold_up_the_front),
 		TEST(a_lost_session_is_told), TEST(a_client_that_goes_is_the_sessions_to_see),
 	};

@@ -42,6 +42,7 @@ free_later(void *ctx)
 	buf_fini(&f->note);
 	buf_fini(&f->first_line);
 	free(f->login);
+	free(f->place);
 	free(f);
 	if (count-- == most)
 		service_full(false);
@@ -517,7 +518,7 @@ tell_who(struct who *w, uint64_t below)
 		r = who_tell(w, &(struct who_session){ .number = f->number, .user = span_str(f->login), .client = span_str(f->client),
 		    .tls = f->conn ? conn_tls_info(f->conn) : SPAN_NONE, .since = (uint64_t)f->since,
 		    .idle = f->active ? (uint32_t)((now - f->active) / 1000) : (uint32_t)(time(NULL) - f->since), .in = f->in,
-		    .out = f->out, .ending = f->state > FS_PUMP });
+		    .out = f->out, .folder = f->place ? span_str(f->place) : SPAN_NONE, .ending = f->state > FS_PUMP });
 		if (r == WHO_KICK)
 			send_away(f, FRONT_BYE_KICKED);
 	}

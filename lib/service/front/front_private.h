@@ -65,6 +65,7 @@ struct front {
 	struct authexch *exchange;
 	struct buf note, first_line;
 	char *login;			/* canonical, once known */
+	char *place;			/* the folder in which the session says it is; NULL: none */
 	uint64_t number;		/* of the process, for the operator */
 	time_t since;			/* of the connection */
 	enum front_farewell farewell;	/* of FS_LEAVING */

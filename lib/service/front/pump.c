@@ -189,11 +189,25 @@ begin_codec(struct front *f)
 	buf_init(&f->decoded, 2 * CODEC_PIECE);
 }
 
-/* The byte before the mark is the session's word to us, or to the client like all before it. */
+/* Where the session says it is; its word, and only told to the operator. */
 static void
-take_mark(struct front *f, char byte)
+take_place(struct front *f, int from)
 {
-	if (byte == MARK_ASK)
+	char name[MARK_PLACE_MAX];
+	ssize_t n = recv(from, name, sizeof(name), MSG_DONTWAIT);
+
+	x_free(&f->place);
+	if (n > 0)
+		f->place = x_spandup(span_of(name, (size_t)n));
+}
+
+/* The byte at the mark is the session's word to us, or to the client like all before it. */
+static void
+take_mark(struct front *f, char byte, int with)
+{
+	if (byte == MARK_PLACE)
+		take_place(f, with);
+	else if (byte == MARK_ASK)
 		f->loan_due = true;
 	else if (byte == MARK_BACK && f->lent)
 		loan_end(f);
@@ -205,7 +219,7 @@ take_mark(struct front *f, char byte)
 static bool
 is_ours(char byte)
 {
-	return byte == MARK_ASK || byte == MARK_BACK;
+	return byte == MARK_ASK || byte == MARK_BACK || byte == MARK_PLACE;
 }
 
 static void
@@ -225,8 +239,8 @@ session_output(struct front *f)
 		}
 		say_output(f, span_of(chunk, (size_t)n - (mark >= 0 && is_ours(last))));
 		if (mark >= 0) {
+			take_mark(f, last, mark);
 			close(mark);
-			take_mark(f, last);
 			continue;
 		}
 		if (n < (ssize_t)sizeof(chunk) || (f->conn && conn_pending(f->conn) >= PENDING_MAX))
