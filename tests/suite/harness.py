@@ -46,6 +46,7 @@ def free_base():
 
 
 SPARE = []
+RUNNING, LEFT = set(), []       # instances; locks of those that have ended
 
 
 def free_port():
@@ -111,6 +112,7 @@ class Instance:
         self.root = self.dir + '/i'
         self.domain, self.env = domain, dict(os.environ, **(env or {}))
         self.base, self.lock = free_base()
+        RUNNING.add(self)
         self.conf = self.root + '/conf'
         try:
             self.furnish(users)
@@ -166,9 +168,16 @@ class Instance:
                 print(f'# kept {self.root}')
             elif self.own:
                 shutil.rmtree(self.dir, ignore_errors=True)
-            if self.lock >= 0:
-                os.close(self.lock)
-                self.lock = -1
+            RUNNING.discard(self)
+            self.release()
+
+    def release(self):
+        """its ports, when no other instance of this test runs, which might still have mail for them: it would come to whoever has them next"""
+        if self.lock >= 0:
+            LEFT.append(self.lock)
+            self.lock = -1
+        while LEFT and not RUNNING:
+            os.close(LEFT.pop())
 
     def __enter__(self):
         try:
