@@ -16,6 +16,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "base/mark.h"
 #include "session.h"
 
 static char home[] = "/tmp/imap-session-XXXXXX";
@@ -66,6 +67,21 @@ stop(struct client *c)
 	buf_fini(&c->in);
 }
 
+/* What the client gets: the session's words to the front stay there. */
+static inline ssize_t
+read_as_front(int fd, char *to, size_t max)
+{
+	int mark;
+	ssize_t n = mark_recv(fd, to, max, 0, &mark);
+
+	if (mark < 0)
+		return n;
+	close(mark);
+	if (n == 1 && to[0] != '\n')
+		return read_as_front(fd, to, max);
+	return to[n - 1] == '\n' ? n : n - 1;
+}
+
 /* Read until the line that begins with `start` has come; everything before it stays in c->in. */
 static inline bool
 read_until(struct client *c, const char *wanted)
@@ -82,7 +98,7 @@ read_until(struct client *c, const char *wanted)
 				return true;
 		to = buf_room(&c->in, 4096);
 		assert_non_null(to);
-		if (poll(&p, 1, 10000) != 1 || (n = read(c->fd, to, 4096)) <= 0)
+		if (poll(&p, 1, 10000) != 1 || (n = read_as_front(c->fd, to, 4096)) <= 0)
 			return false;
 		buf_grew(&c->in, (size_t)n);
 	}
