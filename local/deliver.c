@@ -66,13 +66,19 @@ deliver_damaged(void)
 	return outcome_make(OUTCOME_DAMAGED, "4.3.0", "the queue file is damaged");
 }
 
+struct outcome
+deliver_full(void)
+{
+	if (par.virtual_overquota_bounce)
+		return outcome_make(OUTCOME_FAILED, "5.2.2", "the mailbox is full");
+	return outcome_make(OUTCOME_DEFERRED, "4.2.2", "the mailbox is full");
+}
+
 static struct outcome
 outcome_of(enum store_result r, int err)
 {
-	if (r == STORE_QUOTA && par.virtual_overquota_bounce)
-		return outcome_make(OUTCOME_FAILED, "5.2.2", "the mailbox is full");
 	if (r == STORE_QUOTA)
-		return outcome_make(OUTCOME_DEFERRED, "4.2.2", "the mailbox is full");
+		return deliver_full();
 	if (r == STORE_OK || r == STORE_EXISTS)	/* EXISTS: our own file of an attempt whose end qmgr did not see */
 		return outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to maildir%s", r == STORE_OK ? "" : " before");
 	if (err == EDQUOT)

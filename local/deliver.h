@@ -26,6 +26,7 @@ struct delivery_place {
 };
 
 struct outcome deliver_damaged(void);
+struct outcome deliver_full(void);		/* for now or for good */
 /*
  * o[i]: what became of r[i]. They are made durable together, so n should be as large as it may be: up to
  * deliver_at_once(msg), which is 1 for a large message. What fails for one changes nothing for the others.

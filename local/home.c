@@ -20,7 +20,7 @@ into_mbox(const struct msg_DELIVER *d, struct message *msg, const struct recipie
 {
 	struct outcome o = outcome_make(OUTCOME_DELIVERED, "2.0.0", "delivered to mailbox");
 	struct mbox_message m = { .sender = d->sender, .body = msg->body, .file = msg->large ? &msg->file : NULL,
-		.when = (time_t)d->arrival };
+		.when = (time_t)d->arrival, .limit = par.mailbox_size_limit };
 	struct buf head, cause;
 
 	buf_init(&head, HEAD_MAX);
@@ -33,7 +33,8 @@ into_mbox(const struct msg_DELIVER *d, struct message *msg, const struct recipie
 		int err = errno;
 
 		log_warn(id, "%s", buf_cstr(&cause));
-		o = msg->large && msg->file.damaged ? deliver_damaged() : outcome_make(OUTCOME_DEFERRED, err == ENOSPC ? "4.3.1" : err == EDQUOT ? "4.2.2" : "4.2.0",
+		o = msg->large && msg->file.damaged ? deliver_damaged() : err == EFBIG ? deliver_full() :
+		    outcome_make(OUTCOME_DEFERRED, err == ENOSPC ? "4.3.1" : err == EDQUOT ? "4.2.2" : "4.2.0",
 		    "the mailbox cannot be written: %s", err == EAGAIN ? "it is locked" : strerror(err));
 	}
 	buf_fini(&head);

@@ -221,6 +221,18 @@ write_gap(int fd, off_t size)
 	return tail[0] == '\n' || write_all(fd, "\n", 1);
 }
 
+/* All of it is written. */
+static bool
+fits(int fd, uint64_t limit)
+{
+	off_t size = limit ? lseek(fd, 0, SEEK_END) : 0;
+
+	if (size >= 0 && (uint64_t)size <= limit)
+		return true;
+	errno = size < 0 ? errno : EFBIG;
+	return false;
+}
+
 static bool
 append(struct mbox *m, struct span from, const struct mbox_message *msg)
 {
@@ -230,7 +242,7 @@ append(struct mbox *m, struct span from, const struct mbox_message *msg)
 
 	if (size >= 0 && write_gap(m->fd, size) && write_all(m->fd, from.p, from.n) && write_quoted(m->fd, msg->head) &&
 	    (msg->file ? write_quoted_file(m->fd, msg->file, &ended) : write_quoted(m->fd, msg->body)) &&
-	    write_all(m->fd, "\n\n", ended ? 1 : 2) && fsync(m->fd) == 0)
+	    write_all(m->fd, "\n\n", ended ? 1 : 2) && fits(m->fd, msg->limit) && fsync(m->fd) == 0)
 		return true;
 	err = errno;
 	if (size >= 0 && ftruncate(m->fd, size) == 0)

@@ -20,6 +20,7 @@ struct mbox_message {
 	struct span sender, head, body;
 	struct bodyfile *file;		/* in place of body, when it is large; rewound and read. NULL: none */
 	time_t when;
+	uint64_t limit;			/* the file may not become larger (EFBIG); 0: it may */
 };
 bool mbox_append(const char *path, const struct mbox_message *msg, struct buf *cause) CHECKED;
 

@@ -213,7 +213,6 @@ static const struct {
 	{ "smtp_use_tls", to_may, "smtp_tls_security_level" },
 	{ "smtp_enforce_tls", to_may, "smtp_tls_security_level" },
 	{ "smtpd_forbid_bare_newline", to_normalize, "smtpd_forbid_bare_newline" },
-	{ "mailbox_size_limit", zero_only, "a mailbox has no limit until it is given one" },
 	{ "virtual_mailbox_limit", zero_only, "a mailbox has no limit until it is given one" },
 	{ "message_size_limit", zero_is_largest, "message_size_limit" },
 	{ "inet_protocols", protocols, "inet_protocols" },

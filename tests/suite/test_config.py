@@ -304,7 +304,7 @@ def a_postfix_configuration_is_taken_over_line_by_line():
         # what a plain Debian has, and what Postfix's own samples do: nothing is lost
         open(d + '/ca-certificates.crt', 'w').close()
         r = run(f'compatibility_level = 3.6\nsmtp_tls_CApath={d}\nsmtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination\n'
-                'mynetworks = !10.1.9.0/24 10.1.0.0/16\nmailbox_size_limit = 0\nmailbox_command =\ncontent_filter =\nmynetworks_style = host\ndisable_dns_lookups = yes\n'
+                'mynetworks = !10.1.9.0/24 10.1.0.0/16\nmailbox_size_limit = 51200000\nvirtual_mailbox_limit = 51200000\nmailbox_command =\ncontent_filter =\nmynetworks_style = host\ndisable_dns_lookups = yes\n'
                 'mydestination =\nlocal_recipient_maps =\nlocal_transport = error:5.1.1 nobody\naddress_verify_map = btree:/x\nrelay_transport = relay\n'
                 'unknown_local_recipient_reject_code = 550\nsmtpd_timeout = ${stress?{10}:{300}}s\nmua_client_restrictions = permit_sasl_authenticated, reject\n'
                 'mua_unused = reject\n',

@@ -87,7 +87,7 @@ def a_system_user_forwards_and_keeps_an_mbox():
             os.unlink(home + '/.forward')
             # mbox
             with open(i.conf + '/main.cf', 'a') as f:
-                f.write('home_mailbox = mbox\n')
+                f.write('home_mailbox = mbox\nmailbox_size_limit = 4K\n')
             i.run('reload')
             for n, (subject, text) in enumerate((('mbox', 'From here\r\n>From there\r\nno From\r\n'), ('mbox 2', 'x'))):
                 send(subject, text=text)        # one after the other: deliveries side by side have no order
@@ -101,6 +101,8 @@ def a_system_user_forwards_and_keeps_an_mbox():
             box = mailbox.mbox(home + '/mbox')
             check([m['Subject'] for m in box] == ['mbox', 'mbox 2'], 'another reader')
             box.close()
+            send('too much', text='x' * 900 + '\r\n' + 4 * ('y' * 900 + '\r\n'))
+            check(i.tells('dsn=4.2.2, status=deferred (the mailbox is full') and open(home + '/mbox').read() == text, 'beyond the limit')
             for n, make in enumerate((lambda: os.symlink('/etc/passwd', home + '/mbox'), lambda: os.link(home + '/evil', home + '/mbox'),
                                       lambda: os.mkfifo(home + '/mbox'), lambda: os.mkdir(home + '/mbox'), lambda: put('mbox', '', uid=0))):
                 if os.path.isdir(home + '/mbox'):

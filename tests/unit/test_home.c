@@ -113,16 +113,23 @@ assert_box(const char *want)
 }
 
 static bool
-append(const char *body)
+append_within(const char *body, uint64_t limit)
 {
+	struct mbox_message m = { .sender = SPAN("s@x"), .head = SPAN("H: 1\n"), .body = span_str(body), .limit = limit };
 	struct buf cause;
 	bool ok;
 
 	buf_init(&cause, 1000);
-	ok = mbox_append("box", &(struct mbox_message){ SPAN("s@x"), SPAN("H: 1\n"), span_str(body), NULL, 0 }, &cause);
+	ok = mbox_append("box", &m, &cause);
 	assert_int_equal(ok, cause.len == 0);
 	buf_fini(&cause);
 	return ok;
+}
+
+static bool
+append(const char *body)
+{
+	return append_within(body, 0);
 }
 
 #define ONE "From s@x  Thu Jan  1 00:00:00 1970\nH: 1\n\nbody\n\n"
@@ -169,11 +176,25 @@ mbox_is_cut_back(void **state)
 	assert_true(access("box.lock", F_OK) < 0);
 }
 
+/* Up to the last byte, and what was there stays. */
+static void
+mbox_has_a_limit(void **state)
+{
+	(void)state;
+	put("x\n\n");
+	assert_false(append_within("\nbody\n", sizeof("x\n\n" ONE) - 2));
+	assert_int_equal(errno, EFBIG);
+	assert_box("x\n\n");
+	assert_true(append_within("\nbody\n", sizeof("x\n\n" ONE) - 1));
+	assert_false(append_within("", 1));
+	assert_box("x\n\n" ONE);
+}
+
 static bool
 append_file(struct span text, uint64_t sum)
 {
 	struct bodyfile file = { .fd = open("large", O_RDWR | O_CREAT | O_TRUNC, 0600), .len = text.n, .sum = sum };
-	struct mbox_message m = { SPAN("s@x"), SPAN("H: 1\n"), SPAN_NONE, &file, 0 };
+	struct mbox_message m = { SPAN("s@x"), SPAN("H: 1\n"), SPAN_NONE, &file, 0, 0 };
 	struct buf cause;
 	bool ok;
 
@@ -272,7 +293,7 @@ main(void)
 		cmocka_unit_test(forward_is_bounded),
 		cmocka_unit_test(quoting_is_reversible),
 		cmocka_unit_test(mbox_is_appended_to),
-		cmocka_unit_test(mbox_is_cut_back),
+		cmocka_unit_test(mbox_is_cut_back), cmocka_unit_test(mbox_has_a_limit),
 		cmocka_unit_test(mbox_in_pieces),
 		cmocka_unit_test(mbox_tricks_are_refused),
 	};
