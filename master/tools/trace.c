@@ -17,6 +17,7 @@
 
 #define IDS_MAX 200		/* messages and sessions of one story */
 #define ID_LONGEST 32
+#define ENDS ",\" )>\n"
 #define ROUNDS 3		/* session -> message -> report -> session of the report */
 
 struct trace {
@@ -76,7 +77,21 @@ add_id(struct trace *t, struct span id)
 	t->grew = true;
 }
 
-/* ---- rounds ---- */
+/* ---- rounds: logs are long, and nearly no line is of this story: that is seen first ---- */
+
+/* Anywhere in the line, by its "@": there are few. */
+static bool
+names_address(const struct trace *t, struct span line)
+{
+	size_t before = (size_t)span_rfind(t->address, '@');
+	const char *p = line.p, *end = line.p + line.n;
+
+	for (; (p = memchr(p, '@', (size_t)(end - p))) != NULL; p++)
+		if ((size_t)(p - line.p) >= before && (size_t)(end - p) >= t->address.n - before &&
+		    span_eq_nocase(span_of(p - before, t->address.n), t->address))
+			return true;
+	return false;
+}
 
 static void
 find_address(struct trace *t, struct span line)
@@ -84,6 +99,8 @@ find_address(struct trace *t, struct span line)
 	static const char *const marks[] = { "to=<", "from=<", "\"to\":\"", "\"from\":\"" };
 	struct span rest = line;
 
+	if (!names_address(t, line))
+		return;
 	for (size_t i = 0; i < NELEMS(marks); i++) {
 		const char *p;
 
@@ -100,15 +117,14 @@ static void
 find_related(struct trace *t, struct span line)
 {
 	static const char *const marks[] = { "session=", "\"session\":\"", "notification: ", "report=", "original=" };
-	struct span id = id_of(line), other;
-	bool known = is_known(t, id);
+	const char *const *session = &marks[line.n && line.p[0] == '{'];
+	struct span id = id_of(line);
 
-	for (size_t i = 0; i < NELEMS(marks); i++) {
-		other = value_after(line, marks[i], ",\" )>\n");
-		if (known && other.n)
-			add_id(t, other);
-		else if (t->address.n == 0 && other.n && queue_id_valid(id) && i < 2 && is_known(t, other))
-			add_id(t, id);		/* asked for by the session's id */
+	if (is_known(t, id)) {
+		for (size_t i = 0; i < NELEMS(marks); i++)
+			add_id(t, value_after(line, marks[i], ENDS));
+	} else if (t->address.n == 0 && is_known(t, value_after(line, *session, ENDS)) && queue_id_valid(id)) {
+		add_id(t, id);		/* asked for by the session's id */
 	}
 }
 
