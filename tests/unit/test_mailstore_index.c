@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -12,6 +13,7 @@
 
 #include "base/fdio.h"
 #include "base/rand.h"
+#include "mail/store/mapguard.h"
 #include "tests/unit/tmptree.h"
 #include "tests/unit/unit.h"
 
@@ -321,6 +323,32 @@ test_fault_while_writing(void **state)
 	mailstore_free(ms);
 }
 
+/* A message is cut while it is read: zeros, also where the index has its own hand on faults, and the index stays. */
+static void
+test_cut_message(void **state)
+{
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", false, &r);
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		int fd = open("cut", O_RDWR | O_CREAT, 0600);
+		char *p;
+
+		if (!index_open(ms) || ftruncate(fd, 2 * PAGE) < 0)
+			_exit(1);
+		p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+		mapguard_set(p, 2 * PAGE);
+		_exit(ftruncate(fd, 0) < 0 || p[PAGE] != 0 || access(DATA, F_OK) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(unlink("cut"), 0);
+	mailstore_free(ms);
+}
+
 static int
 teardown(void **state)
 {
@@ -337,6 +365,7 @@ main(void)
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_foreign_changes),
 		cmocka_unit_test(test_fault_while_writing),
+		cmocka_unit_test(test_cut_message),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

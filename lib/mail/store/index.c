@@ -18,6 +18,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/store/mapguard.h"
 
 #include "base/banned.h"
 
@@ -37,8 +38,11 @@ static char guard_files[2][DRIVER_PATH_MAX];
  * not without dropping the index, so that the next session is sound.
  */
 static void
-on_fault(int sig)
+on_fault(int sig, siginfo_t *info, void *context)
 {
+	(void)context;
+	if (sig == SIGBUS && mapguard_mend(info->si_addr))
+		return;			/* a message that was cut, not the index */
 	unlink(guard_files[0]);
 	unlink(guard_files[1]);
 	if (guard_armed && sig != SIGABRT)
@@ -58,7 +62,7 @@ static bool
 catch_faults(const char *maildir)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT };
-	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_NODEFER | SA_SIGINFO };
 
 	if (!driver_path(guard_files[0], maildir, INDEX_DIR, "data.mdb") ||
 	    !driver_path(guard_files[1], maildir, INDEX_DIR, "lock.mdb"))

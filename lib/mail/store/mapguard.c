@@ -19,16 +19,21 @@ static struct {
 
 static size_t page;
 
+bool
+mapguard_mend(void *fault)
+{
+	uintptr_t at = (uintptr_t)fault & ~(uintptr_t)(page - 1);
+
+	return at >= guarded.at && at - guarded.at < guarded.len &&
+	    mmap((void *)at, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 static void
 on_sigbus(int sig, siginfo_t *info, void *context)
 {
-	uintptr_t at = (uintptr_t)info->si_addr & ~(uintptr_t)(page - 1);
-
 	(void)context;
-	if (at >= guarded.at && at - guarded.at < guarded.len &&
-	    mmap((void *)at, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
-		return;
-	sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);	/* the access is tried again */
+	if (!mapguard_mend(info->si_addr))
+		sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);	/* the access is tried again */
 }
 
 void
