@@ -116,7 +116,7 @@ def a_dead_destination_is_not_tried_for_each_message():
         check(i.tells('does not answer, not tried again', 1), 'the destination was not declared dead')
         submit(i, 'alice@example.test', ['bob@example.test'])
         i.wait_mails('bob', 1)
-        check(len(i.queue()) == 200, f'{len(i.queue())} files')
+        check(wait(lambda: len(i.queue()) == 200), f'{len(i.queue())} files')
 
 
 @test
