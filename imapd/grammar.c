@@ -59,7 +59,11 @@ imap_tag(struct span *rest, struct span *tag)
 bool
 imap_space(struct span *rest)
 {
-	return take_char(rest, ' ');
+	if (!take_char(rest, ' '))
+		return false;
+	while (take_char(rest, ' '))
+		;
+	return true;
 }
 
 bool
@@ -184,5 +188,7 @@ imap_id_list(struct span *rest)
 bool
 imap_end(struct span rest)
 {
+	while (take_char(&rest, ' '))
+		;
 	return take_line_end(&rest) && rest.n == 0;
 }

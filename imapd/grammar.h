@@ -15,11 +15,11 @@
 #define IMAP_ID_VALUE_MAX 1024
 
 bool imap_tag(struct span *rest, struct span *tag) CHECKED;
-bool imap_space(struct span *rest) CHECKED;
+bool imap_space(struct span *rest) CHECKED;			/* one, or more as some clients send */
 bool imap_atom(struct span *rest, struct span *atom) CHECKED;
 bool imap_astring(struct span *rest, struct buf *out) CHECKED;	/* decoded; without NUL */
 bool imap_word(struct span *rest, struct span *word) CHECKED;	/* up to a blank or the end of the line: base64, "=" */
 bool imap_id_list(struct span *rest) CHECKED;			/* the arguments of ID, checked and thrown away */
-bool imap_end(struct span rest) CHECKED;			/* the CRLF, and nothing more */
+bool imap_end(struct span rest) CHECKED;			/* the CRLF, and nothing more; blanks may stand before it */
 
 #endif

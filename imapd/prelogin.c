@@ -158,7 +158,7 @@ on_authenticate(struct front *f, struct span args)
 		bad(f, "BAD AUTHENTICATE takes a mechanism");
 		return;
 	}
-	if (imap_space(&args)) {
+	if (!imap_end(args) && imap_space(&args)) {
 		has_initial = true;
 		if (!imap_word(&args, &initial)) {
 			bad(f, "BAD The initial response is base64, or =");

@@ -30,13 +30,17 @@ parse_needs_uid(struct parser *p)
 bool
 parse_at_end(const struct parser *p)
 {
-	return p->at >= p->in.n;
+	size_t at = p->at;
+
+	while (at < p->in.n && p->in.p[at] == ' ')
+		at++;
+	return at >= p->in.n;
 }
 
 char
 parse_peek(const struct parser *p)
 {
-	return parse_at_end(p) ? '\0' : p->in.p[p->at];
+	return p->at < p->in.n ? p->in.p[p->at] : '\0';
 }
 
 bool
@@ -48,7 +52,7 @@ parse_end(struct parser *p)
 bool
 parse_try(struct parser *p, char c)
 {
-	if (parse_at_end(p) || p->in.p[p->at] != c)
+	if (p->at >= p->in.n || p->in.p[p->at] != c)
 		return false;
 	p->at++;
 	return true;
@@ -63,7 +67,13 @@ parse_char(struct parser *p, char c)
 bool
 parse_space(struct parser *p)
 {
-	return parse_try(p, ' ') || parse_fail(p, parse_at_end(p) ? "Missing argument" : "Blank expected between arguments");
+	if (parse_at_end(p))
+		return parse_fail(p, "Missing argument");
+	if (!parse_try(p, ' '))
+		return parse_fail(p, "Blank expected between arguments");
+	while (parse_try(p, ' '))
+		;
+	return true;
 }
 
 /* ATOM-CHAR; 8-bit is let through (it is sent, and harmless) */

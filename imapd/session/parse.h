@@ -33,12 +33,12 @@ struct parser {
 void parse_begin(struct parser *p, struct span in, struct arena *a);
 bool parse_fail(struct parser *p, const char *error);	/* returns false */
 bool parse_needs_uid(struct parser *p);			/* the same with the code UIDREQUIRED */
-bool parse_at_end(const struct parser *p);
+bool parse_at_end(const struct parser *p);		/* but for blanks, which people who type leave there */
 char parse_peek(const struct parser *p);		/* 0 at the end */
 bool parse_end(struct parser *p) CHECKED;		/* nothing may follow */
 bool parse_char(struct parser *p, char c) CHECKED;
 bool parse_try(struct parser *p, char c);		/* no error when it is another */
-bool parse_space(struct parser *p) CHECKED;
+bool parse_space(struct parser *p) CHECKED;		/* one, or more as some clients send; something follows */
 bool parse_try_word(struct parser *p, const char *word);	/* without regard to case, whole atom */
 
 bool parse_atom(struct parser *p, struct span *s) CHECKED;

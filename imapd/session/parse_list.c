@@ -118,7 +118,7 @@ list_parse(struct parser *p, struct list_how *how)
 		return false;
 	if (!parse_astring(p, &reference) || !parse_space(p) || !parse_patterns(p, how, reference))
 		return false;
-	if (!how->lsub && parse_try(p, ' ') && !parse_return(p, how))
+	if (!how->lsub && !parse_at_end(p) && (!parse_space(p) || !parse_return(p, how)))
 		return false;
 	how->only_separator = how->only_separator && !how->extended;	/* RFC 5258 3: of the plain LIST alone */
 	return parse_end(p);

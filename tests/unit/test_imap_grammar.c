@@ -25,6 +25,8 @@ static const struct string_case strings[] = {
 	{ SPAN("{3}\r\na\rb\r\n"), "a\rb" },
 	{ SPAN("{3+}\r\na b\r\n"), "a b" },
 	{ SPAN("{0}\r\n\r\n"), "" },
+	{ SPAN("abc  \r\n"), "abc" },
+	{ SPAN("abc \rd"), NULL },
 	{ SPAN("\r\n"), NULL },
 	{ SPAN(""), NULL },
 	{ SPAN("(\r\n"), NULL },

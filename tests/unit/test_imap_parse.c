@@ -331,7 +331,8 @@ search_programs(void **state UNUSED)
 		{ "SENTON \"1-Feb-1994\" LARGER 5 KEYWORD $x", "senton larger AND keyword AND" },
 		{ "BODY {3}\r\na b TEXT x", "body text AND" },
 		{ "", NULL }, { "()", NULL }, { "(SEEN", NULL }, { "SEEN)", NULL }, { "NOT", NULL }, { "OR SEEN", NULL }, { "FOO", NULL },
-		{ "SEEN ", NULL }, { "SUBJECT", NULL }, { "SINCE yesterday", NULL }, { "LARGER -1", NULL }, { "UID", NULL }, { "0", NULL },
+		{ "SEEN  ", "flag" }, { "SEEN  DELETED", "flag flag AND" }, { "OR  SEEN (NEW) ", "flag new OR" }, { "OR SEEN ", NULL }, { "(SEEN ", NULL },
+		{ "SUBJECT", NULL }, { "SINCE yesterday", NULL }, { "LARGER -1", NULL }, { "UID", NULL }, { "0", NULL },
 	};
 	struct parser p;
 	struct search_program prog;
