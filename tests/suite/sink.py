@@ -71,8 +71,6 @@ class Sink(threading.Thread):
                     return
                 verb, _, arg = line.decode('latin1').strip().partition(' ')
                 self.commands.append((verb, arg))
-                if verb.upper() == 'LHLO':
-                    verb = 'EHLO'
                 if self.tls and not isinstance(c, ssl.SSLSocket):
                     c.sendall(b'220 go\r\n' if verb.upper() == 'STARTTLS' else b'250-sink\r\n250 STARTTLS\r\n')
                     if verb.upper() == 'STARTTLS':

@@ -176,7 +176,8 @@ def hostile_servers_only_defer():
     make = lambda g, r, tls=None: Sink(r, g, tls=tls) if callable(r) or not r else Sink(None, g, r)
     tls = tls_context()
     sinks = {n.replace('_', '-'): ('smtp', make(g, r)) for n, (g, r) in HOSTILE.items()}
-    sinks |= {n.replace('_', '-') + '-lmtp': ('lmtp:inet', make(g, r)) for n, (g, r) in HOSTILE.items()}
+    by_lmtp = lambda r: (lambda v, a: r('EHLO' if v == 'LHLO' else v, a)) if callable(r) else r
+    sinks |= {n.replace('_', '-') + '-lmtp': ('lmtp:inet', make(g, by_lmtp(r))) for n, (g, r) in HOSTILE.items()}
     sinks |= {n.replace('_', '-') + '-tls': ('smtp', make(g, r, tls)) for n, (g, r) in HOSTILE.items() if g == b'220 a\r\n' and n != 'starttls_garbage'}
     maps = ', '.join(f'{{{n}.test = {kind}:[127.0.0.1]:{s.port}}}' for n, (kind, s) in sinks.items())
     with Instance(main=f'transport_maps = inline:{{ {maps} }}\nminimal_backoff_time = 60s\nsmtp_helo_timeout = 2s\n'
