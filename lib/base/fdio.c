@@ -4,15 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #include "base/banned.h"
 
 #define TMP_SUFFIX ".~new"	/* and the number of the process that writes the file: no operator names a file of his own so */
 #define PID_DIGITS_MAX 9
+#define LOCK_TICK_US 50000	/* how much longer a wait for a lock may be */
 
 bool
 write_all(int fd, const void *p, size_t n)
@@ -113,11 +119,11 @@ read_fd(int fd, struct buf *b)
 	}
 }
 
-bool
-read_file(int dirfd, const char *path, struct buf *b)
+static bool
+read_open_file(int fd, struct buf *b)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC), err;
 	bool ok;
+	int err;
 
 	if (fd < 0)
 		return false;
@@ -125,6 +131,52 @@ read_file(int dirfd, const char *path, struct buf *b)
 	err = errno;
 	close(fd);
 	errno = err;
+	return ok;
+}
+
+bool
+read_file(int dirfd, const char *path, struct buf *b)
+{
+	return read_open_file(openat(dirfd, path, O_RDONLY | O_CLOEXEC), b);
+}
+
+bool
+read_regular_file(int dirfd, const char *path, struct buf *b)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close_fd(&fd);
+		errno = EINVAL;
+	}
+	return read_open_file(fd, b);
+}
+
+static void
+on_alarm(int sig)
+{
+	(void)sig;			/* it ends the wait */
+}
+
+bool
+lock_fd(int fd, unsigned ms)
+{
+	static const struct itimerval tick = { { 0, LOCK_TICK_US }, { 0, LOCK_TICK_US } }, none;
+	uint64_t until;
+	bool ok = flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	if (ok || (errno != EWOULDBLOCK && errno != EINTR))
+		return ok;
+	until = clock_mono_ms() + ms;
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
+	setitimer(ITIMER_REAL, &tick, NULL);	/* again and again: one may come just before the wait */
+	do
+		ok = flock(fd, LOCK_EX) == 0;
+	while (!ok && errno == EINTR && clock_mono_ms() < until);
+	if (!ok && errno == EINTR)
+		errno = EWOULDBLOCK;
+	setitimer(ITIMER_REAL, &none, NULL);
 	return ok;
 }
 

@@ -16,6 +16,14 @@ bool read_fd(int fd, struct buf *b) CHECKED;
 
 /* Append the whole file (up to b->max) to b; false with errno (EFBIG: longer). dirfd as for openat. */
 bool read_file(int dirfd, const char *path, struct buf *b) CHECKED;
+/* The same of a name that others may have put anything under: only a regular file is read (else EINVAL), and none is waited for. */
+bool read_regular_file(int dirfd, const char *path, struct buf *b) CHECKED;
+
+/*
+ * flock(fd, LOCK_EX), waiting ms at most: EWOULDBLOCK after that. Whoever may open a file can hold its lock for ever, and
+ * so can a process that was stopped. Uses SIGALRM and the timer of setitimer(2) while it waits.
+ */
+bool lock_fd(int fd, unsigned ms) CHECKED;
 
 /* Write DIR/path by a temporary file, fsync, rename, fsync(directory). Bad mode or a full disk leave the old file. */
 bool replace_file(int dirfd, const char *path, struct span text, mode_t mode) CHECKED;

@@ -51,7 +51,7 @@ static const struct {
 		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fsync),
 		SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(ftruncate), SCMP_SYS(truncate), SCMP_SYS(fallocate),
 		SCMP_SYS(utimensat), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chmod), SCMP_SYS(umask),
-		SCMP_SYS(copy_file_range), SCMP_SYS(flock), SCMP_SYS(msync), SCMP_SYS(pwritev), -1 } },
+		SCMP_SYS(copy_file_range), SCMP_SYS(flock), SCMP_SYS(setitimer), SCMP_SYS(msync), SCMP_SYS(pwritev), -1 } },	/* setitimer: a wait for a lock has an end */
 	{ JAIL_FORK, { SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4),
 		SCMP_SYS(waitid), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(seccomp), -1 } },
 	{ JAIL_LANDLOCK, { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),

@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "base/banned.h"
 
@@ -122,11 +125,68 @@ directories(void **state)
 	assert_false(fsync_dir(dirfd_, "a/x"));
 }
 
+/* What stands under a name may be anything; only a file is read, and nothing is waited for. */
+static void
+regular_files(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_true(replace_file(dirfd_, "file", SPAN("text"), 0600));
+	assert_true(read_regular_file(dirfd_, "file", &b));
+	assert_true(span_is(buf_span(&b), "text"));
+	assert_int_equal(unlinkat(dirfd_, "file", 0), 0);
+	assert_int_equal(mkfifoat(dirfd_, "file", 0600), 0);
+	assert_false(read_regular_file(dirfd_, "file", &b));
+	assert_int_equal(errno, EINVAL);
+	assert_false(read_regular_file(dirfd_, ".", &b));
+	assert_int_equal(unlinkat(dirfd_, "file", 0), 0);
+	assert_false(read_regular_file(dirfd_, "file", &b));
+	assert_int_equal(errno, ENOENT);
+	buf_fini(&b);
+}
+
+static void
+locks(void **state)
+{
+	int a = openat(dirfd_, "file", O_RDWR | O_CREAT, 0600), b = openat(dirfd_, "file", O_RDWR), ready[2], status;
+	char c = 0;
+	uint64_t began;
+	pid_t pid;
+
+	(void)state;
+	assert_true(lock_fd(a, 0));
+	assert_true(lock_fd(a, 0));			/* it is ours */
+	began = clock_mono_ms();
+	assert_false(lock_fd(b, 120));
+	assert_int_equal(errno, EWOULDBLOCK);
+	assert_true(clock_mono_ms() - began >= 120);
+	close(a);
+	assert_true(lock_fd(b, 0));
+	close(b);
+	assert_false(lock_fd(-1, 10));
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {					/* it has the lock for a while: waited for */
+		a = openat(dirfd_, "file", O_RDWR);
+		_exit(flock(a, LOCK_EX) < 0 || write(ready[1], &c, 1) != 1 || usleep(100000));
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	b = openat(dirfd_, "file", O_RDWR);
+	assert_true(lock_fd(b, 60000));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(b), close(ready[0]), close(ready[1]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(names_of_temporary_files), cmocka_unit_test(replace),
-		cmocka_unit_test(read_bounds), cmocka_unit_test(at_offsets), cmocka_unit_test(directories) };
+		cmocka_unit_test(read_bounds), cmocka_unit_test(at_offsets), cmocka_unit_test(directories),
+		cmocka_unit_test(regular_files), cmocka_unit_test(locks) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -2,10 +2,14 @@
 #include "mail/store/index.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -14,6 +18,15 @@
 
 #define DATA "Maildir/merpati.index/data.mdb"
 #define STATE "Maildir/merpati.index/state"
+
+#ifdef MERPATI_SANITIZE
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0:abort_on_error=1:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0";
+}
+#endif
 
 static struct mailstore *
 open_store(void)
@@ -70,8 +83,7 @@ put_one(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
-	index_reader_done(ms->index);
-	rc = mdb_txn_begin(ms->index->env, NULL, 0, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	buf_init(&value, 1024);
@@ -79,7 +91,7 @@ put_one(struct mailstore *ms, void *ctx)
 	v = (MDB_val){ value.len, value.p };
 	rc = mdb_put(txn, ms->index->db, &k, &v, 0);
 	buf_fini(&value);
-	return rc ? rc : mdb_txn_commit(txn);
+	return index_writer_done(ms->index, txn, rc, true);
 }
 
 struct got {
@@ -87,22 +99,17 @@ struct got {
 };
 
 static int
-get_one(struct mailstore *ms, void *ctx)
+get_one(struct store_index *ix, MDB_txn *txn, void *ctx)
 {
 	struct index_key key = key_of("Xtest");
 	MDB_val k = index_mdb_key(&key), v;
-	MDB_txn *txn = index_reader(ms->index);
 	struct got *got = ctx;
 	struct span content;
-	int rc;
+	int rc = mdb_get(txn, ix->db, &k, &v);
 
-	if (!txn)
-		return MDB_PANIC;
-	rc = mdb_get(txn, ms->index->db, &k, &v);
 	got->text[0] = '\0';
 	if (rc == 0 && index_content(&key, v, &content))
 		snprintf(got->text, sizeof(got->text), "%.*s", (int)content.n, content.p);
-	index_reader_done(ms->index);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -115,7 +122,7 @@ put_and_get(const char *text)
 	assert_true(index_open(ms));
 	assert_true(index_open(ms));			/* it is open: nothing to do */
 	assert_true(index_guard(ms, put_one, (void *)(uintptr_t)text));
-	assert_true(index_guard(ms, get_one, &got));
+	assert_true(index_read(ms, get_one, &got));
 	assert_string_equal(got.text, text);
 	mailstore_free(ms);
 }
@@ -130,7 +137,7 @@ test_kept_and_shared(void **state)
 	put_and_get("one");
 	a = open_store();
 	assert_true(index_open(a));
-	assert_true(index_guard(a, get_one, &got));
+	assert_true(index_read(a, get_one, &got));
 	assert_string_equal(got.text, "one");		/* from the one before */
 	if (fork() == 0) {				/* LMDB: one environment a process */
 		b = open_store();
@@ -139,7 +146,7 @@ test_kept_and_shared(void **state)
 	int status;
 	wait(&status);
 	assert_int_equal(status, 0);
-	assert_true(index_guard(a, get_one, &got));
+	assert_true(index_read(a, get_one, &got));
 	assert_string_equal(got.text, "two");
 	mailstore_free(a);
 }
@@ -159,7 +166,7 @@ test_other_makers(void **state)
 	close(fd);
 	ms = open_store();
 	assert_true(index_open(ms));
-	assert_true(index_guard(ms, get_one, &got));
+	assert_true(index_read(ms, get_one, &got));
 	assert_string_equal(got.text, "");
 	mailstore_free(ms);
 }
@@ -249,6 +256,293 @@ test_foreign_hands(void **state)
 	mailstore_free(ms);
 }
 
+/* ---- what the user's own processes may do with the files of locks ---- */
+
+enum spoil { SPOIL_WRITE, SPOIL_TRUNCATE, SPOIL_FIFO, SPOIL_DIRECTORY, SPOIL_SOCKET, SPOIL_REMOVE, SPOIL_OTHER };
+
+static void
+spoil(const char *path, enum spoil how, int byte)
+{
+	char junk[8192];
+	int fd;
+
+	if (how == SPOIL_WRITE || how == SPOIL_TRUNCATE) {
+		for (size_t i = 0; i < sizeof(junk); i++)
+			junk[i] = (char)(byte < 0 ? rand() : byte);
+		fd = open(path, O_WRONLY | O_CREAT | (how == SPOIL_TRUNCATE ? O_TRUNC : 0), 0600);
+		assert_true(fd >= 0 && (how == SPOIL_TRUNCATE || write_all(fd, junk, sizeof(junk))));
+		close(fd);
+		return;
+	}
+	unlink(path);
+	if (how == SPOIL_FIFO)
+		assert_int_equal(mkfifo(path, 0600), 0);
+	else if (how == SPOIL_DIRECTORY)
+		assert_int_equal(mkdir(path, 0700), 0);
+	else if (how == SPOIL_SOCKET)
+		assert_int_equal(mknod(path, S_IFSOCK | 0600, 0), 0);
+	else if (how == SPOIL_OTHER)
+		assert_int_equal(symlink("/dev/zero", path), 0);
+}
+
+/* One session has the index open, one opens it: neither waits, and what they show is right or not there. */
+static int
+use_spoiled(void)
+{
+	struct mailstore *ms = open_store();
+	struct got got = { "" };
+
+	if (index_open(ms) && index_guard(ms, put_one, (void *)(uintptr_t)"after") && index_read(ms, get_one, &got) &&
+	    strcmp(got.text, "after") != 0)
+		return 1;
+	mailstore_free(ms);
+	return 0;
+}
+
+/* It ends, right or by what ends a session whose index was damaged; it does not wait. */
+static void
+ends(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) ? WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_TEMPFAIL : WTERMSIG(status) != SIGALRM);
+}
+
+static void
+test_spoiled_locks(void **state)
+{
+	static const char *const files[] = { "Maildir/merpati.index/lock.mdb", STATE, DATA };
+	static const struct {
+		enum spoil how;
+		int byte;
+	} ways[] = {
+		{ SPOIL_WRITE, 0 }, { SPOIL_WRITE, 0xff }, { SPOIL_WRITE, 1 }, { SPOIL_WRITE, -1 }, { SPOIL_WRITE, -1 },
+		{ SPOIL_TRUNCATE, 0 }, { SPOIL_FIFO, 0 }, { SPOIL_DIRECTORY, 0 }, { SPOIL_SOCKET, 0 }, { SPOIL_REMOVE, 0 },
+		{ SPOIL_OTHER, 0 },
+	};
+
+	(void)state;
+	alarm(60);
+	for (size_t i = 0; i < NELEMS(files); i++) {
+		for (size_t k = 0; k < NELEMS(ways); k++) {
+			int told[2], ready[2];
+			char c = 0;
+			pid_t pid;
+
+			put_and_get("before");
+			assert_int_equal(pipe(told) | pipe(ready), 0);
+			pid = fork();
+			if (pid == 0) {			/* it has it open while it is spoiled */
+				struct mailstore *ms = open_store();
+				struct got got = { "" };
+
+				if (!index_open(ms) || write(ready[1], &c, 1) != 1 || read(told[0], &c, 1) != 1)
+					_exit(1);
+				alarm(20);
+				if (index_guard(ms, put_one, (void *)(uintptr_t)"while") && index_read(ms, get_one, &got))
+					_exit(strcmp(got.text, "while") == 0 ? 0 : 2);
+				_exit(0);
+			}
+			assert_int_equal(read(ready[0], &c, 1), 1);
+			spoil(files[i], ways[k].how, ways[k].byte);
+			assert_int_equal(write(told[1], &c, 1), 1);
+			ends(pid);
+			pid = fork();
+			if (pid == 0) {
+				spoil(files[i], SPOIL_REMOVE, 0);
+				rmdir(files[i]);
+				spoil(files[i], ways[k].how, ways[k].byte);
+				alarm(20);
+				_exit(use_spoiled());
+			}
+			ends(pid);
+			for (size_t n = 0; n < NELEMS(files); n++) {
+				unlink(files[n]);
+				rmdir(files[n]);
+			}
+			for (int n = 0; n < 2; n++)
+				close(told[n]), close(ready[n]);
+		}
+	}
+	alarm(0);
+}
+
+/* Somebody has a lock and never gives it back. */
+static void
+test_a_lock_that_is_kept(void **state)
+{
+	static const char *const files[] = { DATA, STATE };
+
+	(void)state;
+	index_lock_ms = 100;
+	alarm(30);
+	for (size_t i = 0; i < NELEMS(files); i++) {
+		struct mailstore *ms;
+		int fd;
+
+		put_and_get("x");
+		ms = open_store();
+		assert_true(index_open(ms));
+		fd = open(files[i], O_RDONLY);
+		assert_int_equal(flock(fd, LOCK_EX), 0);
+		assert_int_equal(index_guard(ms, put_one, (void *)(uintptr_t)"y"), i == 1);
+		mailstore_free(ms);
+		ms = open_store();
+		assert_int_equal(index_open(ms), i == 0);	/* it was removed, so the next one is not locked */
+		mailstore_free(ms);
+		close(fd);
+	}
+	alarm(0);
+	index_lock_ms = 10000;
+}
+
+/* ---- readers have no lock: what they see is of one moment ---- */
+
+#define KEYS 64
+#define ROUNDS 300
+
+static struct index_key
+numbered_key(int i)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "K%d", i);
+	return key_of(text);
+}
+
+static int
+put_round(struct mailstore *ms, void *ctx)
+{
+	char text[3000];
+	struct buf value;
+	MDB_txn *txn;
+	int rc = index_writer(ms, &txn);
+
+	if (rc)
+		return rc;
+	buf_init(&value, 8192);
+	for (int i = 0; i < KEYS && rc == 0; i++) {
+		struct index_key key = numbered_key(i);
+		MDB_val k = index_mdb_key(&key), v;
+		int n = snprintf(text, sizeof(text), "%*d", 10 + *(int *)ctx % 13 * 200, *(int *)ctx);
+
+		index_value(&key, span_of(text, (size_t)n), &value);
+		v = (MDB_val){ value.len, value.p };
+		rc = mdb_put(txn, ms->index->db, &k, &v, 0);
+	}
+	buf_fini(&value);
+	return index_writer_done(ms->index, txn, rc, true);
+}
+
+struct picture {
+	int seen, calls;
+	bool torn;
+};
+
+static int
+see_round(struct store_index *ix, MDB_txn *txn, void *ctx)
+{
+	struct picture *p = ctx;
+	int rc = 0;
+
+	p->torn = false;
+	p->calls++;
+	for (int i = 0; i < KEYS && rc == 0; i++) {
+		struct index_key key = numbered_key(i);
+		MDB_val k = index_mdb_key(&key), v;
+		struct span content;
+		uint32_t n;
+
+		rc = mdb_get(txn, ix->db, &k, &v);
+		if (rc || !index_content(&key, v, &content) || !span_u32(span_trim(content), 0, UINT32_MAX, &n))
+			return rc ? rc : MDB_CORRUPTED;
+		if (i == 0)
+			p->seen = (int)n;
+		p->torn |= p->seen != (int)n;
+		if (i % 8 == 0)
+			sched_yield();
+	}
+	return rc;
+}
+
+static int
+write_rounds(int first)
+{
+	struct mailstore *ms = open_store();
+
+	for (int i = first; i < first + ROUNDS; i++)
+		if (!index_open(ms) || !index_guard(ms, put_round, &i))
+			return 1;
+	mailstore_free(ms);
+	return 0;
+}
+
+static int
+read_rounds(void)
+{
+	struct mailstore *ms = open_store();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct picture p = { 0 };
+
+		if (!index_open(ms) || !index_read(ms, see_round, &p))
+			return 2;
+		if (p.torn)
+			return 3;
+	}
+	mailstore_free(ms);
+	return 0;
+}
+
+static void
+test_readers_beside_writers(void **state)
+{
+	struct mailstore *ms = open_store();
+	int zero = 0, status;
+
+	(void)state;
+	assert_true(index_open(ms) && index_guard(ms, put_round, &zero));
+	mailstore_free(ms);
+	for (int i = 0; i < 5; i++)
+		if (fork() == 0)
+			_exit(i < 2 ? write_rounds(1 + i * ROUNDS) : read_rounds());
+	for (int i = 0; i < 5; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+static int
+see_again(struct store_index *ix, MDB_txn *txn, void *ctx)
+{
+	struct picture *p = ctx;
+	int status;
+
+	p->calls++;
+	for (int i = 0; i < 2 && p->calls < 3; i++) {	/* not under the lock, which they would wait for */
+		if (fork() == 0)
+			_exit(write_rounds(i) != 0);
+		wait(&status);
+	}
+	(void)ix, (void)txn;
+	return 0;
+}
+
+/* Who is overtaken each time reads at last with the lock. */
+static void
+test_an_overtaken_reader(void **state)
+{
+	struct mailstore *ms = open_store();
+	struct picture p = { 0 };
+
+	(void)state;
+	assert_true(index_open(ms));
+	assert_true(index_read(ms, see_again, &p));
+	assert_int_equal(p.calls, 3);
+	mailstore_free(ms);
+}
+
 int
 main(void)
 {
@@ -261,6 +555,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_fault_drops_it, store_box_setup, store_teardown),
 #endif
 		cmocka_unit_test_setup_teardown(test_foreign_hands, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_spoiled_locks, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_a_lock_that_is_kept, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_readers_beside_writers, store_box_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_an_overtaken_reader, store_box_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

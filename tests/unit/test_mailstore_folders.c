@@ -239,6 +239,40 @@ test_first_logins(void **state)
 	}
 }
 
+/* The user's own programs may put anything where the mailbox keeps its notes: nobody waits for it. */
+static void
+test_strange_files(void **state)
+{
+	static const char *const names[] = { "merpati-uid", "merpati-uidlist", "dovecot-keywords", "merpati-uidvalidity",
+		"subscriptions", "merpati-special-use", "merpati-pop3.lock", "merpati-quota", "merpati.arrivals", "merpati.index",
+		"maildirfolder" };
+	struct mail_quota limit = { .bytes = 1000000 };
+
+	(void)state;
+	alarm(30);
+	for (size_t i = 0; i < 3 * NELEMS(names); i++) {
+		char path[64];
+		unsigned subscribed = 0;
+		struct mailfolder *f;
+		enum store_result r;
+		struct mailstore *ms;
+
+		snprintf(path, sizeof(path), "Maildir/%s", names[i / 3]);
+		ms = mailstore_new("Maildir", true, &r);
+		assert_non_null(ms);
+		assert_int_equal(i % 3 == 0 ? mkfifo(path, 0600) : i % 3 == 1 ? mkdir(path, 0700) : symlink("/dev/zero", path), 0);
+		mailstore_limit(ms, &limit);
+		r = mailstore_create_defaults(ms);
+		r = mailstore_list_subscribed(ms, tally, &subscribed);
+		f = mailfolder_open(ms, SPAN("INBOX"), MAILFOLDER_TRACK, &r);
+		mailfolder_close(f);
+		r = mailstore_lock(ms);
+		mailstore_free(ms);
+		remove_tree("Maildir");
+	}
+	alarm(0);
+}
+
 int
 main(void)
 {
@@ -249,6 +283,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_folders, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_as_many_folders_as_there_may_be, store_dir_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_uses, store_dir_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_strange_files, store_dir_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,7 +277,7 @@ static int
 faulty(struct mailstore *ms, void *ctx)
 {
 	MDB_txn *txn;
-	int rc = index_writer(ms->index, &txn);
+	int rc = index_writer(ms, &txn);
 
 	(void)ctx;
 	raise(SIGSEGV);
@@ -288,7 +288,7 @@ static int
 sound(struct mailstore *ms, void *ctx)
 {
 	MDB_txn *txn;
-	int rc = index_writer(ms->index, &txn);
+	int rc = index_writer(ms, &txn);
 
 	(void)ctx;
 	return index_writer_done(ms->index, txn, rc, true);

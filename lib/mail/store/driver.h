@@ -15,6 +15,8 @@
 #define DRIVER_PATH_MAX 4096
 #define DRIVER_MESSAGES_MAX (16u << 20)	/* in one folder */
 
+#define DRIVER_LOCK_MS 60000		/* a lock of a mailbox that nobody gives back in this time is an error */
+
 enum place { PLACE_CUR, PLACE_NEW };
 extern const char *const driver_places[2];	/* "cur", "new" */
 
@@ -60,6 +62,8 @@ struct mailfolder {
 /* Notes cause (with errno) and gives the result that errno stands for. */
 enum store_result driver_fail(struct mailstore *ms, const char *what, const char *path);
 enum store_result driver_errno(int err);
+
+int driver_lock_names(struct mailstore *ms);	/* the lock on the Maildir itself, until the descriptor is closed; -1: not, with errno */
 
 /* "dir/place/name"; dies never, false when too long. */
 bool driver_path(char out[DRIVER_PATH_MAX], const char *dir, const char *sub, const char *name) CHECKED;

@@ -1,5 +1,5 @@
 /*
- * index.c: opening, guarding and dropping the cache. The files are the user's,
+ * index.c: opening, locking, guarding and dropping the cache. The files are the user's,
  * and a disk may have changed any byte: LMDB trusts its pages, so faults while
  * it reads them are caught, and every value carries a checksum.
  */
@@ -23,14 +23,19 @@
 #include "base/banned.h"
 
 #define INDEX_DIR "merpati.index"
-#define INDEX_VERSION "merpati-index 2"
+#define INDEX_VERSION "merpati-index 3"
 #define INDEX_MAP_SIZE (1024ull << 20)	/* a sparse file; when it is full, the index begins anew */
 #define STATE_MAX 128
+#define READ_TRIES 3
+
+enum { UNARMED, ARMED, ARMED_FOR_GLANCE };	/* a glance may meet pages that change, and does not drop the index for that */
+
+unsigned index_lock_ms = 10000;
 
 static sigjmp_buf guard_back;
 static volatile sig_atomic_t guard_armed;
 
-static char guard_files[2][DRIVER_PATH_MAX];
+static char guard_file[DRIVER_PATH_MAX];
 
 /*
  * Damaged pages can make LMDB read where nothing is: back to index_guard. If
@@ -43,8 +48,8 @@ on_fault(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (sig == SIGBUS && mapguard_mend(info->si_addr))
 		return;			/* a message that was cut, not the index */
-	unlink(guard_files[0]);
-	unlink(guard_files[1]);
+	if (guard_armed != ARMED_FOR_GLANCE || sig == SIGABRT)
+		unlink(guard_file);
 	if (guard_armed && sig != SIGABRT)
 		siglongjmp(guard_back, 1);
 	signal(sig, SIG_DFL);		/* the same instruction faults again, for good */
@@ -61,11 +66,10 @@ on_assert(MDB_env *env, const char *text)
 static bool
 catch_faults(const char *maildir)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGABRT };
 	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_NODEFER | SA_SIGINFO };
 
-	if (!driver_path(guard_files[0], maildir, INDEX_DIR, "data.mdb") ||
-	    !driver_path(guard_files[1], maildir, INDEX_DIR, "lock.mdb"))
+	if (!driver_path(guard_file, maildir, INDEX_DIR, "data.mdb"))
 		return false;
 	for (size_t i = 0; i < NELEMS(faults); i++)
 		sigaction(faults[i], &sa, NULL);
@@ -76,7 +80,7 @@ catch_faults(const char *maildir)
 static bool
 remove_files(const char *maildir)
 {
-	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	static const char *const names[] = { "data.mdb", "lock.mdb" };	/* LMDB's lock: of earlier versions */
 	char path[DRIVER_PATH_MAX];
 	int fd;
 
@@ -86,7 +90,8 @@ remove_files(const char *maildir)
 	if (fd < 0)
 		return errno == ENOENT;
 	for (size_t i = 0; i < NELEMS(names); i++)
-		unlinkat(fd, names[i], 0);
+		if (unlinkat(fd, names[i], 0) < 0 && errno == EISDIR)
+			unlinkat(fd, names[i], AT_REMOVEDIR);
 	close(fd);
 	return true;
 }
@@ -107,12 +112,8 @@ lock_state(const char *maildir, bool create)
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
 	if (fd < 0)
 		return -1;
-	while (flock(fd, LOCK_EX) < 0) {
-		if (errno != EINTR) {
-			close_fd(&fd);
-			break;
-		}
-	}
+	if (!lock_fd(fd, index_lock_ms))
+		close_fd(&fd);
 	return fd;
 }
 
@@ -179,13 +180,15 @@ static void
 drop(struct mailstore *ms)
 {
 	struct store_index *ix = ms->index;
-	int fd = lock_state(ms->path, false);
+	int fd = ix && ix->state >= 0 ? -1 : lock_state(ms->path, false);
 
 	ms->no_index = true;
 	remove_files(ms->path);
 	close_fd(&fd);
 	if (!ix)
 		return;
+	if (ix->fd >= 0)
+		flock(ix->fd, LOCK_UN);
 	ms->index = NULL;
 	forget_strings(ix);
 	free(ix->pending);
@@ -193,9 +196,23 @@ drop(struct mailstore *ms)
 	free(ix);
 }
 
+/* False: a fault of the pages, or what LMDB found wrong with them, has ended it. */
+static bool
+attempt(struct mailstore *ms, int how, int (*work)(struct mailstore *ms, void *ctx), void *ctx, int *rc)
+{
+	if (sigsetjmp(guard_back, 0)) {	/* SA_NODEFER: no mask to put back, and no system call */
+		guard_armed = UNARMED;
+		return false;
+	}
+	guard_armed = how;
+	*rc = work(ms, ctx);
+	guard_armed = UNARMED;
+	return true;
+}
+
 /*
- * When the fault came while LMDB's lock was ours, other sessions wait for it, each with its folder locked. Nothing but the
- * end of this process gives it back (a robust mutex): to end the transaction would free what lay on a stack that is gone.
+ * A fault while the index was written may have been met after the damage had led LMDB to write elsewhere: this process is
+ * not to be trusted any more. The end of it also gives back the lock.
  */
 static void
 give_up(struct mailstore *ms)
@@ -214,19 +231,102 @@ index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), 
 {
 	int rc;
 
-	if (sigsetjmp(guard_back, 0)) {	/* SA_NODEFER: no mask to put back, and no system call */
-		guard_armed = 0;
+	if (!attempt(ms, ARMED, work, ctx, &rc)) {
 		give_up(ms);
 		return false;
 	}
-	guard_armed = 1;
-	rc = work(ms, ctx);
-	guard_armed = 0;
-	if (rc == 0)
-		return true;
-	drop(ms);
-	return false;
+	if (rc)
+		drop(ms);
+	return rc == 0;
 }
+
+/* ---- locks ---- */
+
+static int
+lock_writers(struct mailstore *ms)
+{
+	if (lock_fd(ms->index->fd, index_lock_ms))
+		return 0;
+	log_warn(NULL, "the index of %s was locked for too long: it is removed", ms->path);
+	return EBUSY;
+}
+
+int
+index_writer(struct mailstore *ms, MDB_txn **txn)
+{
+	struct store_index *ix = ms->index;
+	int rc = lock_writers(ms);
+
+	if (rc)
+		return rc;
+	ix->writing = true;
+	rc = mdb_txn_begin(ix->env, NULL, 0, txn);
+	if (rc) {
+		ix->writing = false;
+		flock(ix->fd, LOCK_UN);
+	}
+	return rc;
+}
+
+int
+index_writer_done(struct store_index *ix, MDB_txn *txn, int rc, bool keep)
+{
+	if (rc == 0 && keep)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	ix->writing = false;
+	flock(ix->fd, LOCK_UN);
+	return rc;
+}
+
+struct glance {
+	int (*work)(struct store_index *ix, MDB_txn *txn, void *ctx);
+	void *ctx;
+	bool whole;			/* nobody has written over what was read */
+};
+
+static int
+glance(struct mailstore *ms, void *ctx)
+{
+	struct glance *g = ctx;
+	struct store_index *ix = ms->index;
+	MDB_envinfo now;
+	int rc;
+
+	g->whole = false;
+	mdb_txn_reset(ix->reader);	/* after a fault it is as it was then */
+	rc = mdb_txn_renew(ix->reader);
+	if (rc == 0)
+		rc = g->work(ix, ix->reader, g->ctx);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	mdb_env_info(ix->env, &now);
+	g->whole = now.me_last_txnid - mdb_txn_id(ix->reader) <= 1;
+	return rc;
+}
+
+bool
+index_read(struct mailstore *ms, int (*work)(struct store_index *ix, MDB_txn *txn, void *ctx), void *ctx)
+{
+	struct glance g = { .work = work, .ctx = ctx };
+	int rc = 0;
+
+	for (int tries = 1; tries < READ_TRIES; tries++) {
+		if (!attempt(ms, ARMED_FOR_GLANCE, glance, &g, &rc) || !g.whole)
+			continue;
+		if (rc)
+			drop(ms);
+		return rc == 0;
+	}
+	if (lock_writers(ms) || !attempt(ms, ARMED, glance, &g, &rc) || rc) {
+		drop(ms);
+		return false;
+	}
+	flock(ms->index->fd, LOCK_UN);
+	return true;
+}
+
+/* ---- opening, closing ---- */
 
 static int
 open_env(struct mailstore *ms, void *ctx)
@@ -234,17 +334,17 @@ open_env(struct mailstore *ms, void *ctx)
 	struct store_index *ix = ms->index;
 	const char *path = ctx;
 	MDB_txn *txn;
-	int rc, dead;
+	int rc;
 
 	rc = mdb_env_create(&ix->env);
 	if (rc)
 		return rc;
 	mdb_env_set_assert(ix->env, on_assert);
 	mdb_env_set_mapsize(ix->env, INDEX_MAP_SIZE);
-	rc = mdb_env_open(ix->env, path, MDB_NOSYNC | MDB_WRITEMAP | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	rc = mdb_env_open(ix->env, path, MDB_NOSYNC | MDB_WRITEMAP | MDB_NOLOCK | MDB_NORDAHEAD, 0600);
 	if (rc)
 		return rc;
-	mdb_reader_check(ix->env, &dead);
+	mdb_env_get_fd(ix->env, &ix->fd);
 	rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
 	if (rc)
 		return rc;
@@ -272,53 +372,14 @@ index_open(struct mailstore *ms)
 	if (!state_is_ours(fd))
 		remove_files(ms->path);
 	ms->index = x_new(struct store_index);
+	ms->index->fd = -1;
+	ms->index->state = fd;		/* until the file is there: two at once would both make it */
 	buf_init(&ms->index->scratch, 1 << 20);
-	flock(fd, LOCK_UN);		/* drop() locks it again; LMDB's own lock serves two that open at once */
 	ok = index_guard(ms, open_env, path);
+	if (ok)
+		ms->index->state = -1;
 	close(fd);
 	return ok;
-}
-
-MDB_txn *
-index_reader(struct store_index *ix)
-{
-	index_reader_done(ix);
-	if (mdb_txn_renew(ix->reader))
-		return NULL;
-	ix->reading = true;
-	return ix->reader;
-}
-
-void
-index_reader_done(struct store_index *ix)
-{
-	if (ix->reading)
-		mdb_txn_reset(ix->reader);
-	ix->reading = false;
-}
-
-int
-index_writer(struct store_index *ix, MDB_txn **txn)
-{
-	int rc;
-
-	index_reader_done(ix);
-	ix->writing = true;
-	rc = mdb_txn_begin(ix->env, NULL, 0, txn);
-	if (rc)
-		ix->writing = false;
-	return rc;
-}
-
-int
-index_writer_done(struct store_index *ix, MDB_txn *txn, int rc, bool keep)
-{
-	if (rc == 0 && keep)
-		rc = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	ix->writing = false;
-	return rc;
 }
 
 static int
@@ -327,7 +388,6 @@ close_env(struct mailstore *ms, void *ctx)
 	struct store_index *ix = ms->index;
 
 	(void)ctx;
-	index_reader_done(ix);
 	mdb_txn_abort(ix->reader);
 	mdb_env_close(ix->env);
 	ix->env = NULL;

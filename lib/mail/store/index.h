@@ -4,6 +4,10 @@
  * by another version or before the last boot, damaged, full) drops it, and
  * the file names tell everything again.
  *
+ * LMDB's own locks are not used: they are mutexes in a file that any process of the user can spoil, and who waits for a
+ * spoiled one waits for ever. Writers take a flock of data.mdb, and wait for it for a bounded time; readers take none
+ * (index_read).
+ *
  * Every value is u64 checksum, then its own key, then the content. Keys:
  *   'F' folder         the folder as a whole
  *   'M' folder, uid    one message
@@ -45,13 +49,17 @@ struct store_index {
 	MDB_env *env;
 	MDB_dbi db;
 	MDB_txn *reader;		/* reset between uses */
-	bool reading, writing;		/* writing: LMDB's lock may be ours */
+	int fd;				/* of data.mdb, LMDB's: what is locked */
+	int state;			/* the state file, locked, while the index is opened; -1 */
+	bool writing;
 	struct pending *pending;
 	size_t npending, pending_bytes;
 	uint64_t pending_ids[64];	/* a bit for each that may be among them */
 	struct buf scratch;
 	struct strings_memo memo;
 };
+
+extern unsigned index_lock_ms;		/* who has the lock of an index for longer than this loses the index; a test shortens it */
 
 /* Opens when it must. False: there is none, work without. */
 bool index_open(struct mailstore *ms) CHECKED;
@@ -63,9 +71,16 @@ bool index_open(struct mailstore *ms) CHECKED;
  */
 bool index_guard(struct mailstore *ms, int (*work)(struct mailstore *ms, void *ctx), void *ctx) CHECKED;
 
-MDB_txn *index_reader(struct store_index *ix);	/* a read transaction of now; NULL: failed. Values are valid until the next call */
-void index_reader_done(struct store_index *ix);
-int index_writer(struct store_index *ix, MDB_txn **txn) CHECKED;	/* waits for other sessions; ends what was being read */
+/*
+ * The same for what only reads. It can be called several times: what it has put into ctx and elsewhere counts from its last call
+ * alone, it takes copies of values, and holds nothing but memory from x_alloc that ctx leads to while it reads them.
+ *
+ * A writer of LMDB uses pages again that the last two transactions before it do not have. So what a reader saw is whole when not
+ * more than one transaction was committed since the one that it reads. Otherwise it reads again, the third time under the writers' lock.
+ */
+bool index_read(struct mailstore *ms, int (*work)(struct store_index *ix, MDB_txn *txn, void *ctx), void *ctx) CHECKED;
+
+int index_writer(struct mailstore *ms, MDB_txn **txn) CHECKED;	/* waits for other sessions, some seconds at most */
 int index_writer_done(struct store_index *ix, MDB_txn *txn, int rc, bool keep) CHECKED;	/* commits when rc is 0 and keep; rc, or the commit's */
 
 void index_value(const struct index_key *key, struct span content, struct buf *out);

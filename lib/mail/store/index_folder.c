@@ -127,17 +127,24 @@ index_get_folder(struct store_index *ix, MDB_txn *txn, const char *dir, struct f
 	return 0;
 }
 
+static void
+forget_messages(struct mailfolder *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		free(f->msgs[i].name);
+	f->n = 0;
+	f->modseq = 0;
+}
+
 static int
-load(struct mailstore *ms, void *ctx)
+load(struct store_index *ix, MDB_txn *txn, void *ctx)
 {
 	struct job *job = ctx;
-	struct store_index *ix = ms->index;
-	MDB_txn *txn = index_reader(ix);
 	struct folder_record rec;
 	int rc;
 
-	if (!txn)
-		return MDB_PANIC;
+	forget_messages(job->f);	/* of a reading in vain */
+	job->found = false;
 	rc = index_get_folder(ix, txn, job->f->dir, &rec);
 	if (rc == 0 && rec.uidvalidity == job->f->uids.uidvalidity) {
 		if (!load_messages(ix, txn, job->f, rec.count))
@@ -149,17 +156,7 @@ load(struct mailstore *ms, void *ctx)
 			job->mtime[i].tv_nsec = rec.mtime[i][1];
 		}
 	}
-	index_reader_done(ix);
 	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static void
-forget_messages(struct mailfolder *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		free(f->msgs[i].name);
-	f->n = 0;
-	f->modseq = 0;
 }
 
 bool
@@ -179,7 +176,7 @@ index_load_folder(struct mailfolder *f)
 
 	if (!index_exists(f->ms) || !uidfile_peek(f->dir, &f->uids) || !index_open(f->ms))
 		return false;
-	if (!index_guard(f->ms, load, &job) || !job.found) {
+	if (!index_read(f->ms, load, &job) || !job.found) {
 		forget_messages(f);
 		return false;
 	}
@@ -365,7 +362,7 @@ save(struct mailstore *ms, void *ctx)
 	bool added;
 	int rc;
 
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	rc = delete_missing(ix, txn, f->dir, f);
@@ -381,17 +378,12 @@ save(struct mailstore *ms, void *ctx)
 }
 
 static int
-ask_current(struct mailstore *ms, void *ctx)
+ask_current(struct store_index *ix, MDB_txn *txn, void *ctx)
 {
 	struct job *job = ctx;
-	MDB_txn *txn = index_reader(ms->index);
 	struct folder_record rec;
-	int rc;
+	int rc = index_get_folder(ix, txn, job->f->dir, &rec);
 
-	if (!txn)
-		return MDB_PANIC;
-	rc = index_get_folder(ms->index, txn, job->f->dir, &rec);
-	index_reader_done(ms->index);
 	job->found = rc == 0 && rec.uidvalidity == job->f->uids.uidvalidity && rec.modseq == job->f->modseq;
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -402,7 +394,7 @@ index_save_tracked(struct mailfolder *f)
 	struct saving what = { f, false };
 	struct job job = { .f = f };
 
-	if (!index_open(f->ms) || !index_guard(f->ms, ask_current, &job) || job.found)
+	if (!index_open(f->ms) || !index_read(f->ms, ask_current, &job) || job.found)
 		return;
 	f->ms->wants_index = true;
 	if (!index_guard(f->ms, save, &what))
@@ -441,7 +433,7 @@ forget(struct mailstore *ms, void *ctx)
 	MDB_val k;
 	int rc;
 
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	index_folder_key(what->dir, 'F', 0, &key);

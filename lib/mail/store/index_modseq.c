@@ -224,7 +224,7 @@ number(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	rc = open_current(ix, w, txn, &rec);
@@ -261,7 +261,7 @@ note(struct mailstore *ms, void *ctx)
 	MDB_txn *txn;
 	int rc;
 
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	rc = open_current(ix, w, txn, &rec);
@@ -334,23 +334,19 @@ read_expunges(struct store_index *ix, MDB_txn *txn, struct asking *a)
 }
 
 static int
-ask(struct mailstore *ms, void *ctx)
+ask(struct store_index *ix, MDB_txn *txn, void *ctx)
 {
 	struct asking *a = ctx;
-	struct store_index *ix = ms->index;
-	MDB_txn *txn = index_reader(ix);
 	struct folder_record rec;
-	int rc;
+	int rc = index_get_folder(ix, txn, a->f->dir, &rec);
 
-	if (!txn)
-		return MDB_PANIC;
-	rc = index_get_folder(ix, txn, a->f->dir, &rec);
+	a->n = 0;
 	a->known = rc == 0 && rec.uidvalidity == a->f->uids.uidvalidity && rec.modseq >= a->f->modseq && rec.floor <= a->since;
 	if (a->known)
 		rc = read_expunges(ix, txn, a);
-	index_reader_done(ix);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
+
 static int
 by_uid(const void *pa, const void *pb)
 {
@@ -364,7 +360,7 @@ mailfolder_expunged(struct mailfolder *f, uint64_t since, struct mail_range **r,
 {
 	struct asking a = { .f = f, .since = since };
 
-	if (since >= INT64_MAX || !index_exists(f->ms) || !index_open(f->ms) || !index_guard(f->ms, ask, &a) || !a.known) {
+	if (since >= INT64_MAX || !index_exists(f->ms) || !index_open(f->ms) || !index_read(f->ms, ask, &a) || !a.known) {
 		free(a.r);
 		return false;
 	}

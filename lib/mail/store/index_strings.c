@@ -54,19 +54,23 @@ note_string(struct strings_memo *memo, struct memo_string string)
 		memo->of[memo->n++] = string;
 }
 
+struct strings_wanted {
+	struct index_key first;
+	size_t npending;		/* in the memo already: what waits to be written */
+};
+
 /* Copies: the caller reads them outside the guard. Their checksums are looked at when they are asked for. */
 static int
-look_up(struct mailstore *ms, void *ctx)
+look_up(struct store_index *ix, MDB_txn *txn, void *ctx)
 {
-	struct store_index *ix = ms->index;
-	const struct index_key *first = ctx;
-	MDB_txn *txn = index_reader(ix);
+	struct strings_wanted *w = ctx;
+	const struct index_key *first = &w->first;
 	MDB_val k = index_mdb_key(first), v;
 	MDB_cursor *cur;
 	int rc;
 
-	if (!txn)
-		return MDB_PANIC;
+	ix->memo.n = w->npending;
+	buf_reset(&ix->scratch);
 	rc = mdb_cursor_open(txn, ix->db, &cur);
 	if (rc)
 		return rc;
@@ -90,19 +94,19 @@ static bool
 remember(struct mailstore *ms, const struct mail_id *id)
 {
 	struct store_index *ix = ms->index;
-	struct index_key first = string_key(id, 0);
+	struct strings_wanted w = { .first = string_key(id, 0) };
 
 	if (ix->memo.valid && memcmp(&ix->memo.id, id, sizeof(*id)) == 0)
 		return true;
 	ix->memo = (struct strings_memo){ .id = *id };
-	buf_reset(&ix->scratch);
 	for (size_t i = may_be_pending(ix, id) ? ix->npending : 0; i-- > 0;) {
 		const struct pending *p = &ix->pending[i];
 
-		if (memcmp(p->key.b, first.b, first.n - 1) == 0)
-			note_string(&ix->memo, (struct memo_string){ .kind = p->key.b[first.n - 1], .text = p->value });
+		if (memcmp(p->key.b, w.first.b, w.first.n - 1) == 0)
+			note_string(&ix->memo, (struct memo_string){ .kind = p->key.b[w.first.n - 1], .text = p->value });
 	}
-	if (!index_guard(ms, look_up, &first))
+	w.npending = ix->memo.n;
+	if (!index_read(ms, look_up, &w))
 		return false;
 	ix->memo.valid = true;
 	return true;
@@ -155,7 +159,7 @@ write_strings(struct mailstore *ms, void *ctx)
 	int rc;
 
 	(void)ctx;
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	buf_init(&value, STRING_MAX + 64);
@@ -181,7 +185,7 @@ put_records(struct mailstore *ms, void *ctx)
 	int rc;
 
 	ix->memo.valid = false;
-	rc = index_writer(ix, &txn);
+	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
 	buf_init(&value, STRING_MAX + 64);

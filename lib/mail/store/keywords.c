@@ -51,7 +51,7 @@ keywords_load(struct mailfolder *f)
 	if (st.st_mtim.tv_sec == f->keywords_mtime.tv_sec && st.st_mtim.tv_nsec == f->keywords_mtime.tv_nsec)
 		return;
 	buf_init(&b, KEYWORDS_FILE_MAX);
-	if (read_file(AT_FDCWD, path, &b)) {
+	if (read_regular_file(AT_FDCWD, path, &b)) {
 		keywords_free(f);
 		f->keywords_mtime = st.st_mtim;
 		rest = buf_span(&b);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,19 +18,14 @@
 #define STATE_AT (sizeof(NAME " 1 ") - 1)
 #define AGE_MAX (24 * 3600)		/* of a count: what other programs removed shows after that at the latest */
 #define AGE_REFUSE 10			/* of a count by which somebody is refused */
-#define LOCK_TRIES 100			/* of 10 ms: a session that was stopped may have it for ever */
+#define LOCK_MS 1000			/* a session that was stopped may have it for ever */
 
 static bool
 lock(int fd)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return true;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return false;
-		usleep(10000);
-	}
-	if (pwrite_all(fd, "R", 1, LINE_LEN))
+	if (lock_fd(fd, LOCK_MS))
+		return true;
+	if (errno == EWOULDBLOCK && pwrite_all(fd, "R", 1, LINE_LEN))
 		errno = EWOULDBLOCK;
 	return false;
 }

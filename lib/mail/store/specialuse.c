@@ -1,7 +1,6 @@
 /* specialuse.c: which folder is Sent, Trash ...: the file `merpati-special-use`, one "use folder" a line. The user may edit it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -42,7 +41,7 @@ load(struct mailstore *ms, struct buf *text, char path[DRIVER_PATH_MAX])
 {
 	if (!driver_path(path, ms->path, FILE_NAME, ""))
 		return driver_fail(ms, "read", ms->path);
-	if (!read_file(AT_FDCWD, path, text) && errno != ENOENT)
+	if (!read_regular_file(AT_FDCWD, path, text) && errno != ENOENT)
 		return driver_fail(ms, "read", path);
 	return STORE_OK;
 }
@@ -84,7 +83,7 @@ typedef void rename_line(struct span name, const void *how, struct buf *after);
 static enum store_result
 rewrite(struct mailstore *ms, rename_line *rename, const void *how, struct span add, unsigned uses)
 {
-	int turn = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int turn = driver_lock_names(ms);
 	char path[DRIVER_PATH_MAX];
 	struct buf text, out, after;
 	struct span rest, line, name;
@@ -94,7 +93,7 @@ rewrite(struct mailstore *ms, rename_line *rename, const void *how, struct span 
 	buf_init(&text, FILE_MAX);
 	buf_init(&out, FILE_MAX);
 	buf_init(&after, DRIVER_PATH_MAX);
-	r = turn >= 0 && flock(turn, LOCK_EX) == 0 ? load(ms, &text, path) : driver_fail(ms, "lock", ms->path);
+	r = turn >= 0 ? load(ms, &text, path) : driver_fail(ms, "lock", ms->path);
 	rest = buf_span(&text);
 	while (r == STORE_OK && text.len && span_cut(&rest, '\n', &line)) {
 		if (!parse_line(line, &use, &name))
@@ -225,8 +224,8 @@ mailstore_create_defaults(struct mailstore *ms)
 
 	if (!is_new(ms))
 		return STORE_OK;
-	turn = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (turn < 0 || flock(turn, LOCK_EX) < 0)
+	turn = driver_lock_names(ms);
+	if (turn < 0)
 		r = driver_fail(ms, "lock", ms->path);
 	else if (is_new(ms))		/* not made by another first login meanwhile */
 		r = make_defaults(ms);

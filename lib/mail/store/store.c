@@ -47,7 +47,7 @@ driver_errno(int err)
 		{ ENOENT, STORE_NOTFOUND }, { EEXIST, STORE_EXISTS }, { EACCES, STORE_DENIED },
 		{ EPERM, STORE_DENIED }, { EROFS, STORE_DENIED }, { ELOOP, STORE_DENIED },
 		{ ENOTDIR, STORE_DENIED }, { ENOSPC, STORE_FULL }, { EDQUOT, STORE_FULL },
-		{ ENAMETOOLONG, STORE_LIMIT }, { EMLINK, STORE_LIMIT }, { ERANGE, STORE_LIMIT },
+		{ EWOULDBLOCK, STORE_BUSY }, { ENAMETOOLONG, STORE_LIMIT }, { EMLINK, STORE_LIMIT }, { ERANGE, STORE_LIMIT },
 	};
 
 	for (size_t i = 0; i < NELEMS(table); i++)
@@ -64,6 +64,19 @@ driver_fail(struct mailstore *ms, const char *what, const char *path)
 	buf_reset(&ms->cause);
 	buf_addf(&ms->cause, "%s %s: %s", what, path, strerror(err));
 	return driver_errno(err);
+}
+
+int
+driver_lock_names(struct mailstore *ms)
+{
+	int fd = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd >= 0 && !lock_fd(fd, DRIVER_LOCK_MS)) {
+		err = errno;
+		close_fd(&fd);
+		errno = err;
+	}
+	return fd;
 }
 
 /* By hand: it is called for every file that is read or renamed. */

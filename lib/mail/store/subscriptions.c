@@ -14,7 +14,7 @@ load(struct mailstore *ms, struct buf *text, char path[DRIVER_PATH_MAX])
 {
 	if (!driver_path(path, ms->path, "subscriptions", ""))
 		return driver_fail(ms, "read", ms->path);
-	if (!read_file(AT_FDCWD, path, text) && errno != ENOENT)
+	if (!read_regular_file(AT_FDCWD, path, text) && errno != ENOENT)
 		return driver_fail(ms, "read", path);
 	return STORE_OK;
 }

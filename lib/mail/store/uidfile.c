@@ -21,6 +21,7 @@
 #define UIDFILE_LEN 192		/* all fields have a fixed width: rewritten in place, within one sector */
 #define UIDFILE_BLOCK 1024	/* UIDs that one fsync covers */
 #define MODSEQ_BLOCK (1u << 20)	/* the same for modseqs */
+#define LOCK_MS 60000		/* a session that was stopped may have it for ever */
 #define BOOT_LEN 36
 #define MODSEQ_MAX (INT64_MAX - 2ull * MODSEQ_BLOCK)	/* RFC 7162 7: 63 bits */
 
@@ -169,8 +170,10 @@ new_uidvalidity(const char *root)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return v;
-	while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
-		continue;
+	if (!lock_fd(fd, LOCK_MS)) {
+		close(fd);
+		return v;
+	}
 	got = pread(fd, text, VALIDITY_LEN, 0);
 	if (got == VALIDITY_LEN && span_u32(span_of(text, VALIDITY_LEN - 1), 1, UINT32_MAX - 1, &last) && last >= v)
 		v = last + 1;
@@ -203,13 +206,10 @@ open_locked(struct uidfile *u, const char *path)
 		struct stat st;
 
 		if (u->fd < 0)
-			u->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+			u->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 		if (u->fd < 0)
 			return false;
-		while (flock(u->fd, LOCK_EX) < 0)
-			if (errno != EINTR)
-				return false;
-		if (fstat(u->fd, &st) < 0)
+		if (!lock_fd(u->fd, LOCK_MS) || fstat(u->fd, &st) < 0)
 			return false;
 		if (st.st_nlink > 0 && S_ISREG(st.st_mode))
 			return true;
@@ -335,7 +335,7 @@ uidfile_peek(const char *dir, struct uidfile *u)
 
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	got = pread(fd, line, sizeof(line), 0);

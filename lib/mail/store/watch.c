@@ -1,7 +1,6 @@
 /* watch.c: one inotify descriptor for many folders and their names. Events only say where to look. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <fcntl.h>
@@ -131,11 +130,7 @@ mailwatch_read(struct mailwatch *w, void (*f)(void *ctx, uint32_t tag), void *ct
 int
 mailstore_hold_names(struct mailstore *ms)
 {
-	int fd = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && flock(fd, LOCK_EX) < 0)
-		close_fd(&fd);
-	return fd;
+	return driver_lock_names(ms);
 }
 
 /* A directory's inode stays over a rename; the birth tells it from a later one that got the same number. */
