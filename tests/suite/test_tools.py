@@ -89,6 +89,19 @@ def every_command_tells_what_it_takes():
 
 
 @test
+def quickstart_tells_taken_ports_before_it_builds():
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../quickstart')
+    with Instance() as i:
+        def refused(code, *args):
+            r = subprocess.run([script, '--no-install', '--dir', i.dir + '/other', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            check(r.returncode == code and not r.stdout and not os.path.exists(i.dir + '/other'), f'{args}: {r}')
+            return r.stderr
+        check(f" {i.port('smtp')} " in refused(1, '--base-port', str(i.port('smtp') - 25)), 'the port is not named')
+        for args in (('--base-port', 'x'), ('--base-port',), ('--what',)):
+            refused(64, *args)
+
+
+@test
 def sendmail_in_bad_surroundings():
     with Instance() as i:
         before = set(i.queue())
