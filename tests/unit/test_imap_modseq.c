@@ -2,7 +2,7 @@
 #include "tests/unit/imapbed.h"
 #include "base/banned.h"
 
-static const char *
+PRINTF(1, 2) static const char *
 text(const char *format, ...)
 {
 	static char lines[4][1024];

@@ -117,7 +117,7 @@ uids_alone(void **state UNUSED)
 {
 	static const char *const refused[] = {
 		"FETCH 1 FLAGS", "STORE 1 +FLAGS \\Seen", "COPY 1 INBOX", "MOVE 1 INBOX", "SEARCH ALL", "SORT (DATE) UTF-8 ALL",
-		"THREAD REFERENCES UTF-8 ALL", "REPLACE 1 INBOX {42+}\r\n" MESSAGE, "UID SEARCH 1:2", "UID SEARCH NOT (SEEN OR 1 2)",
+		"THREAD REFERENCES UTF-8 ALL", ("REPLACE 1 INBOX {42+}\r\n" MESSAGE), "UID SEARCH 1:2", "UID SEARCH NOT (SEEN OR 1 2)",
 		"UID SORT (DATE) UTF-8 1:*", "SELECT INBOX (QRESYNC (1 1 1:3 (1:3 1:3)))",
 	};
 	struct client other, c;

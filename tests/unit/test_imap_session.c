@@ -310,7 +310,7 @@ bad_commands(void **state UNUSED)
 static void
 ends(void **state UNUSED)
 {
-	static const char *const cuts[] = { "", "a", "a NOOP", "a APPEND INBOX {42+}\r\nFrom", "a SELECT {10+}\r\nIN", "a APPEND INBOX {42+}\r\n" MESSAGE };
+	static const char *const cuts[] = { "", "a", "a NOOP", "a APPEND INBOX {42+}\r\nFrom", "a SELECT {10+}\r\nIN", ("a APPEND INBOX {42+}\r\n" MESSAGE) };
 	struct client c;
 	struct buf line;
 
