@@ -21,8 +21,6 @@ fold_letter(struct buf *out, uint32_t cp)
 		utf8_add(out, marks[n]);
 }
 
-#define BYTES(c) (0x0101010101010101ull * (c))	/* in each of eight */
-
 /* Small letters of the ASCII at the front of s, eight at a time: nearly all that is searched. How many bytes it was. */
 static size_t
 fold_ascii(struct buf *out, struct span s)
@@ -35,10 +33,10 @@ fold_ascii(struct buf *out, struct span s)
 		return s.n;		/* past the bound, as everything behind it */
 	for (; n + 8 <= s.n; n += 8) {
 		memcpy(&x, s.p + n, 8);
-		if (x & BYTES(0x80))
+		if (x & SPAN_EIGHT(0x80))
 			break;
 		/* the high bit of each byte that is >= 'A' and not > 'Z' becomes the bit that makes it small */
-		x |= ((x + BYTES(0x80 - 'A')) & ~(x + BYTES(0x7f - 'Z')) & BYTES(0x80)) >> 2;
+		x |= ((x + SPAN_EIGHT(0x80 - 'A')) & ~(x + SPAN_EIGHT(0x7f - 'Z')) & SPAN_EIGHT(0x80)) >> 2;
 		memcpy(to + n, &x, 8);
 	}
 	for (; n < s.n && (unsigned char)s.p[n] < 0x80; n++)
@@ -214,6 +212,11 @@ fold_header(struct buf *out, struct span value)
 	struct span s, plain;
 	bool after_word = false;
 
+	s = span_trim(value);
+	if (s.n <= WORD_MAX && span_printable(s) && !memmem(s.p, s.n, "=?", 2)) {	/* nearly all */
+		fold_text(out, s);
+		return;
+	}
 	buf_init(&flat, WORD_MAX);
 	header_unfold(&flat, value);
 	s = buf_span(&flat);

@@ -5,22 +5,6 @@
 
 #include "base/banned.h"
 
-struct span
-span_sub(struct span s, size_t from, size_t to)
-{
-	if (to > s.n)
-		to = s.n;
-	if (from > to)
-		from = to;
-	return span_of(s.p + from, to - from);
-}
-
-struct span
-span_skip(struct span s, size_t n)
-{
-	return span_sub(s, n, s.n);
-}
-
 bool
 span_eq(struct span a, struct span b)
 {
@@ -42,12 +26,6 @@ bool
 span_is(struct span a, const char *lit)
 {
 	return span_eq(a, span_str(lit));
-}
-
-bool
-span_is_nocase(struct span a, const char *lit)
-{
-	return span_eq_nocase(a, span_str(lit));
 }
 
 bool
@@ -188,11 +166,42 @@ span_u32(struct span s, uint32_t min, uint32_t max, uint32_t *out)
 	return true;
 }
 
+/* Is one of the eight bytes a control character? */
+static bool
+any_control(uint64_t x)
+{
+	uint64_t del = x ^ SPAN_EIGHT(0x7f);
+
+	return (((x - SPAN_EIGHT(0x20)) & ~x) | ((del - SPAN_EIGHT(1)) & ~del)) & SPAN_EIGHT(0x80);
+}
+
+size_t
+span_uncontrolled(struct span s)
+{
+	size_t n = 0;
+	uint64_t x;
+
+	for (; n + 8 <= s.n; n += 8) {
+		memcpy(&x, s.p + n, 8);
+		if (any_control(x))
+			break;
+	}
+	while (n < s.n && (unsigned char)s.p[n] >= 0x20 && s.p[n] != 0x7f)
+		n++;
+	return n;
+}
+
 bool
 span_printable(struct span s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < 0x20 || s.p[i] > 0x7e)
-			return false;
-	return true;
+	uint64_t x, high = 0;
+	size_t n = 0;
+
+	for (; n + 8 <= s.n; n += 8) {
+		memcpy(&x, s.p + n, 8);
+		high |= x;
+	}
+	for (; n < s.n; n++)
+		high |= (unsigned char)s.p[n];
+	return !(high & SPAN_EIGHT(0x80)) && span_uncontrolled(s) == s.n;
 }

@@ -20,6 +20,7 @@ struct span {
 
 #define SPAN(lit) ((struct span){ "" lit, sizeof(lit) - 1 })
 #define SPAN_NONE ((struct span){ "", 0 })
+#define SPAN_EIGHT(c) (0x0101010101010101ull * (c))	/* that byte eight times: who looks at eight at once */
 #define SPAN_FMT(s) (int)((s).n > 4096 ? 4096 : (s).n), (s).p	/* for "%.*s" */
 
 static inline struct span
@@ -35,14 +36,46 @@ span_str(const char *s)
 }
 
 /* [from, to) clipped to the span */
-struct span span_sub(struct span s, size_t from, size_t to);
+static inline struct span
+span_sub(struct span s, size_t from, size_t to)
+{
+	if (to > s.n)
+		to = s.n;
+	if (from > to)
+		from = to;
+	return span_of(s.p + from, to - from);
+}
+
 /* without the first n bytes (all of it when n is too large) */
-struct span span_skip(struct span s, size_t n);
+static inline struct span
+span_skip(struct span s, size_t n)
+{
+	return span_sub(s, n, s.n);
+}
+
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static inline char
+ascii_upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+}
 
 bool span_eq(struct span a, struct span b);
 bool span_eq_nocase(struct span a, struct span b);	/* ASCII only */
 bool span_is(struct span a, const char *lit);		/* exact */
-bool span_is_nocase(struct span a, const char *lit);
+
+/* Inline for its first letter, which decides nearly every look into a table of names. */
+static inline bool
+span_is_nocase(struct span a, const char *lit)
+{
+	return (a.n == 0 || ascii_lower(a.p[0]) == ascii_lower(lit[0])) && span_eq_nocase(a, span_str(lit));
+}
+
 bool span_starts(struct span s, const char *prefix);
 bool span_starts_nocase(struct span s, const char *prefix);
 bool span_ends_nocase(struct span s, const char *suffix);
@@ -69,19 +102,9 @@ struct span span_trim_right(struct span s);
 bool span_u64(struct span s, uint64_t min, uint64_t max, uint64_t *out) CHECKED;
 bool span_u32(struct span s, uint32_t min, uint32_t max, uint32_t *out) CHECKED;
 
+/* how many bytes at the front are no control characters (0x20..0x7e, 0x80..0xff) */
+size_t span_uncontrolled(struct span s);
 /* true when every byte is printable ASCII (0x20..0x7e) */
 bool span_printable(struct span s);
-
-static inline char
-ascii_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static inline char
-ascii_upper(char c)
-{
-	return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
-}
 
 #endif

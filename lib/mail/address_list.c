@@ -99,10 +99,33 @@ skip_cfws(struct address_list *l)
 	return l->at > from;
 }
 
+enum { SPECIAL = 1, BREAK = 2, IN_QUOTES = 4 };	/* not in a word; ends a run of a word; ends a run of a quoted string */
+
+static const uint8_t kinds[256] = {
+	[0 ... 0x1f] = BREAK | IN_QUOTES, [0x7f] = BREAK | IN_QUOTES, [' '] = BREAK, ['['] = BREAK, ['\\'] = IN_QUOTES,
+	['('] = SPECIAL | BREAK, [')'] = SPECIAL | BREAK, ['<'] = SPECIAL | BREAK, ['>'] = SPECIAL | BREAK, [','] = SPECIAL | BREAK,
+	[';'] = SPECIAL | BREAK, [':'] = SPECIAL | BREAK, ['@'] = SPECIAL | BREAK, ['"'] = SPECIAL | BREAK | IN_QUOTES,
+};
+
 static bool
 is_special(char c)
 {
-	return c && strchr("()<>,;:@\"", c);
+	return kinds[(unsigned char)c] & SPECIAL;
+}
+
+/* What can be taken as it is, up to a character that ends a run: nearly all of a word. */
+static void
+take_run(struct address_list *l, struct buf *a, struct buf *b, uint8_t ends)
+{
+	size_t from = l->at;
+	struct span run;
+
+	while (!at_end(l) && !(kinds[(unsigned char)here(l)] & ends))
+		l->at++;
+	run = span_sub(l->in, from, l->at);
+	buf_addspan(a, span_sub(run, 0, a->max - a->len));
+	if (b)
+		buf_addspan(b, span_sub(run, 0, b->max - b->len));
 }
 
 /* One quoted string, domain literal or run of other characters, into both buffers. */
@@ -115,9 +138,14 @@ take_word(struct address_list *l, struct buf *a, struct buf *b)
 	if (close == '"')
 		l->at++;
 	while (!at_end(l)) {
-		char c = here(l);
 		bool escaped = false;
+		char c;
 
+		if (close != ']')
+			take_run(l, a, b, close ? IN_QUOTES : BREAK);
+		if (at_end(l))
+			return;
+		c = here(l);
 		if (!close && (is_special(c) || c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '['))
 			return;
 		l->at++;

@@ -111,17 +111,18 @@ void
 header_unfold(struct buf *out, struct span value)
 {
 	value = span_trim(value);
-	for (size_t i = 0; i < value.n; i++) {
-		char c = value.p[i];
+	while (value.n && !out->over) {
+		size_t n = span_uncontrolled(value), room = out->max - out->len;
+		char c;
 
-		if (c == '\n' || (c == '\r' && i + 1 < value.n && value.p[i + 1] == '\n'))
-			continue;
-		if ((unsigned char)c < 0x20 || c == 0x7f)
-			c = c == '\t' ? '\t' : ' ';
-		if (out->len < out->max)
-			buf_addc(out, c);
-		else
-			out->over = true;
+		buf_addspan(out, span_sub(value, 0, n < room ? n : room));
+		out->over = out->over || n > room;
+		if (n == value.n || out->over)
+			return;
+		c = value.p[n];
+		value = span_skip(value, n + 1);
+		if (c != '\n' && !(c == '\r' && value.n && value.p[0] == '\n'))
+			buf_addc(out, c == '\t' ? '\t' : ' ');
 	}
 }
 

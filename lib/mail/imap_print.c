@@ -17,6 +17,10 @@ print_string(struct buf *out, struct span text)
 		return;
 	}
 	buf_addc(out, '"');
+	if (span_find(text, '"') < 0 && span_find(text, '\\') < 0) {
+		buf_addspan(out, text);
+		text = SPAN_NONE;
+	}
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] == '"' || text.p[i] == '\\')
 			buf_addc(out, '\\');
@@ -29,8 +33,12 @@ void
 print_header(struct buf *out, struct span value, size_t max, const char *empty)
 {
 	struct buf text;
-	struct span s;
+	struct span s = span_trim(value);
 
+	if (s.n && s.n <= max && span_printable(s)) {	/* as it is: nearly all */
+		print_string(out, s);
+		return;
+	}
 	buf_init(&text, max);
 	header_unfold(&text, value);
 	for (size_t i = 0; i < text.len; i++)

@@ -58,7 +58,12 @@ run_end(struct mime_run *r, const struct mark *m)
 static bool
 is_token_char(char c)
 {
-	return (unsigned char)c > 0x20 && (unsigned char)c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
+	static const bool special[0x7f] = {
+		['('] = true, [')'] = true, ['<'] = true, ['>'] = true, ['@'] = true, [','] = true, [';'] = true, [':'] = true,
+		['\\'] = true, ['"'] = true, ['/'] = true, ['['] = true, [']'] = true, ['?'] = true, ['='] = true,
+	};
+
+	return (unsigned char)c > 0x20 && (unsigned char)c < 0x7f && !special[(unsigned char)c];
 }
 
 static struct span

@@ -64,10 +64,14 @@ to_semicolon(struct span s)
 static struct span
 take_name(struct span *s)
 {
+	static const bool ends[256] = {
+		['='] = true, [';'] = true, ['('] = true, [')'] = true, ['"'] = true,
+		[' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true,
+	};
 	size_t n = 0;
 	struct span name;
 
-	while (n < s->n && !is_blank(s->p[n]) && !(s->p[n] && strchr("=;()\"", s->p[n])))
+	while (n < s->n && !ends[(unsigned char)s->p[n]])
 		n++;
 	name = span_sub(*s, 0, n);
 	*s = header_skip_cfws(span_skip(*s, n));

@@ -64,6 +64,30 @@ find(void **state)
 }
 
 static void
+unfolding(void **state)
+{
+	static const struct { const char *value, *text; size_t max; bool over; } rows[] = {
+		{ " a longer value, as it is \r\n", "a longer value, as it is", 100, false },
+		{ "a\r\n b\n\tc", "a b\tc", 100, false }, { "a\rb\x01\x7f\tc", "a b  \tc", 100, false },
+		{ "\xc3\xa4\n \xff", "\xc3\xa4 \xff", 100, false }, { "a\r\r\n b", "a  b", 100, false }, { "", "", 100, false },
+		{ "0123456789", "0123456789", 10, false }, { "0123456789x", "0123456789", 10, true },
+		{ "0123456789\n", "0123456789", 10, false }, { "01234567\x01\x01\x01", "01234567  ", 10, true },
+		{ "0123456789\n\x01y", "0123456789", 10, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct buf out;
+
+		buf_init(&out, rows[i].max);
+		header_unfold(&out, span_str(rows[i].value));
+		assert_string_equal(buf_cstr(&out), rows[i].text);
+		assert_int_equal(out.over, rows[i].over);
+		buf_fini(&out);
+	}
+}
+
+static void
 dates(void **state)
 {
 	static const struct { const char *in; long long t; int zone; } cases[] = {
@@ -123,7 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cursor),
-		cmocka_unit_test(find),
+		cmocka_unit_test(find), cmocka_unit_test(unfolding),
 		cmocka_unit_test(dates),
 		cmocka_unit_test(imap_dates),
 	};

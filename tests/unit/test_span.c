@@ -95,10 +95,34 @@ numbers(void **state)
 	assert_false(span_printable(SPAN("\xc3\xa4")));
 }
 
+/* Eight bytes are looked at at once: each byte at each place of every length up to three times that, beside a plain look. */
+static void
+controls(void **state)
+{
+	char text[24];
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof(text); n++)
+		for (size_t at = 0; at < n; at++)
+			for (int c = 0; c < 256; c++) {
+				bool control = c < 0x20 || c == 0x7f;
+
+				memset(text, "\x7e\x20\x80\xff"[c & 3], sizeof(text));
+				text[at] = (char)c;
+				assert_int_equal(span_uncontrolled(span_of(text, n)), control ? at : n);
+				memset(text, "\x7e\x20"[c & 1], sizeof(text));
+				text[at] = (char)c;
+				assert_int_equal(span_printable(span_of(text, n)), !control && c < 0x80);
+			}
+	assert_true(span_printable(SPAN_NONE));
+	assert_true(span_is_nocase(SPAN_NONE, "") && !span_is_nocase(SPAN("\0"), "") && !span_is_nocase(SPAN_NONE, "a"));
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(compare), cmocka_unit_test(cutting), cmocka_unit_test(numbers) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(compare), cmocka_unit_test(cutting), cmocka_unit_test(numbers),
+		cmocka_unit_test(controls) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
