@@ -13,9 +13,13 @@ static const char *const names[FIELDS] = {
 	"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-ID",
 };
 
-/* The first of each kind; p is NULL for what is not there. */
+struct field_value {
+	struct span first;		/* p is NULL for what is not there */
+	bool several;
+};
+
 static void
-collect(struct span header, struct span value[FIELDS])
+collect(struct span header, struct field_value value[FIELDS])
 {
 	struct header_cursor c;
 	struct header h;
@@ -24,8 +28,10 @@ collect(struct span header, struct span value[FIELDS])
 	header_begin(&c, header);
 	while (header_next(&c, &h))
 		for (size_t i = 0; i < FIELDS; i++)
-			if (!value[i].p && span_is_nocase(h.name, names[i])) {
-				value[i] = h.value.p ? h.value : SPAN_NONE;
+			if (span_is_nocase(h.name, names[i])) {
+				value[i].several = value[i].first.p;
+				if (!value[i].first.p)
+					value[i].first = h.value.p ? h.value : SPAN_NONE;
 				break;
 			}
 }
@@ -123,45 +129,48 @@ print_recipients(struct buf *out, struct span header, const char *name)
 	buf_adds(out, any ? ")" : "NIL");
 }
 
-/* Sender and Reply-To are From's where they are absent or empty. */
+/* Sender and Reply-To are From's, as it was printed at `from`, where they are absent or empty. */
 static void
-print_addresses_or(struct buf *out, struct span value, struct span from)
+print_addresses_or(struct buf *out, struct span value, size_t from, size_t len)
 {
 	size_t start = out->len;
 
 	if (value.p && print_addresses(out, value))
 		return;
 	buf_truncate(out, start);
-	if (from.p)
-		print_addresses(out, from);
-	else
-		buf_adds(out, "NIL");
+	if (buf_room(out, len))
+		buf_addspan(out, span_of(out->p + from, len));	/* there is room: it does not move */
 }
 
 void
 envelope_print(struct buf *out, struct span header)
 {
-	struct span v[FIELDS];
+	struct field_value v[FIELDS];
+	size_t from, len;
 
 	collect(header, v);
 	buf_addc(out, '(');
-	print_text(out, v[DATE]);
+	print_text(out, v[DATE].first);
 	buf_addc(out, ' ');
-	print_text(out, v[SUBJECT]);
-	for (size_t i = FROM; i <= REPLY_TO; i++) {
+	print_text(out, v[SUBJECT].first);
+	buf_addc(out, ' ');
+	from = out->len;
+	print_addresses(out, v[FROM].first.p ? v[FROM].first : SPAN_NONE);
+	len = out->len - from;
+	for (size_t i = SENDER; i <= REPLY_TO; i++) {
 		buf_addc(out, ' ');
-		print_addresses_or(out, v[i], i == FROM ? (struct span){ NULL, 0 } : v[FROM]);
+		print_addresses_or(out, v[i].first, from, len);
 	}
 	for (size_t i = TO; i <= BCC; i++) {
 		buf_addc(out, ' ');
-		if (v[i].p)
+		if (v[i].several)
 			print_recipients(out, header, names[i]);
 		else
-			buf_adds(out, "NIL");
+			print_addresses(out, v[i].first.p ? v[i].first : SPAN_NONE);
 	}
 	buf_addc(out, ' ');
-	print_text(out, v[IN_REPLY_TO]);
+	print_text(out, v[IN_REPLY_TO].first);
 	buf_addc(out, ' ');
-	print_text(out, v[MESSAGE_ID]);
+	print_text(out, v[MESSAGE_ID].first);
 	buf_addc(out, ')');
 }
