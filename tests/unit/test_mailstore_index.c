@@ -349,6 +349,36 @@ test_cut_message(void **state)
 	mailstore_free(ms);
 }
 
+/* Strings of one message, asked for in any order, waiting to be written or read from the pages. */
+static void
+test_kinds(void **state)
+{
+	static const uint8_t kinds[] = { 4, 2, 1, 5 }, asked[] = { 5, 1, 4, 2, 5, 2, 1 };
+	enum store_result r;
+	struct mailstore *ms = mailstore_new("Maildir", false, &r);
+	struct mailfolder *f = ms ? mailfolder_open(ms, SPAN("INBOX"), 0, &r) : NULL;
+	const struct mail_message *m;
+	struct span got;
+
+	(void)state;
+	assert_non_null(f);
+	m = mailfolder_messages(f);
+	for (size_t n = 0; n < NELEMS(kinds); n++) {
+		mailstore_cache_put(ms, &m[3].id, kinds[n], span_of(&kinds[n], 1));
+		if (n == 2)
+			index_flush_strings(ms);
+		for (size_t i = 0; i < NELEMS(asked); i++) {
+			bool there = memchr(kinds, asked[i], n + 1);
+
+			assert_int_equal(mailstore_cache_get(ms, &m[3].id, asked[i], &got), there);
+			assert_true(!there || (got.n == 1 && got.p[0] == (char)asked[i]));
+			assert_int_equal(mailstore_cache_get(ms, &m[4].id, asked[i], &got), false);
+		}
+	}
+	mailfolder_close(f);
+	mailstore_free(ms);
+}
+
 static int
 teardown(void **state)
 {
@@ -361,6 +391,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hit),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_foreign_changes),

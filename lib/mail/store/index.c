@@ -18,12 +18,13 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "mail/crc32c.h"
 #include "mail/store/mapguard.h"
 
 #include "base/banned.h"
 
 #define INDEX_DIR "merpati.index"
-#define INDEX_VERSION "merpati-index 3"
+#define INDEX_VERSION "merpati-index 4"
 #define INDEX_MAP_SIZE (1024ull << 20)	/* a sparse file; when it is full, the index begins anew */
 #define STATE_MAX 128
 #define READ_TRIES 3
@@ -135,29 +136,29 @@ state_is_ours(int fd)
 void
 index_value(const struct index_key *key, struct span content, struct buf *out)
 {
-	struct mail_id sum;
+	uint32_t sum;
 
 	buf_reset(out);
-	buf_add_u64(out, 0);
+	buf_add_u32(out, 0);
 	buf_add(out, key->b, key->n);
 	buf_addspan(out, content);
 	if (out->over)
 		return;
-	sum = filename_id(span_skip(buf_span(out), INDEX_CHECK_LEN));
-	memcpy(out->p, sum.b, INDEX_CHECK_LEN);
+	sum = crc32c(0, span_skip(buf_span(out), INDEX_CHECK_LEN));
+	memcpy(out->p, &sum, INDEX_CHECK_LEN);
 }
 
 bool
 index_content(const struct index_key *key, MDB_val value, struct span *content)
 {
 	struct span v = span_of(value.mv_data, value.mv_size), rest;
-	struct mail_id sum;
+	uint32_t sum;
 
 	if (v.n < INDEX_CHECK_LEN + key->n)
 		return false;
 	rest = span_skip(v, INDEX_CHECK_LEN);
-	sum = filename_id(rest);
-	if (memcmp(sum.b, v.p, INDEX_CHECK_LEN) != 0 || memcmp(rest.p, key->b, key->n) != 0)
+	sum = crc32c(0, rest);
+	if (memcmp(&sum, v.p, INDEX_CHECK_LEN) != 0 || memcmp(rest.p, key->b, key->n) != 0)
 		return false;
 	*content = span_skip(rest, key->n);
 	return true;
@@ -388,6 +389,8 @@ close_env(struct mailstore *ms, void *ctx)
 	struct store_index *ix = ms->index;
 
 	(void)ctx;
+	if (ix->strings)
+		mdb_cursor_close(ix->strings);
 	mdb_txn_abort(ix->reader);
 	mdb_env_close(ix->env);
 	ix->env = NULL;

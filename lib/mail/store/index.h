@@ -8,7 +8,7 @@
  * spoiled one waits for ever. Writers take a flock of data.mdb, and wait for it for a bounded time; readers take none
  * (index_read).
  *
- * Every value is u64 checksum, then its own key, then the content. Keys:
+ * Every value is u32 CRC-32C, then its own key, then the content. Keys:
  *   'F' folder         the folder as a whole
  *   'M' folder, uid    one message
  *   'X' folder, modseq UIDs that were expunged by that change
@@ -22,7 +22,7 @@
 #include "mail/store/driver.h"
 
 #define INDEX_KEY_MAX 24
-#define INDEX_CHECK_LEN 8
+#define INDEX_CHECK_LEN 4
 
 struct index_key {
 	uint8_t b[INDEX_KEY_MAX];
@@ -37,6 +37,7 @@ struct pending {			/* a computed string that is not yet written */
 struct strings_memo {			/* of the message that was asked for last */
 	struct mail_id id;
 	bool valid;
+	uint8_t from;			/* the lowest kind that was looked for */
 	size_t n;
 	struct memo_string {
 		uint8_t kind;
@@ -49,6 +50,7 @@ struct store_index {
 	MDB_env *env;
 	MDB_dbi db;
 	MDB_txn *reader;		/* reset between uses */
+	MDB_cursor *strings;		/* the reader's */
 	int fd;				/* of data.mdb, LMDB's: what is locked */
 	int state;			/* the state file, locked, while the index is opened; -1 */
 	bool writing;

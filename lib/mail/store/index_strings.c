@@ -42,7 +42,7 @@ may_be_pending(struct store_index *ix, const struct mail_id *id)
 	return *pending_bit(ix, id, &bit) & bit;
 }
 
-/* ---- reading: all strings of one message at once, since who asks for one asks for the others next ---- */
+/* ---- reading: that string of a message and all behind it at once, since who asks for one asks for the others next ---- */
 
 static void
 note_string(struct strings_memo *memo, struct memo_string string)
@@ -71,9 +71,10 @@ look_up(struct store_index *ix, MDB_txn *txn, void *ctx)
 
 	ix->memo.n = w->npending;
 	buf_reset(&ix->scratch);
-	rc = mdb_cursor_open(txn, ix->db, &cur);
+	rc = ix->strings ? mdb_cursor_renew(txn, ix->strings) : mdb_cursor_open(txn, ix->db, &ix->strings);
 	if (rc)
 		return rc;
+	cur = ix->strings;
 	for (rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE); rc == 0; rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT)) {
 		struct memo_string string = { .at = ix->scratch.len, .n = v.mv_size };
 
@@ -85,20 +86,22 @@ look_up(struct store_index *ix, MDB_txn *txn, void *ctx)
 		string.kind = ((const uint8_t *)k.mv_data)[first->n - 1];
 		note_string(&ix->memo, string);
 	}
-	mdb_cursor_close(cur);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* What waits to be written, then what the index has. False: there is no index any more. */
 static bool
-remember(struct mailstore *ms, const struct mail_id *id)
+remember(struct mailstore *ms, const struct mail_id *id, uint8_t kind)
 {
 	struct store_index *ix = ms->index;
-	struct strings_wanted w = { .first = string_key(id, 0) };
+	struct strings_wanted w = { .first = string_key(id, kind) };
 
-	if (ix->memo.valid && memcmp(&ix->memo.id, id, sizeof(*id)) == 0)
+	if (ix->memo.valid && ix->memo.from <= kind && memcmp(&ix->memo.id, id, sizeof(*id)) == 0)
 		return true;
-	ix->memo = (struct strings_memo){ .id = *id };
+	ix->memo.valid = false;
+	ix->memo.id = *id;
+	ix->memo.from = kind;
+	ix->memo.n = 0;
 	for (size_t i = may_be_pending(ix, id) ? ix->npending : 0; i-- > 0;) {
 		const struct pending *p = &ix->pending[i];
 
@@ -145,7 +148,7 @@ mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind
 
 	if (arrivals_find(ms, id, &strings) && imap_strings_find(strings, kind, value))
 		return true;
-	if (!ms->wants_index || !index_open(ms) || !remember(ms, id))
+	if (!ms->wants_index || !index_open(ms) || !remember(ms, id, kind))
 		return false;
 	return recall(ms, id, kind, value) || (recall(ms, id, KIND_ARRIVED, &strings) && imap_strings_find(strings, kind, value));
 }
