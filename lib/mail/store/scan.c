@@ -229,10 +229,8 @@ folder_relocate(struct mailfolder *f)
 }
 
 static int
-by_uid_then_age(const void *pa, const void *pb)
+by_uid_then_age(const struct mail_message *a, const struct mail_message *b)
 {
-	const struct mail_message *a = pa, *b = pb;
-
 	if (a->uid != b->uid)		/* those without come last */
 		return a->uid - 1 < b->uid - 1 ? -1 : 1;
 	if (a->date != b->date)
@@ -240,15 +238,34 @@ by_uid_then_age(const void *pa, const void *pb)
 	return strcmp(a->name, b->name);
 }
 
+static int
+by_place(const void *a, const void *b)
+{
+	return by_uid_then_age(*(struct mail_message *const *)a, *(struct mail_message *const *)b);
+}
+
+/* By pointers: qsort(3) moves what it sorts many times, byte by byte. */
 static void
 sort_fresh(struct scan *s)
 {
-	for (size_t i = 1; i < s->nfresh; i++) {
-		if (by_uid_then_age(&s->fresh[i - 1], &s->fresh[i]) > 0) {
-			qsort(s->fresh, s->nfresh, sizeof(*s->fresh), by_uid_then_age);
-			return;
-		}
-	}
+	struct mail_message **order, *sorted;
+	size_t i = 1;
+
+	while (i < s->nfresh && by_uid_then_age(&s->fresh[i - 1], &s->fresh[i]) <= 0)
+		i++;
+	if (i >= s->nfresh)
+		return;
+	order = x_alloc(s->nfresh * sizeof(*order));
+	sorted = x_alloc(s->nfresh * sizeof(*sorted));
+	for (i = 0; i < s->nfresh; i++)
+		order[i] = &s->fresh[i];
+	qsort(order, s->nfresh, sizeof(*order), by_place);
+	for (i = 0; i < s->nfresh; i++)
+		sorted[i] = *order[i];
+	free(order);
+	free(s->fresh);
+	s->fresh = sorted;
+	s->cap = s->nfresh;
 }
 
 /*
@@ -409,7 +426,7 @@ save_list(struct scan *s, struct buf *lines)
 
 	if (!lines->len && !lines->over)
 		return true;
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; s->list.n > LIST_SLACK && i < f->n; i++)
 		needed += filename_parse(span_str(f->msgs[i].name), &name) && !name.uid;
 	whole = s->list.n > 2 * needed + LIST_SLACK;
 	for (size_t i = 0; whole && i < f->n; i++)

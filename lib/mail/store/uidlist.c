@@ -107,7 +107,8 @@ uidlist_fini(struct uidlist *l)
 void
 uidlist_add(struct buf *lines, uint32_t uid, struct span base)
 {
-	buf_addf(lines, "%u ", uid);
+	buf_addu(lines, uid);
+	buf_addc(lines, ' ');
 	buf_addspan(lines, base);
 	buf_addc(lines, '\n');
 }
