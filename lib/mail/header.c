@@ -98,13 +98,15 @@ header_find(struct span msg, const char *name, struct header *h)
 size_t
 header_body(struct span msg)
 {
-	struct header_cursor c;
-	struct header h;
+	size_t at = 0, end;
 
-	header_begin(&c, msg);
-	while (header_next(&c, &h))
-		;
-	return c.body;
+	/* the first empty line: no line that goes on with a field is one */
+	for (; at < msg.n; at = end) {
+		end = line_end(msg, at);
+		if (without_line_end(span_sub(msg, at, end)).n == 0)
+			return end;
+	}
+	return msg.n;
 }
 
 void

@@ -64,6 +64,28 @@ find(void **state)
 }
 
 static void
+bodies(void **state)
+{
+	static const struct { const char *msg; size_t body; } rows[] = {
+		{ "", 0 }, { "\n", 1 }, { "\r\nx", 2 }, { "A: 1\n\nx", 6 }, { "A: 1\r\n\r\nx", 8 }, { "A: 1\n \n\tx\n\ny", 11 },
+		{ "A: 1\n", 5 }, { "A: 1", 4 }, { "A: 1\n\r", 6 }, { "A: 1\n\rB\n\nx", 9 }, { "no field\n\nx", 10 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(rows); i++) {
+		struct span msg = span_str(rows[i].msg);
+		struct header_cursor c;
+		struct header h;
+
+		assert_int_equal(header_body(msg), rows[i].body);
+		header_begin(&c, msg);
+		while (header_next(&c, &h))
+			continue;
+		assert_int_equal(c.body, rows[i].body);
+	}
+}
+
+static void
 unfolding(void **state)
 {
 	static const struct { const char *value, *text; size_t max; bool over; } rows[] = {
@@ -147,7 +169,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cursor),
-		cmocka_unit_test(find), cmocka_unit_test(unfolding),
+		cmocka_unit_test(find),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(unfolding),
 		cmocka_unit_test(dates),
 		cmocka_unit_test(imap_dates),
 	};
