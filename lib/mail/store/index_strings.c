@@ -154,9 +154,20 @@ mailstore_cache_get(struct mailstore *ms, const struct mail_id *id, uint8_t kind
 }
 
 static int
+by_key(const void *a, const void *b)
+{
+	const struct pending *const *pa = a, *const *pb = b;
+
+	return memcmp((*pa)->key.b, (*pb)->key.b, (*pa)->key.n);
+}
+
+/* In the order of the keys: what belongs to one message is then on one page, which is found and copied once. */
+static int
 write_strings(struct mailstore *ms, void *ctx)
 {
+	struct pending *order[PENDING_MAX];
 	struct store_index *ix = ms->index;
+	MDB_cursor *cur;
 	struct buf value;
 	MDB_txn *txn;
 	int rc;
@@ -165,15 +176,19 @@ write_strings(struct mailstore *ms, void *ctx)
 	rc = index_writer(ms, &txn);
 	if (rc)
 		return rc;
+	for (size_t i = 0; i < ix->npending; i++)
+		order[i] = &ix->pending[i];
+	qsort(order, ix->npending, sizeof(order[0]), by_key);
 	buf_init(&value, STRING_MAX + 64);
+	rc = mdb_cursor_open(txn, ix->db, &cur);
 	for (size_t i = 0; i < ix->npending && rc == 0; i++) {
-		MDB_val k = index_mdb_key(&ix->pending[i].key), v;
+		MDB_val k = index_mdb_key(&order[i]->key), v;
 
-		index_value(&ix->pending[i].key, ix->pending[i].value, &value);
+		index_value(&order[i]->key, order[i]->value, &value);
 		v = (MDB_val){ value.len, value.p };
-		rc = mdb_put(txn, ix->db, &k, &v, 0);
+		rc = mdb_cursor_put(cur, &k, &v, 0);
 	}
-	buf_fini(&value);
+	buf_fini(&value);		/* the end of the transaction closes the cursor */
 	return index_writer_done(ix, txn, rc, true);
 }
 
