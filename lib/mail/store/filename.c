@@ -75,10 +75,10 @@ filename_parse(struct span name, struct filename *f)
 
 	if (name.n == 0 || name.n > FILENAME_MAX_ || name.p[0] == '.')
 		return false;
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f || name.p[i] == '/')
-			return false;
-	*f = (struct filename){ .base = name };
+	if (span_uncontrolled(name) < name.n || span_find(name, '/') >= 0)
+		return false;
+	memset(f, 0, offsetof(struct filename, extra));
+	f->base = name;
 	colon = span_rfind(name, ':');
 	if (colon >= 0) {
 		struct span info = span_skip(name, (size_t)colon + 1);
@@ -104,6 +104,13 @@ filename_parse(struct span name, struct filename *f)
 	return f->base.n > 0;
 }
 
+static void
+add_number(struct buf *out, const char *field, uint64_t n)
+{
+	buf_adds(out, field);
+	buf_addu(out, n);
+}
+
 bool
 filename_format(const struct filename *f, bool info, char out[FILENAME_MAX_ + 1])
 {
@@ -113,11 +120,11 @@ filename_format(const struct filename *f, bool info, char out[FILENAME_MAX_ + 1]
 	buf_init(&b, FILENAME_MAX_);
 	buf_addspan(&b, f->base);
 	if (f->has_size)
-		buf_addf(&b, ",S=%llu", (unsigned long long)f->size);
+		add_number(&b, ",S=", f->size);
 	if (f->has_crlf)
-		buf_addf(&b, ",W=%llu", (unsigned long long)f->crlf_size);
+		add_number(&b, ",W=", f->crlf_size);
 	if (f->uid)
-		buf_addf(&b, ",U=%u", f->uid);
+		add_number(&b, ",U=", f->uid);
 	buf_adds(&b, f->extra);
 	if (info) {
 		size_t k = 0;

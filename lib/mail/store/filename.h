@@ -18,13 +18,13 @@
 
 struct filename {
 	struct span base;	/* into the parsed name */
-	char extra[FILENAME_MAX_ + 1];	/* fields of others, each with its comma */
 	bool has_size, has_crlf, has_info;
 	uint64_t size, crlf_size;
 	uint32_t uid;		/* 0: none */
 	uint8_t flags;
 	uint32_t keywords;
 	uint32_t unknown;	/* bit n: flag 'A' + n, not one of ours */
+	char extra[FILENAME_MAX_ + 1];	/* fields of others, each with its comma */
 };
 
 /* False for what is no message: dot files, empty or overlong names, control characters. */
