@@ -355,15 +355,13 @@ open_env(struct mailstore *ms, void *ctx)
 	return rc;
 }
 
-bool
-index_open(struct mailstore *ms)
+static bool
+open_files(struct mailstore *ms)
 {
 	char path[DRIVER_PATH_MAX];
 	bool ok;
 	int fd;
 
-	if (ms->index || ms->no_index)
-		return ms->index != NULL;
 	fd = lock_state(ms->path, true);
 	if (fd < 0 || !driver_path(path, ms->path, INDEX_DIR, "") || !catch_faults(ms->path)) {
 		ms->no_index = true;
@@ -381,6 +379,13 @@ index_open(struct mailstore *ms)
 		ms->index->state = -1;
 	close(fd);
 	return ok;
+}
+
+/* Asked for every string: without room for a path on the stack, which costs a look at each of its pages. */
+bool
+index_open(struct mailstore *ms)
+{
+	return ms->index || (!ms->no_index && open_files(ms));
 }
 
 static int
