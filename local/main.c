@@ -55,8 +55,11 @@ deliver_some(int fd, const struct msg_DELIVER *d, struct span *list, uint32_t fi
 		o[0] = deliver_home(d, &message, r, &place, &to);
 	else if (ok && !unread)
 		deliver_all(d, &message, r, n, &place, o);
-	for (uint32_t i = 0; i < n && ok; i++)
+	for (uint32_t i = 0; i < n && ok; i++) {
+		if (o[i].kind == OUTCOME_DEFERRED && *service_mailbox())
+			service_retire();	/* master makes the room of a virtual user with a uid of his own before each process, if that is what was missing */
 		ok = order_answer(fd, d->job, first + i, first + i + 1 == all, &o[i], buf_span(&to));
+	}
 	buf_fini(&to);
 	return ok;
 }

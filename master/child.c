@@ -115,11 +115,34 @@ child_new(struct service *s, pid_t pid, int link, uid_t uid)
 	return c;
 }
 
+static void
+add_span(struct arguments *a, const char *flag, struct span value)
+{
+	char *text = x_spandup(value);
+
+	add_pair(a, flag, text);
+	free(text);
+}
+
+/* The directory of a virtual user who has a uid of his own, below those of virtual_mail_user. */
+static bool
+room_of(const struct owner *o, struct room *r)
+{
+	struct owner above;
+
+	if (!*o->mailbox || master.rootless || !owner_of_daemon(master.config, daemon_find(SPAN("virtual")), &above))
+		return false;
+	*r = (struct room){ .base = master.config->par.virtual_mailbox_base, .path = mailboxpath_dir(span_str(o->mailbox)),
+		.uid = o->uid, .gid = o->gid, .above_uid = above.uid, .above_gid = above.gid };
+	return true;
+}
+
 struct child *
-child_start(struct service *s, const struct owner *o, int sock, unsigned sock_role, const char *login, const char *home)
+child_start(struct service *s, const struct owner *o, const struct task *t)
 {
 	struct arguments a = { 0 };
 	struct child *c = NULL;
+	struct room room;
 	struct buf path;
 	struct launch l;
 	int link[2];
@@ -127,13 +150,15 @@ child_start(struct service *s, const struct owner *o, int sock, unsigned sock_ro
 
 	if (!chan_pair(link))
 		return NULL;
-	build_arguments(&a, s, link[1], sock, sock_role);
-	add_pair(&a, "-u", login);
-	add_pair(&a, "-H", home);
+	build_arguments(&a, s, link[1], t->sock, t->sock_role);
+	add_span(&a, "-u", t->login);
+	add_span(&a, "-q", t->quota);
+	add_pair(&a, "-H", o->home);
+	add_pair(&a, "-m", o->mailbox);
 	buf_init(&path, 4096);
 	buf_addf(&path, "%s/%s", master.libexec, s->kind->binary);
 	l = (struct launch){ .path = path.p, .argv = a.argv, .fds = a.fds, .fd_count = a.fd_count,
-		.become = !master.rootless, .uid = o->uid, .gid = o->gid };
+		.become = !master.rootless, .uid = o->uid, .gid = o->gid, .room = room_of(o, &room) ? &room : NULL };
 	pid = launch(&l);
 	if (pid < 0)
 		log_error(NULL, "cannot start %s: %s", path.p, strerror(errno));

@@ -95,6 +95,7 @@ config_free(struct config *c)
 		return;
 	conf_free(c->conf);
 	keyfiles_free(c);
+	virtual_free(c);
 	mastercf_free(&c->services);
 	buf_fini(&c->text);
 	close_fd(&c->memfd);
@@ -175,8 +176,7 @@ passwd_find(const char *name, struct owner *o)
 		fclose(f);
 	if (!found || strlen(found->pw_dir) >= sizeof(o->home))
 		return false;
-	o->uid = found->pw_uid;
-	o->gid = found->pw_gid;
+	*o = (struct owner){ .uid = found->pw_uid, .gid = found->pw_gid };
 	memcpy(o->home, found->pw_dir, strlen(found->pw_dir) + 1);
 	return true;
 }
@@ -199,6 +199,7 @@ owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct o
 	else
 		buf_addf(&name, "%s%s", c->par.mail_owner_prefix, kind->user);
 	ok = passwd_find(name.p, o) && o->uid != 0;
+	*o->home = '\0';		/* its root is another */
 	buf_fini(&name);
 	return ok;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/die.h"
+#include "base/log.h"
 #include "base/banned.h"
 
 #define HIGH_FD 500	/* descriptors are moved up here first, so that none is overwritten on its way down */
@@ -102,13 +103,27 @@ environment(void)
 	return env;
 }
 
+/* In a child that has memory of its own, for the disk may hang. What is wrong stands in the log; the daemon will fail, and say so of each message. */
+static void
+make_room(const struct room *r)
+{
+	struct buf err;
+
+	buf_init(&err, 2000);
+	if (!room_make(r, &err))
+		log_error(NULL, "%s", buf_cstr(&err));
+	buf_fini(&err);
+}
+
 pid_t
 launch(const struct launch *l)
 {
 	char **env = environment();
-	pid_t pid = vfork();
+	pid_t pid = l->room ? fork() : vfork();
 
 	if (pid == 0) {
+		if (l->room)
+			make_room(l->room);
 		run(l, env);
 		_exit(127);
 	}

@@ -10,9 +10,11 @@
 #include <sys/types.h>
 
 #include "base/loop.h"
+#include "mail/mailboxpath.h"
 #include "service/mastercf.h"
 #include "service/message.h"
 #include "service/params.h"
+#include "service/room.h"
 
 #define SERVICE_LISTENERS_MAX SERVICE_ADDRS_MAX
 
@@ -58,8 +60,17 @@ struct child {
 struct owner {
 	uid_t uid;
 	gid_t gid;
-	char home[512];
+	char home[512];			/* of a user of the system, else "" */
+	char mailbox[MAILBOXPATH_MAX + 1];	/* of a virtual user who has a uid of his own, else "" */
 };
+
+/* What a process is started for. */
+struct task {
+	int sock;			/* -1: none */
+	unsigned sock_role;
+	struct span login, quota;
+};
+#define TASK_NONE (struct task){ .sock = -1, .login = SPAN_NONE, .quota = SPAN_NONE }
 
 /* One reading of the configuration. */
 struct config {
@@ -71,6 +82,7 @@ struct config {
 		char **at;
 		size_t n, room;
 	} sni_files;
+	struct maps *users, *uids, *gids;	/* whose virtual mailboxes are (virtual.c); NULL: not opened yet */
 	struct buf text;			/* main.cf */
 	int memfd;				/* the same, sealed, for children */
 };
@@ -98,7 +110,13 @@ bool config_is_list(const struct config *c, const char *path);	/* a file of memb
 bool owner_of_daemon(const struct config *c, const struct daemon_kind *kind, struct owner *o);
 bool owner_of_user(const char *name, struct owner *o);		/* /etc/passwd; never uid 0 */
 
-bool owner_is_ours(const struct config *c, const struct owner *o);	/* the uid of one of our daemons */
+bool owner_is_ours(const struct config *c, const struct owner *o);	/* the uid of one of our daemons, or virtual_mail_user's */
+
+/* virtual.c */
+enum virtual_owner { VIRTUAL_SHARED, VIRTUAL_OWN, VIRTUAL_REFUSED };
+/* key: user@domain, @domain. SHARED: virtual_mail_user's, and *o is he. REFUSED: a sentence in why. */
+enum virtual_owner owner_of_mailbox(struct config *c, struct span key, struct span mailbox, struct owner *o, struct buf *why);
+void virtual_free(struct config *c);
 
 /* services.c, sockets.c */
 bool services_apply(struct config *c, struct buf *err);		/* bind what is new; on failure nothing has changed */
@@ -120,8 +138,7 @@ bool trust_bind(void (*add)(struct service *s, int fd, unsigned role), struct bu
 int bind_run_socket(const char *class, const char *server, mode_t mode, struct buf *err);
 
 /* child.c */
-struct child *child_start(struct service *s, const struct owner *o, int sock, unsigned sock_role, const char *login,
-    const char *home);
+struct child *child_start(struct service *s, const struct owner *o, const struct task *t);
 void children_reap(void);
 void children_look(void);			/* once a second: a server that hangs is killed, and started anew by its death */
 void children_tell(enum msg_kind kind, const void *m, bool stays);	/* every child that stays, or that does not */
@@ -138,6 +155,7 @@ struct launch {
 	bool become;				/* take uid, gid and keep CAP_SYS_CHROOT for the one chroot */
 	uid_t uid;
 	gid_t gid;
+	const struct room *room;		/* is made before; NULL: none */
 };
 pid_t launch(const struct launch *l);		/* -1 with errno */
 void keep_five_capabilities(void);

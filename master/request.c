@@ -102,6 +102,8 @@ take_open_file(struct child *c, struct msg *m)
 
 /* ---- SPAWN: a user is named, never a uid ---- */
 
+#define USER_MAX 512
+
 static const struct {
 	unsigned asker;
 	const char *service;
@@ -124,7 +126,7 @@ static struct child *
 start_zygote(struct service *s)
 {
 	struct owner o;
-	struct child *z = owner_of_daemon(master.config, s->kind, &o) ? child_start(s, &o, -1, 0, "", "") : NULL;
+	struct child *z = owner_of_daemon(master.config, s->kind, &o) ? child_start(s, &o, &TASK_NONE) : NULL;
 
 	if (z)
 		z->zygote = true;
@@ -138,8 +140,6 @@ spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
 	struct msg_FORK order = { .mailbox = q->mailbox, .login = q->login, .quota = q->quota, .sock = q->sock };
 	struct child *z;
 
-	if (!mailboxpath_valid(q->mailbox))
-		return "not a mailbox";
 	while ((z = child_zygote(s)) != NULL) {
 		if (msg_send(z->link, MSG_FORK, &order))
 			return NULL;
@@ -152,43 +152,73 @@ spawn_virtual_session(struct service *s, const struct msg_SPAWN *q)
 }
 
 static const char *
-spawn_process(struct service *s, const struct child *asker, const struct msg_SPAWN *q, const char *user)
+spawn_process(struct service *s, const struct child *asker, const struct msg_SPAWN *q, const struct owner *o)
 {
-	struct owner o;
-	char *login;
-	bool ok;
+	const struct task t = { .sock = q->sock, .sock_role = asker->service->kind->role, .login = q->login, .quota = q->quota };
 
-	if (*user ? !owner_of_user(user, &o) : !owner_of_daemon(master.config, s->kind, &o))
+	if (s->count >= s->max)
+		return "too many processes";
+	return child_start(s, o, &t) ? NULL : "cannot be started";
+}
+
+/* A user of the system, or the service's own one. */
+static const char *
+spawn_as_user(struct service *s, const struct child *asker, const struct msg_SPAWN *q)
+{
+	char *user = x_spandup(q->user);
+	struct owner o;
+	bool found = *user ? owner_of_user(user, &o) : owner_of_daemon(master.config, s->kind, &o);
+
+	free(user);
+	if (!found)
 		return "no such user, or one that may not get mail";
 	if (s->kind->role == R_PIPE && owner_is_ours(master.config, &o))
 		return "no program is run as a user of the mail system";
-	if (s->count >= s->max)
-		return "too many processes";
-	login = x_spandup(q->login);
-	ok = child_start(s, &o, q->sock, asker->service->kind->role, login, *user ? o.home : "") != NULL;
-	free(login);
-	return ok ? NULL : "cannot be started";
+	return spawn_process(s, asker, q, &o);
+}
+
+/* A virtual mailbox, which may have a uid of its own. */
+static const char *
+spawn_for_mailbox(struct service *s, const struct child *asker, const struct msg_SPAWN *q)
+{
+	bool session = s->kind->how == HOW_SESSION;
+	static struct buf why;
+	struct owner o;
+
+	if (s->kind->role == R_PIPE)
+		return "no program is run as a virtual user";
+	if (!mailboxpath_valid(q->mailbox))
+		return "not a mailbox";
+	if (!why.max)
+		buf_init(&why, 1000);
+	buf_reset(&why);
+	switch (owner_of_mailbox(master.config, session ? q->login : q->user, q->mailbox, &o, &why)) {
+	case VIRTUAL_REFUSED:
+		return buf_cstr(&why);
+	case VIRTUAL_SHARED:
+		if (session)
+			return spawn_virtual_session(s, q);
+		break;
+	case VIRTUAL_OWN:
+		break;
+	}
+	return spawn_process(s, asker, q, &o);
 }
 
 static const char *
 spawn(struct child *c, const struct msg_SPAWN *q)
 {
 	struct service *s = spawnable(c, q->service);
-	const char *failure;
-	char *user;
 
 	if (!s)
 		return "this service may not be asked for";
 	if (master.stopping)
 		return "the system stops";
-	if (q->sock < 0 || q->user.n > 64 || q->login.n > 512)
+	if (q->sock < 0 || q->user.n > USER_MAX || q->login.n > 512)
 		return "malformed request";
-	if (q->user.n == 0 && s->kind->how == HOW_SESSION)
-		return spawn_virtual_session(s, q);
-	user = x_spandup(q->user);
-	failure = spawn_process(s, c, q, user);
-	free(user);
-	return failure;
+	if (span_find(q->user, '@') >= 0 || (q->user.n == 0 && s->kind->how == HOW_SESSION))
+		return spawn_for_mailbox(s, c, q);
+	return spawn_as_user(s, c, q);
 }
 
 static void

@@ -147,7 +147,7 @@ start_one(struct service *s)
 		log_error(NULL, "%s: its system user %s%s is missing", s->name, master.config->par.mail_owner_prefix, s->kind->user);
 		return false;
 	}
-	return child_start(s, &o, -1, 0, "", "") != NULL;
+	return child_start(s, &o, &TASK_NONE) != NULL;
 }
 
 static void

@@ -325,12 +325,12 @@ program_of(struct active *a, const struct resolved *to)
 	return both;
 }
 
-/* The operator wants it to wait; who asks for it by hand gets it. */
+/* Nobody is asked to deliver it. */
 static void
-defer_transport(struct dest *d)
+defer(struct dest *d, const char *dsn, struct span why)
 {
 	d->pool = POOLS;
-	set_result(d, OUTCOME_DEFERRED, "4.3.2", SPAN("deferred transport"));
+	set_result(d, OUTCOME_DEFERRED, dsn, why);
 }
 
 static void
@@ -344,12 +344,16 @@ add_resolved(struct active *a, uint32_t rcpt, const struct resolved *to)
 			t = &transports[i];
 	if (t && t->pool == POOL_PIPE && to->mailbox.n == 0)	/* the operator's word in transport_maps: it stands in no alias */
 		t = NULL;
-	d = add_dest(a, rcpt, t ? t->pool : POOLS, to->address);
+	d = add_dest(a, rcpt, !t ? POOLS : t->pool == POOL_VIRTUAL && to->owner.n ? POOL_OWNED : t->pool, to->address);
 	d->mailbox = mailbox_of(a, to);
 	if (!t)
 		set_result(d, OUTCOME_DEFERRED, "4.3.5", SPAN("mail transport unavailable"));
 	else if (!a->m->pushed && param_list_has(par.defer_transports, span_str(to->transport)))
-		defer_transport(d);
+		defer(d, "4.3.2", SPAN("deferred transport"));	/* the operator wants it to wait; who asks for it by hand gets it */
+	else if (d->pool == POOL_OWNED && span_is(to->owner, RESOLVE_OWNER_WRONG))
+		defer(d, "4.3.5", to->nexthop);
+	else if (d->pool == POOL_OWNED)
+		d->site = to->owner;
 	else if (t->pool == POOL_SMTP)
 		d->site = to->nexthop;
 	else if (t->pool == POOL_LOCAL)
@@ -452,7 +456,7 @@ place_of(const struct dest *d)
 {
 	if (d->pool == POOL_PIPE)
 		return d->program;
-	return d->pool == POOL_VIRTUAL || d->pool == POOL_BOUNCE ? d->mailbox : d->address;
+	return d->pool == POOL_VIRTUAL || d->pool == POOL_OWNED || d->pool == POOL_BOUNCE ? d->mailbox : d->address;
 }
 
 static int

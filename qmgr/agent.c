@@ -44,6 +44,7 @@ static const struct pool_row {
 	const uint32_t *processes, *deliveries;		/* limits: of the pool, of one agent */
 } rows[POOLS] = {
 	[POOL_VIRTUAL] = { "local", R_LOCAL, &par.virtual_process_limit, NULL },
+	[POOL_OWNED] = { "local", R_LOCAL, &par.local_process_limit, NULL },
 	[POOL_LOCAL] = { "local", R_LOCAL, &par.local_process_limit, NULL },
 	[POOL_SMTP] = { "smtp", R_SMTP, &par.smtp_process_limit, &par.smtp_process_deliveries },
 	[POOL_BOUNCE] = { "bounce", R_BOUNCE, NULL, NULL },
@@ -69,7 +70,7 @@ agent_count(void)
 static bool
 is_of_users(enum pool p)
 {
-	return p == POOL_LOCAL || p == POOL_PIPE;
+	return p == POOL_LOCAL || p == POOL_PIPE || p == POOL_OWNED;
 }
 
 /* ---- handles ---- */
@@ -182,19 +183,21 @@ pause_spawning(const struct agent *g)
 		pools[g->pool].spawn_after = until;
 }
 
-/* What mailq and the log say of a message that waits for an agent which never came. */
+/* What mailq and the log say of a message that waits for an agent which never came. text: master's word. */
 static struct span
-why_not_started(const struct agent *g)
+why_not_started(const struct agent *g, struct span text)
 {
+	if (g->pool == POOL_OWNED && text.n)	/* what is wrong with its uid stands in a table */
+		return text;
 	if (strcmp(g->user, "root") == 0)	/* master refuses it always */
 		return SPAN("nothing is delivered as root; name a reader of this mail in the aliases");
 	return SPAN("the delivery agent could not be started");
 }
 
 static void
-give_back(struct agent *g, bool started)
+give_back(struct agent *g, bool started, struct span text)
 {
-	struct span why = started ? SPAN_NONE : why_not_started(g);
+	struct span why = started ? SPAN_NONE : why_not_started(g, text);
 	struct delivery *d, *next;
 	bool unread = g->unread;
 
@@ -216,7 +219,7 @@ lose(struct agent *g, const char *why)
 		log_warn(NULL, "agent %s%s%s: %s%s; %u deliveries are tried again%s", rows[g->pool].service,
 		    *g->user ? " of " : "", g->user, why, g->unread ? " before it had read all orders" : "", g->busy,
 		    g->unread ? " at once" : "");
-	give_back(g, true);
+	give_back(g, true, SPAN_NONE);
 }
 
 static void
@@ -227,7 +230,7 @@ on_spawned(uint32_t token, uint32_t error, struct span text)
 			if (g->token == token) {
 				log_error(NULL, "master cannot start %s%s%s: %.*s", rows[p].service,
 				    *g->user ? " of " : "", g->user, SPAN_FMT(text));
-				give_back(g, false);
+				give_back(g, false, text);
 				flow_pump();
 				return;
 			}
@@ -352,8 +355,20 @@ agent_can(const struct site *s)
 	return p->count < limit(s->pool) || (is_of_users(s->pool) && idlest(s->pool));
 }
 
+/* Master wants to know a virtual user by the key of the table alone: behind the last blank stands what we know of his uid. */
+static bool
+ask_master(const struct agent *g, struct span mailbox, int fd)
+{
+	struct span user = span_str(g->user);
+	ssize_t blank = g->pool == POOL_OWNED ? span_rfind(user, ' ') : -1;
+
+	if (blank >= 0)
+		user.n = (size_t)blank;
+	return service_spawn(g->token, rows[g->pool].service, user, mailbox, SPAN_NONE, fd);
+}
+
 static struct agent *
-agent_new(enum pool pool, const char *user)
+agent_new(enum pool pool, const char *user, struct span mailbox)
 {
 	struct pool_state *p = &pools[pool];
 	struct agent *g;
@@ -376,7 +391,7 @@ agent_new(enum pool pool, const char *user)
 	total++;
 	set_nonblocking(g->fd, true);
 	watch_start(&g->watch, g->fd, LOOP_READ, on_link, g);
-	if (!service_spawn(g->token, rows[pool].service, span_str(g->user), SPAN_NONE, SPAN_NONE, fd[1])) {
+	if (!ask_master(g, mailbox, fd[1])) {
 		log_warn(NULL, "cannot ask master for an agent: %s", strerror(errno));
 		p->spawn_after = clock_mono_ms() + SPAWN_PAUSE_MS;
 		(void)dismiss(g);
@@ -386,6 +401,19 @@ agent_new(enum pool pool, const char *user)
 	return g;
 }
 
+/* Of all its deliveries: those of one owner go to one mailbox. Without what may stand behind it (active.c). */
+static struct span
+mailbox_of(const struct delivery *d)
+{
+	struct span rest, mailbox = SPAN_NONE;
+
+	if (d->ready.site->pool == POOL_OWNED) {
+		rest = d->a->dests[d->dest[0]].mailbox;
+		span_cut(&rest, '\0', &mailbox);
+	}
+	return mailbox;
+}
+
 bool
 agent_take(struct delivery *d)
 {
@@ -393,7 +421,7 @@ agent_take(struct delivery *d)
 	struct agent *g = least_busy(s->pool, user_of(s));
 
 	if (!g)
-		g = agent_new(s->pool, user_of(s));
+		g = agent_new(s->pool, user_of(s), mailbox_of(d));
 	if (!g || !job_new(d))
 		return false;
 	attach(g, d);
@@ -413,7 +441,7 @@ agent_take(struct delivery *d)
 		break;
 	}
 	if (!g->proved) {		/* master could not start it, and its word is on the way */
-		give_back(g, false);
+		give_back(g, false, SPAN_NONE);
 		return true;
 	}
 	detach(d);			/* it has just let go: what it has sent is still to be read, and another one takes this */
@@ -429,7 +457,7 @@ agent_probe(const struct msg_DELIVER *order, struct agent **who)
 	struct agent *g = least_busy(POOL_SMTP, "");
 
 	if (!g && p->spawn_after <= clock_mono_ms() && p->count < limit(POOL_SMTP))
-		g = agent_new(POOL_SMTP, "");
+		g = agent_new(POOL_SMTP, "", SPAN_NONE);
 	if (!g || !msg_send(g->fd, MSG_DELIVER, order))
 		return false;
 	g->busy++;

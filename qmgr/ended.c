@@ -18,7 +18,7 @@
 #include "base/banned.h"
 
 static const char *const relays[] = {
-	[POOL_VIRTUAL] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "list",
+	[POOL_VIRTUAL] = "virtual", [POOL_OWNED] = "virtual", [POOL_LOCAL] = "local", [POOL_SMTP] = "none", [POOL_BOUNCE] = "list",
 	[POOL_PIPE] = "pipe",
 	[POOLS] = "none",
 };

@@ -70,6 +70,7 @@ flow_limits(void)
 		.window = { [POOL_VIRTUAL] = par.virtual_process_limit,
 			[POOL_SMTP] = window_of(par.smtp_destination_concurrency_limit),
 			[KIND_LMTP] = window_of(par.lmtp_destination_concurrency_limit),
+			[POOL_OWNED] = par.local_destination_concurrency_limit,
 			[POOL_LOCAL] = par.local_destination_concurrency_limit, [POOL_BOUNCE] = UINT32_MAX,
 			[POOL_PIPE] = par.local_destination_concurrency_limit },
 		.rate_delay = { [POOL_SMTP] = par.smtp_destination_rate_delay, [KIND_LMTP] = par.lmtp_destination_rate_delay },

@@ -3,7 +3,8 @@
  * clock is handed in.
  *
  * A site is one destination of a pool: a set of mail hosts or a next hop of
- * smtp (hop.h), a user of local or pipe (no name: default_privs), or the single site of the virtual and bounce pools. It has a window of concurrent
+ * smtp (hop.h), a user of local or pipe (no name: default_privs), a virtual mailbox with a uid of its own (POOL_OWNED: resolved.owner), or the
+ * single site of the virtual and bounce pools. It has a window of concurrent
  * deliveries; sites take turns. Within a site each source (who sent the message;
  * a large mailing is a source of its own) has a lane; lanes take turns too, so
  * that one mail waits behind nobody's hundred thousand. The window of an smtp
@@ -17,7 +18,7 @@
 #include "message.h"
 #include "service/feedback.h"
 
-enum pool { POOL_VIRTUAL, POOL_LOCAL, POOL_SMTP, POOL_BOUNCE, POOL_PIPE, POOLS };
+enum pool { POOL_VIRTUAL, POOL_OWNED, POOL_LOCAL, POOL_SMTP, POOL_BOUNCE, POOL_PIPE, POOLS };
 enum { KIND_LMTP = POOLS, KINDS };	/* limits are those of a pool, but lmtp has its own */
 
 #define LANES_MAX 64			/* of one site; more sources share them */

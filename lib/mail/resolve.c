@@ -126,6 +126,8 @@ resolver_free(struct resolver *r)
 	if (!r)
 		return;
 	maps_free(r->virtual_mailbox_maps);
+	maps_free(r->virtual_uid_maps);
+	maps_free(r->virtual_gid_maps);
 	maps_free(r->virtual_alias_maps);
 	maps_free(r->alias_maps);
 	maps_free(r->relay_recipient_maps);
@@ -173,6 +175,7 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 
 	r->relayhost = span_trim(span_str(spec->relayhost));
 	r->delimiters = span_str(spec->recipient_delimiter);
+	r->least_uid = spec->virtual_minimum_uid;
 	r->propagate_virtual = spec->propagate_virtual;
 	r->propagate_alias = spec->propagate_alias;
 	r->myorigin = span_trim(span_str(spec->myorigin));
@@ -193,6 +196,8 @@ resolver_new(const struct resolve_spec *spec, struct buf *err)
 	    domain_list_init(&r->relay_domains, "relay_domains", spec->relay_domains, err) &&
 	    domain_list_init(&r->fast_flush_domains, "fast_flush_domains", spec->fast_flush_domains ? spec->fast_flush_domains : "", err) &&
 	    open_maps(&r->virtual_mailbox_maps, "virtual_mailbox_maps", spec->virtual_mailbox_maps, err) &&
+	    open_maps(&r->virtual_uid_maps, "virtual_uid_maps", spec->virtual_uid_maps, err) &&
+	    open_maps(&r->virtual_gid_maps, "virtual_gid_maps", spec->virtual_gid_maps, err) &&
 	    open_maps(&r->virtual_alias_maps, "virtual_alias_maps", spec->virtual_alias_maps, err) &&
 	    open_maps(&r->alias_maps, "alias_maps", spec->alias_maps, err) &&
 	    open_maps(&r->relay_recipient_maps, "relay_recipient_maps", spec->relay_recipient_maps, err) &&
@@ -231,6 +236,8 @@ resolver_refresh(struct resolver *r)
 	maps_refresh(r->relay_domains.tables);
 	maps_refresh(r->fast_flush_domains.tables);
 	maps_refresh(r->virtual_mailbox_maps);
+	maps_refresh(r->virtual_uid_maps);
+	maps_refresh(r->virtual_gid_maps);
 	maps_refresh(r->virtual_alias_maps);
 	maps_refresh(r->alias_maps);
 	maps_refresh(r->relay_recipient_maps);
@@ -391,12 +398,14 @@ resolve_find_mailbox(struct resolver *r, const struct address_parts *p)
 {
 	enum map_answer ans = resolve_find(r, r->users, p, KEY_ADDRESS);
 	bool user = ans == MAP_FOUND;
+	struct span uid, gid;
 	struct buf dir;
 
 	if (ans == MAP_NONE)
 		ans = resolve_find(r, r->virtual_mailbox_maps, p, KEY_ADDRESS | KEY_CATCHALL);
 	if (ans != MAP_FOUND)
 		return ans;
+	r->owned = !maps_empty(r->virtual_uid_maps) || (user && user_ids(buf_span(&r->value), &uid, &gid));
 	buf_init(&dir, RESOLVE_KEY_MAX * 4);
 	if (!(user ? user_mailbox(buf_span(&r->key), buf_span(&r->value), &dir) : mailboxpath_of_value(buf_span(&r->value), &dir, NULL)))
 		ans = MAP_FAILED;

@@ -35,10 +35,14 @@ struct resolved {
 				   pipe: the program as it stands in the alias */
 	struct span mailbox;	/* virtual: directory below virtual_mailbox_base; local: the user's name; pipe: the alias's name */
 	struct span quota;	/* virtual: its limit (mail/quota.h), empty: none */
+	struct span owner;	/* virtual: whose it is, when not virtual_mail_user's: the key of the table, a blank, "UID:GID"; or
+				   RESOLVE_OWNER_WRONG, and nexthop says what is wrong with them; else empty */
 	struct span extension;	/* virtual, local: what stood behind recipient_delimiter, when the user was found without it */
 	struct span sender;	/* list: the sender of its copies, who hears of failures; empty: that of the message */
 	bool managed;		/* list: one of merpati list, not of the aliases */
 };
+
+#define RESOLVE_OWNER_WRONG "?"
 
 #define RESOLVE_MAX 1000	/* addresses that one recipient may expand to, how deep: unless the spec says otherwise */
 #define RESOLVE_LIMIT_MAX 10000
@@ -50,6 +54,8 @@ struct resolve_spec {
 	const char *mydestination, *virtual_mailbox_domains, *virtual_alias_domains, *relay_domains;
 	const char *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
 	const char *users;		/* spec of the compiled users table: "cdb:/.../users" */
+	const char *virtual_uid_maps, *virtual_gid_maps;	/* NULL: none */
+	uint32_t virtual_minimum_uid;
 	const char *quota;		/* spec of the compiled table of limits */
 	const char *system_users;	/* spec of the compiled table of system users */
 	const char *lists;		/* spec of the compiled table of lists; NULL: none */

@@ -97,7 +97,8 @@ copy_span(const struct expansion *e, struct span s)
 static bool
 add_list(struct expansion *e, struct span address, enum address_class cls, struct span members, struct span sender, bool managed)
 {
-	struct resolved res = { .cls = cls, .transport = "list", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE, .managed = managed };
+	struct resolved res = { .cls = cls, .transport = "list", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE,
+		.owner = SPAN_NONE, .managed = managed };
 
 	res.address = copy_span(e, address);
 	res.nexthop = copy_span(e, members);
@@ -154,7 +155,7 @@ add_tagged(const struct alias *al, struct span t, struct buf *full)
 static bool
 add_program(struct expansion *e, const struct alias *al, struct span t)
 {
-	struct resolved res = { .cls = al->cls, .transport = "pipe", .extension = SPAN_NONE, .quota = SPAN_NONE };
+	struct resolved res = { .cls = al->cls, .transport = "pipe", .extension = SPAN_NONE, .quota = SPAN_NONE, .owner = SPAN_NONE };
 
 	if (al->skip != SKIP_ALIAS || !e->r->alias_programs)
 		return expand_add_error(e, al->item->address, al->cls, "5.7.1", "mail to programs is not allowed");

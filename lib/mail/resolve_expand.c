@@ -9,12 +9,14 @@
 #include <stdlib.h>
 
 #include "mail/envelope.h"
+#include "mail/owner.h"
 
 #include "base/banned.h"
 
 #define SEEN_SLOTS 4096			/* a power of two, well above RESOLVE_MAX; more when more is allowed */
 #define HOP_MAX 1024
 #define ERROR_MAX 400
+#define OWNER_TEXT_MAX 600
 
 bool
 expand_give_up(struct expansion *e, enum resolve_status st, const char *why)
@@ -78,7 +80,7 @@ expand_add_result(struct expansion *e, const struct resolved *res)
 		if (e->out[i].transport == res->transport && span_eq_nocase(e->out[i].address, res->address) &&
 		    (!has_own_places(res) || span_eq(e->out[i].nexthop, res->nexthop)))
 			return true;
-	if (!res->address.p || !res->nexthop.p || !res->mailbox.p || !res->quota.p)
+	if (!res->address.p || !res->nexthop.p || !res->mailbox.p || !res->quota.p || !res->owner.p)
 		return expand_give_up(e, RESOLVE_BAD, "the address expands to too much");
 	if (e->n_out == e->cap_out) {
 		e->cap_out = e->cap_out ? e->cap_out * 2 : 4;
@@ -92,7 +94,8 @@ bool
 expand_add_error(struct expansion *e, struct span address, enum address_class cls, const char *dsn, const char *why)
 {
 	char text[ERROR_MAX];
-	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE };
+	struct resolved res = { .cls = cls, .transport = "error", .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE,
+		.owner = SPAN_NONE };
 	int n = snprintf(text, sizeof(text), "%s %s", dsn, why);
 
 	res.address = arena_span(e->a, address);
@@ -235,6 +238,32 @@ extension_of(const struct expansion *e, const struct address_parts *p)
 	return tag.n ? arena_span(e->a, span_skip(tag, 1)) : SPAN_NONE;
 }
 
+/* r->key: of its mailbox. Master decides, who is asked for a process of this owner; what is sure to be refused need not be asked. */
+static enum map_answer
+find_owner(struct expansion *e, struct resolved *res)
+{
+	struct resolver *r = e->r;
+	struct owner_rules rules = { .users = r->users, .uids = r->virtual_uid_maps, .gids = r->virtual_gid_maps,
+		.delimiters = r->delimiters, .least = r->least_uid };
+	struct owner_ids ids;
+	enum owner_answer answer;
+	struct buf text, why;
+
+	if (!r->owned)
+		return MAP_FOUND;
+	buf_init(&text, OWNER_TEXT_MAX);
+	buf_init(&why, ERROR_MAX);
+	answer = owner_find(&rules, buf_span(&r->key), &ids, &why);
+	if (answer == OWNER_OWN)
+		buf_addf(&text, "%.*s %u:%u", SPAN_FMT(buf_span(&r->key)), ids.uid, ids.gid);
+	res->owner = answer == OWNER_WRONG ? SPAN(RESOLVE_OWNER_WRONG) : arena_span(e->a, buf_span(&text));
+	if (answer == OWNER_WRONG)
+		res->nexthop = arena_span(e->a, buf_span(&why));
+	buf_fini(&text);
+	buf_fini(&why);
+	return answer == OWNER_LATER ? MAP_FAILED : MAP_FOUND;
+}
+
 static bool
 finish_item(struct expansion *e, const struct item *it, const struct address_parts *p, struct resolved *res)
 {
@@ -254,6 +283,8 @@ finish_item(struct expansion *e, const struct item *it, const struct address_par
 		return false;
 	if (elsewhere)
 		return send_on(e, p, res);
+	if (ans == MAP_FOUND && res->transport[0] == 'v')
+		ans = find_owner(e, res);
 	if (ans == MAP_FOUND) {
 		res->extension = extension_of(e, p);
 		if (res->transport[0] == 'v' && resolve_find_quota(e->r, buf_span(&e->r->key)) == MAP_FOUND)
@@ -285,7 +316,8 @@ expand_item(struct expansion *e, const struct item *it)
 {
 	static const char *const transports[] = { [CLASS_LOCAL] = "local", [CLASS_VIRTUAL] = "virtual",
 		[CLASS_ALIAS] = "error", [CLASS_RELAY] = "smtp", [CLASS_REMOTE] = "smtp" };
-	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE };
+	struct resolved res = { .address = it->address, .nexthop = SPAN_NONE, .mailbox = SPAN_NONE, .extension = SPAN_NONE, .quota = SPAN_NONE,
+		.owner = SPAN_NONE };
 	struct address_parts p;
 	enum map_answer ans = MAP_NONE;
 	bool decided = false, remote;

@@ -22,6 +22,8 @@ struct resolver {
 	struct domain_list mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains, fast_flush_domains;
 	struct span virtual_transport, mailbox_transport;
 	struct maps *virtual_mailbox_maps, *virtual_alias_maps, *alias_maps, *relay_recipient_maps, *transport_maps;
+	struct maps *virtual_uid_maps, *virtual_gid_maps;
+	uint32_t least_uid;
 	struct maps *users, *system_users, *lists, *quota, *relocated_maps;
 	struct maps *canonical_maps, *recipient_canonical_maps;
 	const char *lists_directory;
@@ -33,6 +35,7 @@ struct resolver {
 	bool propagate_virtual, propagate_alias;
 	bool alias_programs;
 	bool domains_failed;		/* a table of domains could not be read: the class is not known */
+	bool owned;			/* the mailbox that was found last may have a uid of its own */
 	struct buf key, value;		/* the last look-up: key that was found, and its value */
 };
 

@@ -53,6 +53,16 @@ verifier_ok(struct span v, struct buf *err)
 	return true;
 }
 
+static bool
+ids_ok(const struct user_record *u)
+{
+	uint32_t n;
+
+	if (u->uid.n == 0 && u->gid.n == 0)
+		return true;
+	return span_u32(u->uid, 1, UINT32_MAX - 1, &n) && span_u32(u->gid, 1, UINT32_MAX - 1, &n);
+}
+
 bool
 user_parse_line(struct span line, struct user_record *u, struct buf *err)
 {
@@ -71,8 +81,8 @@ user_parse_line(struct span line, struct user_record *u, struct buf *err)
 		return fail(err, "there is something behind the home directory");
 	if (!address_ok(u->address, err) || !verifier_ok(u->verifier, err))
 		return false;
-	if (u->uid.n > 0 || u->gid.n > 0)
-		return fail(err, "uid and gid must be empty: all virtual mail belongs to virtual_mail_user");
+	if (!ids_ok(u))
+		return fail(err, "uid and gid must be two numbers above 0, or empty both: then it is virtual_uid_maps' or virtual_mail_user's mail");
 	if (u->home.n > 0 && !mailboxpath_valid(u->home))
 		return fail(err, "the home directory must be a path below virtual_mailbox_base of at most 512 bytes, no part of it with a dot at its start");
 	return true;
@@ -90,13 +100,19 @@ user_format_line(struct buf *out, const struct user_record *u)
 }
 
 bool
+user_ids(struct span value, struct span *uid, struct span *gid)
+{
+	return span_cut(&value, ':', uid) && span_cut(&value, ':', gid) && uid->n > 0;
+}
+
+bool
 user_mailbox(struct span address, struct span value, struct buf *mailbox)
 {
 	struct span rest = value, uid, gid, home = SPAN_NONE;
 	size_t start = mailbox->len;
 	ssize_t at;
 
-	if (!span_cut(&rest, ':', &uid) || !span_cut(&rest, ':', &gid) || uid.n > 0 || gid.n > 0)
+	if (!span_cut(&rest, ':', &uid) || !span_cut(&rest, ':', &gid))
 		return false;
 	span_cut(&rest, ':', &home);
 	if (home.n > 0) {

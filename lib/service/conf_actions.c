@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "mail/mailboxpath.h"
+#include "mail/owner.h"
 #include "service/actions.h"
 #include "service/conf_private.h"
 #include "service/restrict.h"
@@ -39,6 +40,28 @@ is_mailbox(const struct walk *w, struct span value, struct buf *why)
 	ok = mailboxpath_of_value(value, &mailbox, why);
 	buf_fini(&mailbox);
 	return ok;
+}
+
+static bool
+is_uid(const struct walk *w, struct span value, struct buf *why)
+{
+	uint32_t least = 1, uid;
+	struct buf text;
+
+	buf_init(&text, 100);
+	if (conf_value(w->c, "virtual_minimum_uid", &text))
+		(void)!span_u32(span_trim(buf_span(&text)), 1, UINT32_MAX - 1, &least);
+	buf_fini(&text);
+	return owner_uid_ok(span_trim(value), least, &uid, why);
+}
+
+static bool
+is_gid(const struct walk *w, struct span value, struct buf *why)
+{
+	uint32_t gid;
+
+	(void)w;
+	return owner_gid_ok(span_trim(value), &gid, why);
 }
 
 static void
@@ -108,6 +131,7 @@ conf_check_actions(const struct conf *c, const char *name, struct span spec, str
 		{ "header_checks", ACTION_IN_HEADER, is_action }, { "mime_header_checks", ACTION_IN_HEADER, is_action },
 		{ "nested_header_checks", ACTION_IN_HEADER, is_action }, { "body_checks", ACTION_IN_BODY, is_action },
 		{ "virtual_mailbox_maps", 0, is_mailbox },
+		{ "virtual_uid_maps", 0, is_uid }, { "virtual_gid_maps", 0, is_gid },
 	};
 
 	for (size_t i = 0; i < NELEMS(rows); i++) {

@@ -120,7 +120,7 @@ take_arguments(int argc, char **argv)
 
 	service.confdir = service.name = "";
 	service.login = service.mailbox = "";
-	while ((c = getopt(argc, argv, "n:c:o:l:a:C:M:kH:m:u:X")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:o:l:a:C:M:kH:m:u:q:X")) != -1) {
 		if (c == 'n')
 			service.name = optarg;
 		else if (c == 'c')
@@ -143,6 +143,8 @@ take_arguments(int argc, char **argv)
 			service.mailbox = optarg;
 		else if (c == 'u')
 			service.login = optarg;
+		else if (c == 'q')
+			service_take_quota(span_str(optarg));
 		else if (c == 'X' && service.svc->explain)
 			service.explains = true;
 		else

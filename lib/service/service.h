@@ -7,10 +7,11 @@
  * Descriptors at exec: 0 link to master, 1 main.cf as master read it (a sealed
  * memfd), 2 log; further ones are named on the command line by master:
  *   NAME -n SERVICE -c CONFDIR [-o NAME=VALUE]... [-l FD:ROLE]... [-a FD:ROLE] [-C COUNTERS_FD] [-M PROCESSES]
- *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN] [-X]
+ *        [-k] [-H HOME] [-m MAILBOX] [-u LOGIN] [-q QUOTA] [-X]
  * -l: a listener and the role (a number) of those who come in on it; -a: an
  * accepted link (the process was SPAWNed for it); -k: kept warm, max_idle does
  * not end it; -H: chroot of ROOT_MAIL instead of virtual_mailbox_base;
+ * -m: of a virtual user who has a uid of his own, for which the process was started; -q: the limit of that mailbox;
  * -X: not for master but for merpati explain, whose link is descriptor 0: explain() instead of all that comes after the parameters.
  */
 #ifndef SERVICE_SERVICE_H
@@ -100,7 +101,7 @@ uint32_t service_connections(const char *param, uint32_t wanted, uint32_t each);
 uint32_t service_processes(void);		/* that share the counters with us at most; 1 when there are none */
 const char *service_login(void);		/* -u, "" when none: a session's user */
 const char *service_mailbox(void);		/* -m, "" when none */
-const char *service_quota(void);		/* of the session that was forked: mail/quota.h; "" when none */
+const char *service_quota(void);		/* of the session: mail/quota.h; "" when none */
 bool service_has_home(void);			/* -H: the root is a system user's home directory */
 const char *service_home(void);			/* -H, "" when none */
 

@@ -274,6 +274,7 @@ check_all(struct check *c)
 	check_domain_classes(c);
 	check_users(c);
 	check_quota(c);
+	check_owners(c);
 	conf_each_file(c->conf, check_stale, c);
 	check_aliases(c);
 	check_tls(c);

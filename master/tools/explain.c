@@ -230,6 +230,8 @@ add_destination(json_t *list, const struct resolved *d, struct span sender)
 		json_object_set_new(o, strcmp(d->transport, "error") == 0 ? "text" : "nexthop", text(d->nexthop));
 	if (d->mailbox.n)
 		json_object_set_new(o, "mailbox", text(d->mailbox));
+	if (d->owner.n)
+		json_object_set_new(o, "owner", text(d->owner));
 	if (d->sender.n)
 		json_object_set_new(o, "sender", text(d->sender));
 	if (d->extension.n)
@@ -309,7 +311,7 @@ static void
 print_destination(const json_t *d)
 {
 	static const struct { const char *key, *before; } rows[] = {
-		{ "nexthop", ", next hop " }, { "mailbox", ", mailbox " }, { "extension", ", extension " }, { "text", ": " },
+		{ "nexthop", ", next hop " }, { "mailbox", ", mailbox " }, { "owner", ", owner " }, { "extension", ", extension " }, { "text", ": " },
 		{ "goes_out_as", ", goes out as " }, { "sender_goes_out_as", ", its sender as " },
 	};
 

@@ -6,11 +6,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "common/ids.h"
 #include "common/tool.h"
 #include "mail/mailboxpath.h"
 #include "base/banned.h"
@@ -21,24 +23,76 @@ void
 homes_init(struct homes *h)
 {
 	buf_init(&h->paths, PATHS_MAX);
+	buf_init(&h->owned, PATHS_MAX);
 }
 
 void
 homes_fini(struct homes *h)
 {
 	buf_fini(&h->paths);
+	buf_fini(&h->owned);
+}
+
+/* His mailbox, and whose it shall be. False: perhaps a sentence in why. */
+static bool
+find_home(const struct user_record *u, struct buf *mailbox, struct ids *who, struct buf *why)
+{
+	struct buf value;
+	bool ok;
+
+	buf_init(&value, 8192);
+	buf_addf(&value, "%.*s:%.*s:%.*s", SPAN_FMT(u->uid), SPAN_FMT(u->gid), SPAN_FMT(u->home));
+	ok = user_mailbox(u->address, buf_span(&value), mailbox) && ids_of_mailbox(u->address, u->uid, u->gid, who, why);
+	buf_fini(&value);
+	return ok;
 }
 
 void
 homes_add(struct homes *h, const struct user_record *u)
 {
-	struct buf value;
+	struct buf mailbox, why, *out;
+	struct ids who;
 
-	buf_init(&value, 8192);
-	buf_addf(&value, "%.*s:%.*s:%.*s", SPAN_FMT(u->uid), SPAN_FMT(u->gid), SPAN_FMT(u->home));
-	if (user_mailbox(u->address, buf_span(&value), &h->paths))
-		buf_addc(&h->paths, '\0');
-	buf_fini(&value);
+	buf_init(&mailbox, MAILBOXPATH_MAX + 1);
+	buf_init(&why, 8192);
+	if (find_home(u, &mailbox, &who, &why)) {
+		out = who.own ? &h->owned : &h->paths;
+		if (who.own)
+			buf_addf(out, "%u %u ", (unsigned)who.uid, (unsigned)who.gid);
+		buf_addspan(out, buf_span(&mailbox));
+		buf_addc(out, '\0');
+	} else if (why.len) {
+		tool_complain("warning: %.*s: %s", SPAN_FMT(u->address), buf_cstr(&why));
+	}
+	buf_fini(&mailbox);
+	buf_fini(&why);
+}
+
+void
+home_check_owner(const struct user_record *u)
+{
+	struct span dir;
+	struct ids who, shared;
+	struct buf mailbox, why;
+	struct stat st;
+	char *path;
+
+	if (geteuid() != 0 || !ids_shared(&shared))
+		return;
+	buf_init(&mailbox, MAILBOXPATH_MAX + 1);
+	buf_init(&why, 8192);
+	if (find_home(u, &mailbox, &who, &why)) {	/* what is wrong with the numbers is told when they are written */
+		dir = mailboxpath_dir(buf_span(&mailbox));
+		path = x_spandup(dir);
+		if (lstat(tool_path(par.virtual_mailbox_base, "%s", path), &st) == 0 && st.st_uid != who.uid &&
+		    (st.st_uid != shared.uid || st.st_nlink > 2))	/* one that is empty makes room for another */
+			tool_fail(EX_DATAERR, "the mail of %.*s, %s/%s, belongs to uid %u; nothing was changed. Give it to its new owner, "
+			    "and then the same command again: chown -Rh %u:%u %s/%s", SPAN_FMT(u->address), par.virtual_mailbox_base, path,
+			    (unsigned)st.st_uid, (unsigned)who.uid, (unsigned)who.gid, par.virtual_mailbox_base, path);
+		free(path);
+	}
+	buf_fini(&mailbox);
+	buf_fini(&why);
 }
 
 /* Of a single name below `at`; -1 with errno (ELOOP, ENOTDIR: something else has that name). */
@@ -109,17 +163,37 @@ make_all(const struct homes *h)
 	close(base);
 }
 
+/* Of those who have a uid of their own: as root, who becomes others on the way. */
+static void
+make_rooms(const struct homes *h)
+{
+	struct span rest = buf_span(&h->owned), path, uid, gid;
+	struct buf why;
+
+	buf_init(&why, 8192);
+	while (rest.n && span_cut(&rest, '\0', &path)) {
+		struct ids who = { .own = true };
+
+		buf_reset(&why);
+		if (!span_cut(&path, ' ', &uid) || !span_cut(&path, ' ', &gid) || !span_u32(uid, 1, UINT32_MAX - 1, &who.uid) ||
+		    !span_u32(gid, 1, UINT32_MAX - 1, &who.gid) || !ids_make_room(path, &who, &why))
+			tool_complain("warning: %s", buf_cstr(&why));
+	}
+	buf_fini(&why);
+}
+
 void
 homes_make(const struct homes *h)
 {
 	pid_t pid;
 	int status;
 
-	if (h->paths.len == 0)
+	if (h->paths.len == 0 && h->owned.len == 0)
 		return;
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
+		make_rooms(h);
 		become_owner();
 		make_all(h);
 		_exit(0);

@@ -10,6 +10,7 @@
 
 struct homes {
 	struct buf paths;		/* below virtual_mailbox_base, a NUL behind each */
+	struct buf owned;		/* the same of those who have a uid of their own, that and the gid in front: "UID GID PATH" */
 };
 
 void homes_init(struct homes *h);
@@ -19,5 +20,7 @@ void homes_add(struct homes *h, const struct user_record *u);
 void homes_make(const struct homes *h);
 /* The same for one user. */
 void home_make(const struct user_record *u);
+/* Exits with a sentence when there is mail that belongs to another uid than this user shall have. */
+void home_check_owner(const struct user_record *u);
 
 #endif

@@ -31,9 +31,10 @@ void import_out(struct import_line *l, const char *name, struct span value);
 
 /* Parameters with a way of their own: verdict, and perhaps our line, of the name arg. False: as any other. */
 bool import_mail_user(struct import_line *l, const char *arg);
-bool import_mail_group(struct import_line *l, const char *arg);
 bool import_mailboxes(struct import_line *l, const char *arg);
 bool import_transport(struct import_line *l, const char *arg);
+/* virtual_gid_maps. uids: what virtual_uid_maps are, or NULL */
+bool import_mail_group(struct import_line *l, const char *uids);
 
 /* One parameter, wherever it is set: verdict, and our name and value. Whether the value is right is not looked at. */
 void import_param(struct import_config *ic, struct import_line *l);

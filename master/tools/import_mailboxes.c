@@ -46,7 +46,7 @@ read_tables(const char *spec, const char **path, bool (*take)(void *ctx, unsigne
 struct owners {
 	size_t n;
 	uint32_t number;		/* of the first one */
-	bool several;			/* another one differs, or is no number */
+	bool several, bad;		/* another one differs; one is no number */
 };
 
 static bool
@@ -57,56 +57,73 @@ take_owner(void *ctx, unsigned line, struct span key, struct span value)
 
 	(void)line;
 	(void)key;
-	o->several = !span_u32(span_trim(value), 1, UINT32_MAX - 1, &number) || (o->n > 0 && number != o->number);
+	o->bad |= !span_u32(span_trim(value), 1, UINT32_MAX - 1, &number);
+	o->several |= o->n > 0 && number != o->number;
 	o->number = number;
 	o->n++;
-	return !o->several;
+	return !o->bad;
 }
 
 /* "static:5000", or tables in which all have the same. */
 static bool
-only_owner(const char *spec, uint32_t *number)
+only_owner(const char *spec, uint32_t *number, bool *bad)
 {
 	struct owners o = { 0 };
 	const char *path;
+	bool all;
 
+	*bad = strstr(spec, "regexp:") || strstr(spec, "pcre:");
 	if (strncmp(spec, "static:", 7) == 0)
 		return span_u32(span_trim(span_str(spec + 7)), 1, UINT32_MAX - 1, number);
-	if (!read_tables(spec, &path, take_owner, &o) || o.n == 0 || o.several)
-		return false;
+	all = read_tables(spec, &path, take_owner, &o);
+	*bad |= o.bad;
 	*number = o.number;
+	return all && o.n > 0 && !o.several && !o.bad;
+}
+
+/* One user of this host owns all of it: then that is virtual_mail_user, whose mail need not go by the queue. */
+static const struct passwd *
+only_user(const char *spec)
+{
+	uint32_t uid;
+	bool bad;
+
+	return only_owner(spec, &uid, &bad) ? getpwuid((uid_t)uid) : NULL;
+}
+
+static bool
+is_bad(struct import_line *l)
+{
+	uint32_t number;
+	bool bad;
+
+	if (only_owner(l->value, &number, &bad) || !bad)
+		return false;
+	import_verdict(l, VERDICT_LOST, "not all values are numbers above 0, which no expression makes: mail for those mailboxes would wait for ever");
 	return true;
 }
 
 bool
 import_mail_user(struct import_line *l, const char *arg)
 {
-	const struct passwd *pw;
-	uint32_t uid;
+	const struct passwd *pw = only_user(l->value);
 
-	if (!only_owner(l->value, &uid)) {
-		import_verdict(l, VERDICT_LOST, "all virtual mail belongs to one user, virtual_mail_user: give him the mailboxes (chown -R); "
-		    "whose owners must differ become users of the system, to whom virtual_alias_maps lead");
-		return true;
-	}
-	pw = getpwuid((uid_t)uid);
-	if (!pw) {
-		import_verdict(l, VERDICT_LOST, "this host has no user of that number; all virtual mail belongs to virtual_mail_user");
-		return true;
-	}
+	if (!pw)
+		return is_bad(l);
 	import_out(l, arg, span_str(pw->pw_name));
 	import_verdict(l, VERDICT_TRANSLATED, "the name of the user of that number here");
 	return true;
 }
 
 bool
-import_mail_group(struct import_line *l, const char *arg)
+import_mail_group(struct import_line *l, const char *uids)
 {
 	uint32_t gid;
-	bool one = only_owner(l->value, &gid);
+	bool bad;
 
-	(void)arg;
-	import_verdict(l, one ? VERDICT_IGNORED : VERDICT_LOST, "files have the group of virtual_mail_user");
+	if (uids && !only_user(uids))
+		return is_bad(l);
+	import_verdict(l, only_owner(l->value, &gid, &bad) ? VERDICT_IGNORED : VERDICT_LOST, "files have the group of virtual_mail_user");
 	return true;
 }
 

@@ -222,7 +222,6 @@ static const struct {
 	{ "virtual_transport", import_transport, "virtual_transport" },
 	{ "mailbox_transport", import_transport, "mailbox_transport" },
 	{ "virtual_uid_maps", import_mail_user, "virtual_mail_user" },
-	{ "virtual_gid_maps", import_mail_group, NULL },
 	{ "virtual_mailbox_maps", import_mailboxes, NULL },
 	{ "smtp_tls_CApath", ca_path, "smtp_tls_CAfile" },
 	{ "smtpd_tls_CApath", ca_path, "smtpd_tls_CAfile" },
@@ -456,6 +455,8 @@ import_param(struct import_config *ic, struct import_line *l)
 	const struct param_row *row = param_find(span_str(l->name));
 	struct buf value;
 
+	if (strcmp(l->name, "virtual_gid_maps") == 0 && import_mail_group(l, value_of(ic, "virtual_uid_maps")))
+		return;
 	if (by_own_tables(l) || by_neighbours(ic, l))
 		return;
 	if (!row && (is_same(l) || is_nothing(l) || by_names(l)))

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/map.h"
+#include "common/ids.h"
 #include "common/tool.h"
 #include "mail/store/mailstore.h"
 #include "mail/users.h"
@@ -41,9 +42,9 @@ static void
 find_virtual_user(struct mailbox *m, const char *address)
 {
 	struct buf spec, value, err, mailbox;
-	struct span rest, uid = SPAN_NONE, gid = SPAN_NONE;
+	struct span uid = SPAN_NONE, gid = SPAN_NONE;
 	struct maps *users;
-	uint32_t n;
+	struct ids who;
 
 	buf_init(&spec, 8192);
 	buf_init(&value, 8192);
@@ -57,15 +58,13 @@ find_virtual_user(struct mailbox *m, const char *address)
 		tool_fail(EX_NOUSER, "there is no user %s", address);
 	if (!user_mailbox(span_str(address), buf_span(&value), &mailbox) || !mailboxpath_maildir(buf_span(&mailbox), &m->path))
 		tool_fail(EX_DATAERR, "the entry of %s in %s.cdb is damaged", address, par.users_file);
-	find_owner(m, par.virtual_mail_user);
+	(void)user_ids(buf_span(&value), &uid, &gid);
+	if (!ids_of_mailbox(span_str(address), uid, gid, &who, &err) ||
+	    (who.own && !ids_make_room(buf_span(&mailbox), &who, &err)))
+		tool_fail(EX_CONFIG, "%s: %s", address, err.p);
 	m->base = par.virtual_mailbox_base;
-	rest = buf_span(&value);
-	span_cut(&rest, ':', &uid);
-	span_cut(&rest, ':', &gid);
-	if (span_u32(uid, 1, UINT32_MAX - 1, &n))
-		m->uid = n;
-	if (span_u32(gid, 1, UINT32_MAX - 1, &n))
-		m->gid = n;
+	m->uid = who.uid;
+	m->gid = who.gid;
 	maps_free(users);
 	buf_fini(&spec);
 	buf_fini(&value);

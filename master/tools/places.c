@@ -108,6 +108,8 @@ places_lack_room(uint64_t *free_bytes, uint64_t *need)
 	return *free_bytes < *need;
 }
 
+#define PASSABLE 0011u		/* of directories of mail: below it is a user with a uid of his own (service/room.h) */
+
 enum base { IN_SPOOL, IN_RUN, IN_MAIL };
 
 struct place {
@@ -147,6 +149,7 @@ mend(const char *path, const struct place *p)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
+	mode_t mode;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		tool_fail(EX_CANTCREAT, "%s: %s", path, strerror(errno));
@@ -157,7 +160,8 @@ mend(const char *path, const struct place *p)
 		if ((st.st_uid != uid || st.st_gid != gid) && fchown(fd, uid, gid) < 0)
 			tool_fail(EX_NOPERM, "chown %s: %s", path, strerror(errno));
 	}
-	if ((st.st_mode & 07777) != p->mode && fchmod(fd, p->mode) < 0)
+	mode = p->base == IN_MAIL ? p->mode | (st.st_mode & PASSABLE) : p->mode;
+	if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
 		tool_fail(EX_NOPERM, "chmod %s: %s", path, strerror(errno));
 	close(fd);
 }

@@ -97,11 +97,11 @@ make_verifier(struct buf *verifier)
 
 /* add and passwd: the same but for whether the user may or must exist. The password is asked for without the lock. */
 static int
-set_password(const char *confdir, struct span address, bool must_exist)
+set_password(const char *confdir, struct span address, bool must_exist, int argc, char **argv)
 {
 	struct user_table t;
 	const struct user_record *rec;
-	struct buf verifier;
+	struct buf verifier, room;
 	bool exists;
 
 	user_table_open(&t, confdir, false);
@@ -117,6 +117,14 @@ set_password(const char *confdir, struct span address, bool must_exist)
 	if ((user_table_find(&t, address) != NULL) != must_exist)
 		tool_fail(EX_TEMPFAIL, "the table was changed meanwhile; try again");
 	rec = user_table_set(&t, address, buf_span(&verifier));
+	if (argc > 0) {
+		struct user_record more = *rec;
+
+		buf_init(&room, 8192);
+		user_set_fields(&more, argc, argv, &room);
+		user_table_put(&t, &t.lines[t.n - 1], &more);
+		buf_fini(&room);
+	}
 	user_table_save(&t);
 	if (!must_exist)
 		home_make(rec);
@@ -129,23 +137,25 @@ set_password(const char *confdir, struct span address, bool must_exist)
 }
 
 static int
-user_add(const char *confdir, struct span address)
+user_add(const char *confdir, struct span address, int argc, char **argv)
 {
-	return set_password(confdir, address, false);
+	return set_password(confdir, address, false, argc, argv);
 }
 
 static int
-user_passwd(const char *confdir, struct span address)
+user_passwd(const char *confdir, struct span address, int argc, char **argv)
 {
-	return set_password(confdir, address, true);
+	return set_password(confdir, address, true, argc, argv);
 }
 
 static int
-user_del(const char *confdir, struct span address)
+user_del(const char *confdir, struct span address, int argc, char **argv)
 {
 	struct user_table t;
 	struct user_line *l;
 
+	(void)argc;
+	(void)argv;
 	user_table_open(&t, confdir, true);
 	l = user_table_find(&t, address);
 	if (!l)
@@ -170,18 +180,18 @@ import(const char *confdir, int argc, char **argv)
 	return code;
 }
 
-/* A verb for one user. */
+/* A verb for one user, whose address is the first argument. */
 static int
-with_user(const char *confdir, const char *arg, int (*run)(const char *confdir, struct span address))
+with_user(const char *confdir, int argc, char **argv, int (*run)(const char *confdir, struct span address, int argc, char **argv))
 {
 	struct buf address, err;
 	int code;
 
 	buf_init(&address, 1000);
 	buf_init(&err, 1000);
-	if (!user_address(span_str(arg), &address, &err))
+	if (!user_address(span_str(argv[0]), &address, &err))
 		tool_fail(EX_DATAERR, "%s", err.p);
-	code = run(confdir, buf_span(&address));
+	code = run(confdir, buf_span(&address), argc - 1, argv + 1);
 	buf_fini(&address);
 	buf_fini(&err);
 	return code;
@@ -190,33 +200,30 @@ with_user(const char *confdir, const char *arg, int (*run)(const char *confdir, 
 static int
 verb_add(const char *confdir, int argc, char **argv)
 {
-	(void)argc;
-	return with_user(confdir, argv[0], user_add);
+	return with_user(confdir, argc, argv, user_add);
 }
 
 static int
 verb_del(const char *confdir, int argc, char **argv)
 {
-	(void)argc;
-	return with_user(confdir, argv[0], user_del);
+	return with_user(confdir, argc, argv, user_del);
 }
 
 static int
 verb_passwd(const char *confdir, int argc, char **argv)
 {
-	(void)argc;
-	return with_user(confdir, argv[0], user_passwd);
+	return with_user(confdir, argc, argv, user_passwd);
 }
 
 int
 command_user(const char *confdir, int argc, char **argv)
 {
 	static const struct subcommand verbs[] = {
-		{ "add", verb_add, 1, 1 }, { "del", verb_del, 1, 1 }, { "passwd", verb_passwd, 1, 1 }, { "set", user_set, 2, 3 },
+		{ "add", verb_add, 1, 5 }, { "del", verb_del, 1, 1 }, { "passwd", verb_passwd, 1, 1 }, { "set", user_set, 2, 5 },
 		{ "show", user_show, 1, 1 }, { "list", user_list, 0, 0 }, { "import", import, 1, 1 }, { "export", user_export, 0, 0 },
 	};
 
 	tool_settings(confdir);
-	return subcommand_run(verbs, NELEMS(verbs), confdir, argc, argv, "user: add|del|passwd|show ADDRESS, "
-	    "set ADDRESS login=yes|no home=DIR, list, export, or import FILE (lines of address:password, or what export wrote)");
+	return subcommand_run(verbs, NELEMS(verbs), confdir, argc, argv, "user: add ADDRESS [uid=N gid=N] [home=DIR] [login=no], "
+	    "del|passwd|show ADDRESS, set ADDRESS [login=yes|no] [home=DIR] [uid=N gid=N], list, export, or import FILE (lines of address:password, or what export wrote)");
 }

@@ -45,6 +45,8 @@ int user_list(const char *confdir, int argc, char **argv);
 int user_show(const char *confdir, int argc, char **argv);
 int user_export(const char *confdir, int argc, char **argv);
 int user_set(const char *confdir, int argc, char **argv);
+/* NAME=VALUE as of user set; *u borrows from argv and room. Exits with a sentence: not one of them, or there is mail of another uid. */
+void user_set_fields(struct user_record *u, int argc, char **argv, struct buf *room);
 
 /* user import FILE */
 int user_import(struct user_table *t, const char *file);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/ids.h"
 #include "common/tool.h"
 #include "home.h"
 #include "mail/mailboxpath.h"
@@ -15,11 +16,14 @@ static void
 show_json(const struct user_record *u)
 {
 	json_t *o = json_object();
-	const struct { const char *key; struct span value; } fields[] = {
-		{ "address", u->address }, { "uid", u->uid }, { "gid", u->gid }, { "home", u->home } };
+	const struct { const char *key; struct span value; bool number; } fields[] = {
+		{ "address", u->address, false }, { "uid", u->uid, true }, { "gid", u->gid, true }, { "home", u->home, false } };
+	uint32_t n;
 
 	for (size_t i = 0; i < NELEMS(fields); i++)
-		if (fields[i].value.n)
+		if (fields[i].number && span_u32(fields[i].value, 0, UINT32_MAX, &n))
+			json_object_set_new(o, fields[i].key, json_integer(n));
+		else if (fields[i].value.n)
 			json_object_set_new(o, fields[i].key, json_stringn(fields[i].value.p, fields[i].value.n));
 	json_object_set_new(o, "login", json_boolean(u->verifier.p[0] != '!'));
 	json_dumpf(o, stdout, JSON_COMPACT);
@@ -90,6 +94,24 @@ find(struct user_table *t, const char *arg)
 	return l;
 }
 
+/* "" when it is virtual_mail_user's. */
+static const char *
+owner_line(const struct user_record *u)
+{
+	static char line[100];
+	struct buf why;
+	struct ids who;
+
+	buf_init(&why, 1000);
+	line[0] = '\0';
+	if (!ids_of_mailbox(u->address, u->uid, u->gid, &who, &why))
+		tool_complain("warning: %.*s: %s", SPAN_FMT(u->address), buf_cstr(&why));
+	else if (who.own)
+		snprintf(line, sizeof(line), "owner: uid %u, gid %u\n", (unsigned)who.uid, (unsigned)who.gid);
+	buf_fini(&why);
+	return line;
+}
+
 int
 user_show(const char *confdir, int argc, char **argv)
 {
@@ -107,8 +129,8 @@ user_show(const char *confdir, int argc, char **argv)
 	if (want_json)
 		show_json(u);
 	else if (user_mailbox(u->address, buf_span(&value), &mailbox) && mailboxpath_maildir(buf_span(&mailbox), &where))
-		printf("%.*s\nmailbox: %s/%s\nlogin: %s\n", SPAN_FMT(u->address), par.virtual_mailbox_base, where.p,
-		    u->verifier.p[0] == '!' ? "disabled" : "allowed");
+		printf("%.*s\nmailbox: %s/%s\n%slogin: %s\n", SPAN_FMT(u->address), par.virtual_mailbox_base, where.p,
+		    owner_line(u), u->verifier.p[0] == '!' ? "disabled" : "allowed");
 	buf_fini(&where);
 	buf_fini(&mailbox);
 	buf_fini(&value);
@@ -144,12 +166,30 @@ set_home(struct user_record *u, struct span value, struct buf *room)
 	return true;
 }
 
+static bool
+set_uid(struct user_record *u, struct span value, struct buf *room)
+{
+	(void)room;
+	u->uid = value;
+	return true;
+}
+
+static bool
+set_gid(struct user_record *u, struct span value, struct buf *room)
+{
+	(void)room;
+	u->gid = value;
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(struct user_record *u, struct span value, struct buf *room);
 } settings[] = {
 	{ "login", set_login },
 	{ "home", set_home },
+	{ "uid", set_uid },
+	{ "gid", set_gid },
 };
 
 static void
@@ -161,7 +201,19 @@ set_one(struct user_record *u, const char *arg, struct buf *room)
 		for (size_t i = 0; i < NELEMS(settings); i++)
 			if (span_is(name, settings[i].name) && settings[i].set(u, value, room))
 				return;
-	tool_fail(EX_USAGE, "\"%s\" is not login=yes, login=no or home=DIR (below virtual_mailbox_base; with / at its end it is the Maildir itself; empty: DOMAIN/USER)", arg);
+	tool_fail(EX_USAGE, "\"%s\" is not login=yes, login=no, home=DIR (below virtual_mailbox_base; with / at its end it is the Maildir itself; empty: DOMAIN/USER), "
+	    "uid=N or gid=N (both empty: none of his own)", arg);
+}
+
+void
+user_set_fields(struct user_record *u, int argc, char **argv, struct buf *room)
+{
+	const struct user_record before = *u;
+
+	for (int i = 0; i < argc; i++)
+		set_one(u, argv[i], room);
+	if (!span_eq(before.uid, u->uid) || !span_eq(before.gid, u->gid) || !span_eq(before.home, u->home))
+		home_check_owner(u);
 }
 
 int
@@ -176,8 +228,7 @@ user_set(const char *confdir, int argc, char **argv)
 	user_table_open(&t, confdir, true);
 	l = find(&t, argv[0]);
 	rec = l->rec;
-	for (int i = 1; i < argc; i++)
-		set_one(&rec, argv[i], &room);
+	user_set_fields(&rec, argc - 1, argv + 1, &room);
 	user_table_put(&t, l, &rec);
 	user_table_save(&t);
 	home_make(&l->rec);		/* rec pointed into the line that was */

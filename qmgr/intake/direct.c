@@ -82,7 +82,8 @@ find_mailbox(struct direct *d, const struct intake *in)
 	arena_reset(&d->arena);
 	buf_init(&text, 512);
 	ok = resolve_expand(d->resolver, &d->arena, address, &out, &n, &text) == RESOLVE_OK && n == 1 &&
-	    strcmp(out[0].transport, "virtual") == 0 && span_eq(out[0].address, address) && out[0].mailbox.n > 0;
+	    strcmp(out[0].transport, "virtual") == 0 && span_eq(out[0].address, address) && out[0].mailbox.n > 0 &&
+	    out[0].owner.n == 0;	/* local, who would open the file, is virtual_mail_user */
 	if (ok) {
 		d->to.mailbox = out[0].mailbox;
 		d->to.quota = out[0].quota;
@@ -110,7 +111,7 @@ direct_full(struct direct *d, struct span address, uint64_t size)
 		d->to.id = NULL;
 		d->to.mailbox = out[i].mailbox;
 		d->to.quota = out[i].quota;
-		full = out[i].quota.n > 0 && dest_mailbox_full(&d->to, size);
+		full = out[i].quota.n > 0 && out[i].owner.n == 0 && dest_mailbox_full(&d->to, size);
 	}
 	buf_fini(&text);
 	return full && n > 0;

@@ -324,14 +324,21 @@ def a_postfix_configuration_is_taken_over_line_by_line():
         open(d + '/boxes', 'w').write('ann@x.test x.test/ann/\n')
         r = run(f'virtual_mailbox_maps = proxy:hash:{d}/boxes\nvirtual_uid_maps = static:{os.getuid() or 1}\nvirtual_gid_maps = static:1\n', '')
         check(r.returncode == 0 and f'\nvirtual_mailbox_maps = hash:{d}/boxes\n' in r.stdout and '\nvirtual_mail_user = ' in r.stdout, r.stdout)
-        for text, ok in ((f'ann@x.test {os.getuid() or 1}\n@x.test {os.getuid() or 1}\n', True), ('ann@x.test 1\nbob@x.test 2\ncid@x.test 2\n', False), ('ann@x.test mail\n', False), ('', False), ('ann@x.test 0\n', False)):
+        one = os.getuid() or 1
+        for text, gone, lost in ((f'ann@x.test {one}\n@x.test {one}\n', True, 0), ('ann@x.test 5001\nbob@x.test 5002\ncid@x.test 5002\n', False, 0), ('ann@x.test 4111111\n', False, 0),
+                                 ('ann@x.test mail\n', False, 2), ('ann@x.test 0\n', False, 2), ('ann@x.test 1\nbob@x.test 2\ncid@x.test x\n', False, 2)):
             open(d + '/owners', 'w').write(text)
-            r = run(f'virtual_uid_maps = hash:{d}/owners\nvirtual_gid_maps = hash:{d}/owners\n', '')
-            check(('\nvirtual_mail_user = ' in r.stdout) == ok and r.stdout.count('NOT honoured: virtual_') == (0 if ok else 2), f'{text}: {r.stdout}')
+            r = run(f'virtual_uid_maps = proxy:hash:{d}/owners\nvirtual_gid_maps = hash:{d}/owners\nvirtual_minimum_uid = 500\n', '')
+            check(('\nvirtual_mail_user = ' in r.stdout) == gone and r.stdout.count('NOT honoured: virtual_') == lost and '\nvirtual_minimum_uid = 500\n' in r.stdout and
+                  (f'\nvirtual_uid_maps = hash:{d}/owners\n' in r.stdout) == (f'\nvirtual_gid_maps = hash:{d}/owners\n' in r.stdout) == (not gone and not lost), f'{text}: {r.stdout}')
+        r = run('virtual_uid_maps = static:4111111\nvirtual_gid_maps = static:8\n', '')
+        check(r.returncode == 0 and '\nvirtual_uid_maps = static:4111111\n' in r.stdout and '\nvirtual_gid_maps = static:8\n' in r.stdout, r.stdout)
+        r = run(f'virtual_gid_maps = hash:{d}/owners\nvirtual_uid_maps = regexp:{d}/owners\n', '')
+        check(r.stdout.count('NOT honoured: virtual_') == 2, r.stdout)
         open(d + '/boxes', 'a').write('bob@x.test OK\n')
         r = run(f'virtual_mailbox_maps = hash:{d}/boxes\nvirtual_uid_maps = hash:/x\n', '')
         check(f'1 of 2 values are no Maildir (DIR/) below virtual_mailbox_base ({d}/boxes:2: bob@x.test has "OK")' in r.stdout and
-              '\nvirtual_mailbox_maps =' not in r.stdout and 'NOT honoured: virtual_uid_maps: all virtual mail belongs to one user' in r.stdout, r.stdout)
+              '\nvirtual_mailbox_maps =' not in r.stdout and '\nvirtual_uid_maps = hash:/x\n' in r.stdout, r.stdout)
         rows = [json.loads(l) for l in run(''.join(f'{n} = x\n' for n in CENSUS), '', '--json').stdout.splitlines()]
         check([r['name'] for r in rows] == CENSUS, 'a line without a verdict')
         unknown = [r['name'] for r in rows if 'there is no such parameter here' in r.get('why', '')]

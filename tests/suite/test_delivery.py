@@ -164,7 +164,7 @@ def domains_users_and_aliases_by_command():
         for code, *args in ((65, 'domain', 'add', 'a b'), (65, 'domain', 'add', '../x.y'), (73, 'domain', 'add', DOMAIN),
                             (73, 'domain', 'add', 'second.test'), (73, 'domain', 'add', 'localhost.' + DOMAIN), (73, 'domain', 'del', 'second.test'),
                             (78, 'domain', 'del', DOMAIN), (67, 'domain', 'del', 'third.test'), (67, 'domain', 'show', 'third.test'),
-                            (67, 'user', 'show', 'dave@second.test'), (64, 'user', 'set', 'carol@second.test', 'uid=0'),
+                            (67, 'user', 'show', 'dave@second.test'), (65, 'user', 'set', 'carol@second.test', 'uid=0'), (64, 'user', 'set', 'carol@second.test', 'pid=1'),
                             (65, 'user', 'set', 'carol@second.test', 'home=../../etc'), (67, 'alias', 'set', 'd@second.test', 'carol@second.test')):
             r = i.run(*args, ok=False)
             check(r.returncode == code, f'{args}: exit {r.returncode}: {r.stdout}')

@@ -17,6 +17,11 @@ static const struct line_case lines[] = {
 	{ "a@b.test:$y$x:::", true, "a@b.test:$y$x::::" },
 	{ "a@b.test:$y$x", true, "a@b.test:$y$x::::" },
 	{ "a@b.test:$y$x|SCRAM-SHA-1$4096,c2E=$a,b:::b.test/a:", true, NULL },
+	{ "a@b.test:$y$x:5001:5002:b.test/a:", true, NULL },
+	{ "a@b.test:$y$x:4294967294:1::", true, NULL },
+	{ "a@b.test:$y$x:5001:0::", false, NULL },
+	{ "a@b.test:$y$x:5001:mail::", false, NULL },
+	{ "a@b.test:$y$x: 5001:5002::", false, NULL },
 	{ "a@b.test:$y$x:1000::b.test/a:", false, NULL },
 	{ "a@b.test:$y$x::5:b.test/a:", false, NULL },
 	{ "a@b.test:!$y$x::::\r\n", true, "a@b.test:!$y$x::::" },
@@ -71,13 +76,14 @@ struct mailbox_case {
 
 static const struct mailbox_case mailboxes[] = {
 	{ "u1@bench.test", "::", "bench.test/u1" },
-	{ "u1@bench.test", "1000:100:", NULL },
+	{ "u1@bench.test", "1000:100:", "bench.test/u1" },
+	{ "u1@bench.test", "1000:100:x/", "x/" },
 	{ "u1@bench.test", "::home/x", "home/x" },
 	{ "u1@bench.test", "::home/x:", "home/x" },
 	{ "u1@bench.test", "::/etc", NULL },
 	{ "u1@bench.test", "::a/..", NULL },
 	{ "u1@bench.test", "", NULL },
-	{ "u1@bench.test", "0:0:", NULL },
+	{ "u1@bench.test", "0:0", "bench.test/u1" },	/* nobody becomes that: owner.h */
 	{ "u1", "::", NULL },
 	{ "..@bench.test", "::", NULL },
 	{ "a@..", "::", NULL },

@@ -9,6 +9,7 @@
 #include "base/b64.h"
 #include "base/map.h"
 #include "base/rand.h"
+#include "ids.h"
 #include "mail/quota.h"
 #include "mail/users.h"
 #include "tool.h"
@@ -74,7 +75,7 @@ each_user(const char *file, struct span text, const struct user_tables *t, struc
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
 		buf_addf(err, "%s:%u: ", file, at);
-		if (user_parse_line(line, &u, err)) {
+		if (user_parse_line(line, &u, err) && ids_ok(&u.uid, &u.gid, err)) {
 			if (add_user(t, &u)) {
 				buf_truncate(err, before);
 				continue;
