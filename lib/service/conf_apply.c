@@ -103,6 +103,11 @@ store_list(struct store *s)
 			buf_addf(s->why, "; the words are: %s", s->row->min);
 		return false;
 	}
+	rest = s->value;
+	if (*s->row->max && !span_word(&rest, ", \t", &word)) {
+		buf_addf(s->why, "names nothing; one or more of: %s", s->row->min);
+		return false;
+	}
 	return store_text(s);
 }
 

@@ -30,7 +30,7 @@ enum {
 /*
  * PARAM(type, name, default, min, max, scope, "One sentence.")
  *   STR TEXT       const char *   $name is expanded
- *   LIST           const char *   comma or blank separated words; only those in `min` when it has any
+ *   LIST           const char *   comma or blank separated words; only those in `min` when it has any; one at least when `max` is some
  *   DOMAINS        const char *   list of domains and type:table
  *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table

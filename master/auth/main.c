@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/netlist.h"
+#include "mail/password/password.h"
 #include "mail/quota.h"
 #include "penalty.h"
 #include "proven.h"
@@ -365,6 +366,7 @@ auth_open(void)
 
 	buf_init(&secret, 1024);
 	buf_init(&err, 1024);
+	password_schemes(par.password_scheme);
 	saslx_library_open();
 	accounts_open();
 	proven_open(service_counters_fd(), par.auth_cache_ttl);

@@ -89,6 +89,7 @@ make_verifier(struct buf *verifier)
 
 	read_password(&password);
 	buf_init(verifier, VERIFIER_MAX);
+	password_schemes(par.password_scheme);
 	if (password.over || !password_verifier(buf_span(&password), verifier))
 		tool_fail(EX_DATAERR, "this password cannot be used (1 to %d bytes); nothing was changed", PASSWORD_MAX);
 	explicit_bzero(password.p, password.len);

@@ -115,6 +115,7 @@ hash_all(struct import *im)
 	size_t want = cpus < 2 ? 2 : cpus > THREADS_MAX ? THREADS_MAX : (size_t)cpus, started = 0;
 	pthread_t threads[THREADS_MAX];
 
+	password_schemes(par.password_scheme);
 	while (started < want && pthread_create(&threads[started], NULL, hash_some, im) == 0)
 		started++;
 	if (started == 0)

@@ -110,6 +110,8 @@ mistakes(void **state)
 		{ "message_size_limit = 99999999999999999999\n", "main.cf:1:" },
 		{ "message_size_limit = 5G\n", "is not between 4K and 4G" },
 		{ "smtpd_recipient_limit = -1\n", "is not a number" },
+		{ "password_scheme = yescript\n", "there is no \"yescript\"; did you mean yescrypt?" },
+		{ "password_scheme =\n", "names nothing; one or more of: yescrypt" },
 	};
 
 	(void)state;

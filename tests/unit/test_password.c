@@ -60,6 +60,64 @@ verifier_fits_its_password_only(void **state)
 	buf_fini(&disabled);
 }
 
+/* Each part alone proves the password; an unknown name costs what a new one does. */
+static void
+schemes(void **state)
+{
+	static const struct { const char *words, *begin; int parts; } t[] = {
+		{ "yescrypt", "$y$", 1 }, { "SCRAM-SHA-1", "SCRAM-SHA-1$4096,", 1 }, { "SCRAM-SHA-256,SCRAM-SHA-1", "SCRAM-SHA-256$4096,", 2 },
+		{ "SCRAM-SHA-1 yescrypt", "$y$", 2 }, { "", "", 0 }, { "yescrypt SCRAM-SHA-256 SCRAM-SHA-1", "$y$", 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEMS(t); i++) {
+		struct span rest, part;
+		struct buf v;
+		int parts = 0;
+
+		buf_init(&v, 2048);
+		password_schemes(t[i].words);
+		assert_int_equal(password_verifier(SPAN("tiger1"), &v), t[i].parts > 0);
+		assert_true(span_starts(buf_span(&v), t[i].begin));
+		for (rest = buf_span(&v); span_cut(&rest, '|', &part) && part.n > 0; parts++) {
+			assert_true(password_check(part, SPAN("tiger1")));
+			assert_false(password_check(part, SPAN("tiger")));
+		}
+		assert_int_equal(parts, t[i].parts);
+		assert_int_equal(password_check(buf_span(&v), SPAN("tiger1")), t[i].parts > 0);
+		buf_fini(&v);
+	}
+}
+
+/* PLAIN by a verifier of SCRAM alone, RFC 7677's example among them; a spoiled one leaves it to the next part. */
+static void
+scram_parts_prove(void **state)
+{
+	static const char *const parts[] = {
+		"SCRAM-SHA-256$4096,W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+		"SCRAM-SHA-1$4096,QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE=",
+	};
+	static const char *const spoiled[] = {
+		"SCRAM-SHA-256$0,W22ZaJ0SNY7soEsUEjb6gQ==$a,b", "SCRAM-SHA-256$1000001,W22ZaJ0SNY7soEsUEjb6gQ==$a,b", "SCRAM-SHA-256", "SCRAM-SHA-256$",
+		"SCRAM-SHA-256$x,y$z", "SCRAM-SHA-2567$4096,W22ZaJ0SNY7soEsUEjb6gQ==$a,b", "SCRAM-SHA-256$4096,****$a,b",
+	};
+	struct buf v;
+
+	(void)state;
+	buf_init(&v, 2048);
+	for (size_t i = 0; i < NELEMS(parts); i++) {
+		assert_true(password_check(span_str(parts[i]), SPAN("pencil")));
+		assert_false(password_check(span_str(parts[i]), SPAN("Pencil")));
+	}
+	for (size_t i = 0; i < NELEMS(spoiled); i++) {
+		assert_false(password_check(span_str(spoiled[i]), SPAN("pencil")));
+		buf_reset(&v);
+		buf_addf(&v, "%s|%s", spoiled[i], parts[1]);
+		assert_true(password_check(buf_span(&v), SPAN("pencil")));
+	}
+	buf_fini(&v);
+}
+
 static void
 useless_verifiers_fit_nothing(void **state)
 {
@@ -127,6 +185,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scram_keys_are_those_of_the_rfcs),
 		cmocka_unit_test(verifier_fits_its_password_only),
+		cmocka_unit_test(scram_parts_prove),
+		cmocka_unit_test(schemes),
 		cmocka_unit_test(useless_verifiers_fit_nothing),
 		cmocka_unit_test(bad_passwords_are_refused),
 		cmocka_unit_test(scram_parts_are_found),

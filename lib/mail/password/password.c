@@ -15,7 +15,9 @@
 #include "base/banned.h"
 
 #define SCRAM_ITERATIONS 4096	/* RFC 7677 4 */
+#define SCRAM_ITERATIONS_MAX 1000000	/* of a verifier from elsewhere */
 #define SCRAM_SALT 16
+#define NOBODY_MAX 1024
 
 struct scram_hash {
 	const char *name;
@@ -26,6 +28,25 @@ static const struct scram_hash scram_hashes[] = {
 	{ "SCRAM-SHA-256", EVP_sha256 },
 	{ "SCRAM-SHA-1", EVP_sha1 },
 };
+
+static const char *schemes = "yescrypt SCRAM-SHA-256 SCRAM-SHA-1";
+
+void
+password_schemes(const char *words)
+{
+	schemes = words;
+}
+
+static bool
+wanted(const char *scheme)
+{
+	struct span rest = span_str(schemes), word;
+
+	while (span_word(&rest, ", \t", &word))
+		if (span_is(word, scheme))
+			return true;
+	return false;
+}
 
 static bool
 password_ok(struct span p)
@@ -100,45 +121,58 @@ password_scram_make(const char *hash, struct span password, struct span salt, un
 	return ok && !out->over;
 }
 
+static bool
+add_crypt(struct span password, struct buf *out)
+{
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+
+	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)))
+		die_errno("crypt_gensalt");
+	return crypt_with(setting, password, out);
+}
+
+static bool
+add_scram(const struct scram_hash *h, struct span password, struct buf *out)
+{
+	unsigned char salt[SCRAM_SALT];
+
+	rand_bytes(salt, sizeof(salt));
+	return password_scram_make(h->name, password, span_of(salt, sizeof(salt)), SCRAM_ITERATIONS, out);
+}
+
 bool
 password_verifier(struct span password, struct buf *out)
 {
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-	unsigned char salt[SCRAM_SALT];
+	size_t start = out->len;
+	bool ok = password_ok(password);
 
-	if (!password_ok(password))
-		return false;
-	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)))
-		die_errno("crypt_gensalt");
-	if (!crypt_with(setting, password, out))
-		return false;
-	for (size_t i = 0; i < NELEMS(scram_hashes); i++) {
-		rand_bytes(salt, sizeof(salt));
-		buf_addc(out, '|');
-		if (!password_scram_make(scram_hashes[i].name, password, span_of(salt, sizeof(salt)), SCRAM_ITERATIONS, out))
-			return false;
+	if (ok && wanted("yescrypt"))
+		ok = add_crypt(password, out);
+	for (size_t i = 0; ok && i < NELEMS(scram_hashes); i++) {
+		if (!wanted(scram_hashes[i].name))
+			continue;
+		if (out->len > start)
+			buf_addc(out, '|');
+		ok = add_scram(&scram_hashes[i], password, out);
 	}
-	return !out->over;
+	return ok && out->len > start && !out->over;
 }
 
 struct span
 password_nobody(void)
 {
 	static struct buf nobody;
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	char random[16];
 
 	if (nobody.len > 0)
 		return buf_span(&nobody);
-	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)))
-		die_errno("crypt_gensalt");
-	buf_init(&nobody, CRYPT_OUTPUT_SIZE + 1);
+	buf_init(&nobody, NOBODY_MAX);
 	buf_addc(&nobody, '!');
 	rand_bytes(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		random[i] = (char)('a' + (random[i] & 15));
-	if (!crypt_with(setting, span_of(random, sizeof(random)), &nobody))
-		die("crypt(3) does not know yescrypt");
+	if (!password_verifier(span_of(random, sizeof(random)), &nobody))
+		die("libcrypt or libcrypto does not know the hashes of password_scheme");
 	return buf_span(&nobody);
 }
 
@@ -171,23 +205,55 @@ crypt_equals(struct span hash, struct span password)
 	return same;
 }
 
+/* Made again from the same salt. -1: the part is not one. */
+static int
+scram_equals(const struct scram_hash *h, struct span part, struct span password)
+{
+	struct span rest = part, field;
+	struct buf salt, again;
+	uint64_t iterations;
+	int same = -1;
+
+	buf_init(&salt, 256);
+	buf_init(&again, NOBODY_MAX);
+	if (span_cut(&rest, '$', &field) && span_is(field, h->name) && span_cut(&rest, ',', &field) &&
+	    span_u64(field, 1, SCRAM_ITERATIONS_MAX, &iterations) && span_cut(&rest, '$', &field) &&
+	    b64_decode(&salt, field) && password_scram_make(h->name, password, buf_span(&salt), (unsigned)iterations, &again))
+		same = again.len == part.n && CRYPTO_memcmp(again.p, part.p, part.n) == 0;
+	buf_fini(&salt);
+	buf_fini(&again);
+	return same;
+}
+
+/* By the cheapest part that there is. -1: there is none. */
+static int
+equals(struct span verifier, struct span password)
+{
+	struct span part;
+	int same = -1;
+
+	for (size_t i = 0; same < 0 && i < NELEMS(scram_hashes); i++)
+		if (part_of(verifier, scram_hashes[i].name, &part))
+			same = scram_equals(&scram_hashes[i], part, password);
+	if (same >= 0)
+		return same;
+	return part_of(verifier, "$", &part) ? crypt_equals(part, password) : -1;
+}
+
 bool
 password_check(struct span verifier, struct span password)
 {
-	bool usable = password_ok(password), same;
-	struct span hash;
+	bool usable = password_ok(password) && !span_starts(verifier, "!");
+	int same;
 
-	if (span_starts(verifier, "!")) {
-		verifier = span_skip(verifier, 1);
+	if (!password_ok(password))
+		password = SPAN("-");
+	same = equals(span_starts(verifier, "!") ? span_skip(verifier, 1) : verifier, password);
+	if (same < 0) {
+		same = equals(span_skip(password_nobody(), 1), password);
 		usable = false;
 	}
-	if (!part_of(verifier, "$", &hash)) {
-		if (!part_of(span_skip(password_nobody(), 1), "$", &hash))
-			return false;
-		usable = false;
-	}
-	same = crypt_equals(hash, password_ok(password) ? password : SPAN("-"));
-	return usable && same;
+	return usable && same == 1;
 }
 
 bool

@@ -7,6 +7,9 @@
  *   SCRAM-SHA-256$4096,salt$storedkey,serverkey   RFC 5803 with ',' for ':'
  *   SCRAM-SHA-1$4096,salt$storedkey,serverkey
  * "!" in front disables the login.
+ *
+ * A password in the clear is checked by its cheapest part: who has stolen the table guesses by that one too,
+ * so a dearer check would protect nothing and let strangers spend our time.
  */
 #ifndef MAIL_PASSWORD_H
 #define MAIL_PASSWORD_H
@@ -16,14 +19,20 @@
 #define PASSWORD_MAX 255	/* bytes of a password; NUL is not allowed in it */
 
 /*
- * Append a new verifier (random salts). Takes some 25 ms and 16 MB on purpose.
+ * The parts that new verifiers have, and so what an unknown name costs: words of "yescrypt SCRAM-SHA-256 SCRAM-SHA-1",
+ * which is what counts without a call. The string must stay; to be called before all others.
+ */
+void password_schemes(const char *words);
+
+/*
+ * Append a new verifier (random salts). With yescrypt it takes some 25 ms and 16 MB on purpose.
  * False: the password is empty, too long, or has a NUL, CR or LF in it.
  */
 bool password_verifier(struct span password, struct buf *out) CHECKED;
 
 /*
- * Is it the password? Takes as long for a wrong one, a disabled login and an
- * unusable verifier (give the one of password_nobody for unknown users).
+ * Is it the password? Takes as long for a wrong one and a disabled login; an unusable verifier costs
+ * what the one of password_nobody does (give that for unknown users).
  */
 bool password_check(struct span verifier, struct span password) CHECKED;
 

@@ -46,6 +46,12 @@ host_place(const char *name)
 	return NULL;
 }
 
+static bool
+has_range(const struct param_row *row)
+{
+	return row->max[0] && row->type != PT_LIST;
+}
+
 void
 sample_main_cf(struct buf *out)
 {
@@ -62,7 +68,7 @@ sample_main_cf(struct buf *out)
 		add_comment(out, row->text);
 		if (row->type == PT_ENUM)
 			buf_addf(out, "# One of: %s\n", row->min);
-		else if (row->max[0])
+		else if (has_range(row))
 			buf_addf(out, "# From %s to %s\n", row->min, row->max);
 		buf_addf(out, "#%s =%s%s\n", row->name, row->dflt[0] ? " " : "", row->dflt);
 		if (host_place(row->name))
@@ -230,7 +236,7 @@ add_man_row(struct buf *out, const struct param_row *row)
 	add_mdoc(out, row->text);
 	if (row->type == PT_ENUM)
 		buf_addf(out, "\nOne of: %s.", row->min);
-	else if (row->max[0])
+	else if (has_range(row))
 		buf_addf(out, "\nFrom %s to %s.", row->min, row->max);
 	buf_addc(out, '\n');
 }
