@@ -366,6 +366,16 @@ writer_had_finished(int fd)
 	    pread(fd, end, sizeof(end), st.st_size - 4) == 4 && memcmp(end, "END\n", 4) == 0;
 }
 
+/* Names are intake's to give, and smtpd can say one that was given lately: it must not take the place of another message. */
+static bool
+is_there(const char *id)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	return lstat(queue_path(path, id), &st) == 0 || lstat(hold_path(path, id), &st) == 0;
+}
+
 static void
 found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 {
@@ -387,7 +397,9 @@ found_incoming(int dirfd, const char *id, const struct stat *st, void *ctx)
 	if (got == QUEUE_READ_OK) {
 		bool hold = q.env.flags & MAIL_HOLD;
 
-		if (queue_take(span_str(id), hold))
+		if (is_there(id))
+			(void)set_aside(id, path, "another message has this name");
+		else if (queue_take(span_str(id), hold))
 			s->taken(span_str(id), hold);
 		queue_file_fini(&q);
 	} else if (got == QUEUE_READ_NOT_A_MESSAGE && old && writer_had_finished(fd)) {

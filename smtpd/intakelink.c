@@ -79,6 +79,11 @@ receive(struct intake_link *l)
 			j->on_done(j->ctx, &m.MAIL_DONE);
 			return;
 		}
+		if (j && m.kind == MSG_SHOWN && j->on_shown) {
+			j->deadline = 0;
+			j->on_shown(j->ctx, &m.SHOWN);
+			return;
+		}
 		if (j && m.kind == MSG_ROOM_DONE && j->on_room) {
 			j->deadline = 0;
 			j->on_room(j->ctx, m.ROOM_DONE.full != 0);

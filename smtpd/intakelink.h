@@ -33,6 +33,7 @@ struct intake_job {
 	uint64_t since, sent;		/* large: when it got its link, bytes of the body since then (kept by the owner) */
 	void (*on_ready)(void *ctx);	/* a link is there, or it has room again */
 	void (*on_done)(void *ctx, const struct msg_MAIL_DONE *d);	/* NULL: no link, or it broke, or too late */
+	void (*on_shown)(void *ctx, const struct msg_SHOWN *m);	/* in place of on_done, if that was asked for; its file is the owner's */
 	void (*on_room)(void *ctx, bool full);	/* the answer to ROOM; NULL: that is not asked */
 	void (*on_file)(void *ctx, int fd);	/* the same to SPILL; its owner from now on */
 	void (*on_told)(void *ctx, uint32_t error);	/* the same to FLUSH */

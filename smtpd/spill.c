@@ -19,7 +19,9 @@
 
 struct spill {
 	int fd;				/* -1: none yet, or never */
-	bool asked, shut, given;	/* shut: takes no more */
+	bool asked, shut;		/* shut: takes no more */
+	unsigned given;			/* ranges */
+	struct spill_range ranges[SPILL_RANGES];	/* adopted; else one, of `bytes` */
 	uint64_t bytes;
 	struct intake_job job;		/* the question for the file */
 	void (*on_ready)(void *ctx);
@@ -139,16 +141,33 @@ spill_size(const struct session *s)
 bool
 spill_pending(const struct session *s)
 {
-	return spill_size(s) > 0 && !s->spill->given;
+	return spill_size(s) > 0 && s->spill->given < (s->spill->ranges[0].size ? SPILL_RANGES : 1);
+}
+
+void
+spill_adopt(struct session *s, int fd, const struct spill_range ranges[SPILL_RANGES])
+{
+	spill_drop(s);
+	files++;
+	s->spill = x_new(struct spill);
+	s->spill->fd = fd;
+	s->spill->asked = s->spill->shut = true;
+	for (size_t i = 0; i < SPILL_RANGES; i++) {
+		s->spill->ranges[i] = ranges[i];
+		s->spill->bytes += ranges[i].size;
+	}
+	bytes_total += s->spill->bytes;
 }
 
 enum intake_state
 spill_hand_over(struct session *s)
 {
-	struct msg_SPILLED m = { .file = s->spill->fd, .size = s->spill->bytes };
+	const struct spill_range *r = &s->spill->ranges[s->spill->given];
+	bool adopted = s->spill->ranges[0].size > 0;
+	struct msg_SPILLED m = { .file = s->spill->fd, .at = adopted ? r->at : 0, .size = adopted ? r->size : s->spill->bytes };
 	enum intake_state state = intake_send(&s->job, MSG_SPILLED, &m);
 
-	s->spill->given = state == INTAKE_READY;
+	s->spill->given += state == INTAKE_READY;
 	return state;
 }
 
@@ -156,7 +175,7 @@ void
 spill_again(struct session *s)
 {
 	if (s->spill)
-		s->spill->given = false;
+		s->spill->given = 0;
 }
 
 void

@@ -20,6 +20,12 @@ enum spill_state spill_add(struct session *s, void (*on_ready)(void *ctx));
 uint64_t spill_size(const struct session *s);	/* bytes in the file: they come before those in s->body */
 bool spill_pending(const struct session *s);	/* intake does not have the file yet */
 enum intake_state spill_hand_over(struct session *s);	/* between MAIL and the first PART with a body */
+/* In place of a file of its own: a message that lies in fd, in these ranges, one behind the other. Takes fd. */
+struct spill_range {
+	uint64_t at, size;
+};
+#define SPILL_RANGES 2
+void spill_adopt(struct session *s, int fd, const struct spill_range ranges[SPILL_RANGES]);
 void spill_again(struct session *s);		/* the message is given to intake once more, from its beginning */
 void spill_drop(struct session *s);		/* at any time */
 

@@ -63,6 +63,27 @@ queue_id_valid(struct span id)
 	return true;
 }
 
+static uint64_t
+get_base62(struct span digits)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < digits.n; i++)
+		v = v * 62 + (uint64_t)(strchr(QUEUE_HASHES, digits.p[i]) - QUEUE_HASHES);
+	return v;
+}
+
+bool
+queue_id_fresh(struct span id, uint32_t instance)
+{
+	uint64_t now = clock_wall_us(), made;
+
+	if (!queue_id_valid(id) || get_base62(span_sub(id, 9, 12)) != instance % (62 * 62 * 62))
+		return false;
+	made = get_base62(span_sub(id, 0, 9));
+	return made <= now + 1000000 && now - (made < now ? made : now) <= QUEUE_ID_FRESH_S * UINT64_C(1000000);
+}
+
 /* The last character of the time: microseconds spread evenly. */
 char
 queue_id_hash(struct span id)

@@ -39,6 +39,9 @@
  */
 void queue_id_make(char out[QUEUE_ID_LEN + 1], uint32_t instance);
 bool queue_id_valid(struct span id);
+/* Was it made here (any process of this instance) in the last hour? */
+#define QUEUE_ID_FRESH_S 3600
+bool queue_id_fresh(struct span id, uint32_t instance);
 char queue_id_hash(struct span id);	/* the directory below queue/: one of 62 characters */
 #define QUEUE_HASHES "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

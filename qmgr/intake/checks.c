@@ -60,7 +60,7 @@ checks_wanted(const struct intake *in)
 
 	for (size_t i = 0; i < CHECKS; i++)
 		any = any || checks_has((enum check_kind)i);
-	return any && in->role != R_BOUNCE && !(in->env.flags & MAIL_INTERNAL);
+	return any && !in->shown && in->role != R_BOUNCE && !(in->env.flags & MAIL_INTERNAL);
 }
 
 void

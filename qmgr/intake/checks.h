@@ -11,7 +11,7 @@ enum check_kind { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY, CHECKS };
 
 void checks_open(void);					/* before the jail */
 void checks_refresh(void);				/* tables replaced meanwhile */
-bool checks_wanted(const struct intake *in);		/* there are tables, and it is not what this system has made itself */
+bool checks_wanted(const struct intake *in);		/* there are tables, it is not what this system has made itself, and has not been asked yet */
 bool checks_has(enum check_kind kind);
 
 /*

@@ -34,6 +34,13 @@ struct dest_file {
 };
 void dest_file_init(struct dest_file *f);
 
+/* A file without a name beside them, to be shown and not to be kept: commit does nothing, release and abort close it. */
+struct dest_unnamed {
+	struct dest d;
+	int fd;
+};
+void dest_unnamed_init(struct dest_unnamed *f);
+
 /*
  * A file in a mailbox: set mailbox, arrival and in_pieces before create(). Not in pieces: write() the whole message
  * at once, and `strings` are made from it; else they are the caller's. Until release() or abort() what was

@@ -112,3 +112,48 @@ dest_file_init(struct dest_file *f)
 
 	*f = (struct dest_file){ .d = { .ops = &ops }, .fd = -1 };
 }
+
+/* ---- without a name ---- */
+
+static struct dest_unnamed *
+unnamed_of(struct dest *d)
+{
+	return (struct dest_unnamed *)(void *)((char *)d - offsetof(struct dest_unnamed, d));
+}
+
+static bool
+unnamed_create(struct dest *d, const char *id)
+{
+	(void)id;
+	unnamed_of(d)->fd = file_unnamed(d);
+	return unnamed_of(d)->fd >= 0;
+}
+
+static bool
+unnamed_write(struct dest *d, struct span s)
+{
+	return write_all(unnamed_of(d)->fd, s.p, s.n) || failed(d);
+}
+
+static void
+unnamed_close(struct dest *d)
+{
+	close_fd(&unnamed_of(d)->fd);
+}
+
+void
+dest_unnamed_init(struct dest_unnamed *f)
+{
+	static const struct dest_ops ops = {
+		.create = unnamed_create,
+		.write = unnamed_write,
+		.commit_submit = file_commit_done,
+		.commit_done = file_commit_done,
+		.release = unnamed_close,
+		.abort = unnamed_close,
+		.free_bytes = file_free_bytes,
+		.unnamed = file_unnamed,
+	};
+
+	*f = (struct dest_unnamed){ .d = { .ops = &ops }, .fd = -1 };
+}

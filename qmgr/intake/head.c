@@ -74,7 +74,7 @@ add_missing(struct intake *in)
 static bool
 rewrites_header(const struct intake *in)
 {
-	return in->rewrite && intake_is_ours(in) && in->written == 0;	/* a header of which something is written already stays */
+	return in->rewrite && !in->shown && intake_is_ours(in) && in->written == 0;	/* a header of which something is written already stays */
 }
 
 /* The addresses of the header, from the sender's first field on; what we put in front stays. */

@@ -32,15 +32,18 @@ struct intake {
 	struct bcc *bcc;		/* NULL: no copies */
 	struct rewrite *rewrite;	/* NULL: addresses stay as they are */
 	struct direct *direct;		/* NULL: everything goes by the queue */
+	struct dest_unnamed view;	/* of messages that are shown to smtpd first */
 	uint64_t free_checked, free_bytes;	/* when the free space was looked at, and what it was */
 	/* of the link */
 	unsigned role;			/* of the peer */
 	uint32_t uid;			/* R_PUBLIC: who it is */
 	/* of the message */
 	bool active;
-	struct dest *to;		/* dest, or the mailbox of a large message */
+	struct dest *to;		/* dest, or the mailbox of a large message, or view */
 	bool created;			/* `to` has begun */
 	bool in_body;
+	bool show;			/* it is only shown to smtpd; comes again, with its id: */
+	bool shown;			/* it has been: the checks and rewriting are behind it */
 	bool utf8;			/* the envelope has UTF-8 */
 	bool notify;			/* a recipient has a NOTIFY */
 	bool delivered;			/* it is in its mailbox: no queue file, nothing for qmgr */
@@ -77,8 +80,12 @@ bool intake_rcpts(struct intake *in, struct span list) CHECKED;
 void intake_body(struct intake *in, struct span body);
 /* What shall become of the message besides; before its end. Addresses are parsed then. */
 void intake_orders(struct intake *in, bool hold, struct span redirect, struct span bcc);
-/* The end of the message: durable when the reply is 250. The id stays in in->id. */
+/*
+ * The end of the message: durable when the reply is 250. The id stays in in->id. code 0: it is to be shown, and lies in in->view
+ * until intake_hide().
+ */
 struct reply intake_end(struct intake *in);
+void intake_hide(struct intake *in);
 /* When that has been answered: what need not be waited for. */
 void intake_after(struct intake *in, const struct reply *r);
 void intake_abort(struct intake *in);

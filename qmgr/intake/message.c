@@ -36,6 +36,7 @@ void
 intake_init(struct intake *in, struct dest *dest, uint32_t instance)
 {
 	*in = (struct intake){ .dest = dest, .to = dest, .instance = instance };
+	dest_unnamed_init(&in->view);
 	buf_init(&in->names, INTAKE_NAMES_MAX);
 	buf_init(&in->first_rcpt, ADDRESS_PATH_MAX);
 	buf_init(&in->redirect, ADDRESS_PATH_MAX);
@@ -119,7 +120,7 @@ intake_has_room(struct intake *in, uint64_t size_hint)
 static void
 reset(struct intake *in)
 {
-	in->active = in->created = in->in_body = in->utf8 = false;
+	in->active = in->created = in->in_body = in->utf8 = in->show = in->shown = false;
 	in->to = in->dest;
 	in->notify = in->delivered = in->discarded = false;
 	in->env = (struct queue_envelope){ 0 };
@@ -137,6 +138,23 @@ reset(struct intake *in)
 	linelaw_init(&in->law, (size_t)par.header_size_limit);
 }
 
+/* What smtpd has been shown comes back under the same name. A name that no intake can have given is not taken: it would be another message's. */
+static bool
+name_it(struct intake *in, const struct msg_MAIL *m)
+{
+	in->show = m->show && in->role == R_SMTPD;
+	in->shown = m->id.n > 0 && in->role == R_SMTPD;
+	if (in->show)
+		in->to = &in->view.d;
+	if (!in->shown)
+		queue_id_make(in->id, in->instance);
+	else if (!in->show && queue_id_fresh(m->id, in->instance))
+		memcpy(in->id, m->id.p, QUEUE_ID_LEN);
+	else
+		return false;
+	return true;
+}
+
 bool
 intake_begin(struct intake *in, const struct msg_MAIL *m)
 {
@@ -144,8 +162,9 @@ intake_begin(struct intake *in, const struct msg_MAIL *m)
 		return false;
 	reset(in);
 	checks_refresh();
+	if (!name_it(in, m))
+		return false;
 	in->active = true;
-	queue_id_make(in->id, in->instance);
 	in->env.arrival_us = clock_wall_us();
 	in->env.flags = m->flags & ~(uint32_t)(MAIL_TLS_OPTIONAL | MAIL_BINARY);	/* binary: it will be lines */
 	in->is_binary = m->flags & MAIL_BINARY;
@@ -172,7 +191,7 @@ write_out(struct intake *in)
 {
 	if (in->to->ops->write(in->to, buf_span(&in->out)))
 		return true;
-	if (in->to != in->dest)
+	if (in->to != in->dest && !in->show)
 		return direct_leave(in->direct, in) && in->to->ops->write(in->to, buf_span(&in->out));
 	return false;
 }
@@ -243,7 +262,7 @@ take_text(struct intake *in, struct span body)
 		intake_fail(in, header_too_long);
 	if (in->out.len < INTAKE_FLUSH)
 		return;
-	if (!in->created && !in->failure.code && in->direct && in->law.where == LINELAW_BODY)
+	if (!in->created && !in->failure.code && in->direct && !in->show && in->law.where == LINELAW_BODY)
 		direct_begin(in->direct, in);
 	intake_flush(in);
 }
@@ -366,6 +385,10 @@ intake_end(struct intake *in)
 		buf_reset(&in->out);
 		return accepted;
 	}
+	if (in->show) {
+		intake_flush(in);
+		return in->failure;
+	}
 	if (!in->failure.code)
 		intake_follow(in);
 	in->delivered = !in->failure.code && in->direct && direct_deliver(in->direct, in);
@@ -376,6 +399,13 @@ intake_end(struct intake *in)
 	intake_flush(in);
 	commit(in);
 	return in->failure.code ? in->failure : accepted;
+}
+
+void
+intake_hide(struct intake *in)
+{
+	in->to->ops->release(in->to);
+	in->created = false;
 }
 
 void

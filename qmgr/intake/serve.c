@@ -24,6 +24,19 @@
 
 #define VERIFY_MS 500		/* qmgr answers at once, or hangs: then mail goes on coming in */
 
+/* smtpd is lent the message as it is to be stored. What it makes of it comes back as any message of a stranger does. */
+static bool
+show(struct intake *in, int fd)
+{
+	struct msg_SHOWN shown = { .id = span_str(in->id), .at = in->header_at, .size = in->written,
+		.hold = in->env.flags & MAIL_HOLD ? 1 : 0, .redirect = buf_span(&in->redirect), .bcc = buf_span(&in->more_bcc),
+		.file = in->view.fd };
+	bool sent = msg_send(fd, MSG_SHOWN, &shown);
+
+	intake_hide(in);
+	return sent;
+}
+
 /* The answer first: it is what somebody waits for. qmgr finds a message that it is not told of at its next start. */
 static bool
 finish(struct intake *in, struct intake_links *l, int fd)
@@ -33,6 +46,8 @@ finish(struct intake *in, struct intake_links *l, int fd)
 	char text[64];
 	bool answered, told = true;
 
+	if (r.code == 0)
+		return show(in, fd);
 	if (r.code == 250) {
 		snprintf(text, sizeof(text), "Ok: queued as %s", in->id);
 		done.text = span_str(text);
@@ -112,18 +127,18 @@ static bool
 take_file(struct intake *in, struct intake_links *l, int fd, const struct msg_SPILLED *m)
 {
 	static char piece[CHAN_MAX];
-	uint64_t at = 0;
+	uint64_t done = 0;
 
-	while (in->active && !in->failure.code && at < m->size) {
-		size_t want = m->size - at < sizeof(piece) ? (size_t)(m->size - at) : sizeof(piece);
-		ssize_t n = pread(m->file, piece, want, (off_t)at);
+	while (in->active && !in->failure.code && done < m->size) {
+		size_t want = m->size - done < sizeof(piece) ? (size_t)(m->size - done) : sizeof(piece);
+		ssize_t n = m->at > INT64_MAX / 2 ? -1 : pread(m->file, piece, want, (off_t)(m->at + done));
 
 		if (n <= 0) {
 			log_warn(in->id, "cannot read what was kept of a message: %s", n < 0 ? strerror(errno) : "it is too short");
 			return false;
 		}
 		intake_body(in, span_of(piece, (size_t)n));
-		at += (size_t)n;
+		done += (size_t)n;
 	}
 	return !in->active || !in->failure.code || finish(in, l, fd);
 }

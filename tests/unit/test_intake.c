@@ -79,6 +79,70 @@ trace(void **state)
 	buf_fini(&rcpts);
 }
 
+/* What smtpd is shown is kept nowhere; it comes back under its name, and is not completed twice. */
+static void
+shown(void **state)
+{
+	static const char *const rcpt[] = { "c@d" };
+	struct span text = SPAN("A: b\r\n\r\nx\ry\r\n");
+	char id[QUEUE_ID_LEN + 1], got[1000] = "";
+	struct intake in;
+	struct buf rcpts;
+	struct msg_MAIL m;
+
+	(void)state;
+	buf_init(&rcpts, 1000);
+	intake_init(&in, &mem.d, 7);
+	in.role = R_SMTPD;
+	m = mail_of(&rcpts, rcpt, 1);
+	m.flags = MAIL_SUBMISSION;
+	m.show = 1;
+	mem_reset();
+	assert_int_equal(take_all(&in, &m, text, 3).code, 0);
+	assert_true(in.view.fd >= 0 && in.view.d.ops != mem.d.ops && !mem.committed && mem.bytes.len == 0);
+	assert_true(pread(in.view.fd, got, sizeof(got) - 1, (off_t)in.header_at) > 0);
+	assert_true(strncmp(got, "A: b\nDate: ", 11) == 0 && strstr(got, "\nFrom: a@b\n\nx y\n"));
+	memcpy(id, in.id, sizeof(id));
+	intake_hide(&in);
+	assert_true(in.view.fd == -1 && !in.active);
+	/* a message that is too large, or given up, leaves nothing either */
+	assert_int_equal(take_all(&in, &m, SPAN("A: b\r\nno end"), 3).code, 0);
+	intake_hide(&in);
+	assert_true(intake_begin(&in, &m));
+	intake_body(&in, text);
+	intake_abort(&in);
+	assert_int_equal(in.view.fd, -1);
+
+	m.show = 0;
+	m.id = span_str(id);
+	m.flags = MAIL_SUBMISSION;
+	assert_int_equal(take_all(&in, &m, SPAN("From: c@d\nDate: x\nMessage-ID: <y>\n\nz\n"), 7).code, 250);
+	assert_string_equal(in.id, id);
+	assert_true(mem.committed && strstr(mem.bytes.p, id) && strstr(mem.bytes.p, "\nFrom: c@d\nDate: x\nMessage-ID: <y>\n\nz\n"));
+	/* names that no intake of ours can have given lately, and who may not say one */
+	m.show = 1;
+	assert_false(intake_begin(&in, &m));
+	m.show = 0;
+	for (size_t i = 0; i < 3; i++) {
+		static const struct { size_t at; char c; } forged[] = { { 0, 'z' }, { 2, '0' }, { 9, 'z' } };
+		char other[QUEUE_ID_LEN + 1];
+
+		memcpy(other, id, sizeof(other));
+		other[forged[i].at] = forged[i].c;
+		m.id = span_str(other);
+		assert_false(intake_begin(&in, &m));
+	}
+	m.id = SPAN("../../etc/passwd");
+	assert_false(intake_begin(&in, &m));
+	in.role = R_BOUNCE;
+	m.id = span_str(id);
+	m.show = 1;
+	assert_int_equal(take_all(&in, &m, text, 100).code, 250);
+	assert_string_not_equal(in.id, id);
+	intake_fini(&in);
+	buf_fini(&rcpts);
+}
+
 /* RFC 6409 8: what is missing is added, what is there is left alone. */
 static void
 submission(void **state)
@@ -460,6 +524,7 @@ main(void)
 		cmocka_unit_test_setup(ordered, setup),
 		cmocka_unit_test_setup(recipients, setup),
 		cmocka_unit_test_setup(large, setup),
+		cmocka_unit_test_setup(shown, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
