@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "milter.h"
 #include "service/params.h"
 
 #include "base/banned.h"
@@ -25,6 +26,7 @@ enum need {
 	ONLY_LMTP = 1 << 6,		/* of RFC 2033, */
 	NEVER_LMTP = 1 << 7,		/* and not of it */
 	NAME_SOON = 1 << 8,		/* waits a moment for the client's name */
+	MILTERS = 1 << 9,		/* what is granted is shown to the milters */
 };
 
 struct smtp_command {
@@ -54,9 +56,9 @@ static const struct smtp_command commands[] = {
 	    "Error: MAIL transaction in progress", "Syntax: STARTTLS" },
 	{ "AUTH",     cmd_auth,     IN(ST_HELLO),                 ARG | LAST_IN_GROUP,
 	    "Error: AUTH is possible after EHLO and outside of a MAIL transaction", "Syntax: AUTH mechanism" },
-	{ "MAIL",     cmd_mail,     IN(ST_START) | IN(ST_HELLO),  ARG | HELO_IF_ASKED | TLS_IF_ASKED | NAME_SOON,
+	{ "MAIL",     cmd_mail,     IN(ST_START) | IN(ST_HELLO),  ARG | HELO_IF_ASKED | TLS_IF_ASKED | NAME_SOON | MILTERS,
 	    "Error: nested MAIL command", "Syntax: MAIL FROM:<address>" },
-	{ "RCPT",     cmd_rcpt,     TRANSACTION,                  ARG | TLS_IF_ASKED,
+	{ "RCPT",     cmd_rcpt,     TRANSACTION,                  ARG | TLS_IF_ASKED | MILTERS,
 	    "Error: need MAIL command", "Syntax: RCPT TO:<address>" },
 	{ "DATA",     cmd_data,     IN(ST_RCPT),                  NO_ARG | TLS_IF_ASKED | LAST_IN_GROUP,
 	    "Error: need RCPT command", "Syntax: DATA" },
@@ -210,7 +212,7 @@ run(struct session *s, const struct smtp_command *c, struct span arg)
 		s->again = x_spandup(buf_span(&line));
 		buf_fini(&line);
 	}
-	return r;
+	return c->needs & MILTERS ? milter_command(s, arg, r) : r;
 }
 
 /* The handler alone: the line has been counted and checked, and nothing has been changed by it. */
@@ -228,7 +230,9 @@ command_again(struct session *s)
 	r = c->handler(s, arg);
 	if (r.code == REPLY_WAIT)	/* it has more to wait for */
 		s->again = line;
-	else
+	else if (c->needs & MILTERS)
+		r = milter_command(s, arg, r);
+	if (r.code != REPLY_WAIT)
 		free(line);
 	session_answer(s, &r);
 }

@@ -54,6 +54,7 @@ data_begin(struct session *s)
 		buf_addspan(&s->body, buf_span(&s->prepend));
 	s->rcpts_sent = s->rcpts_first = s->rcpts_last = 0;
 	s->lmtp_answered = 0;
+	s->shown = false;
 	s->begun = s->sent_end = s->header_checked = s->streamed = s->ended = s->retried = s->refused = false;
 	s->drained = 0;
 	s->slow_windows = 0;

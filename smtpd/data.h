@@ -20,6 +20,8 @@ void chunk_end(struct session *s);
 /* handover.c: as much to intake as it takes now: everything when the end was seen, else while a whole chunk is here */
 void handover_pump(struct session *s);
 
+void handover_again(struct session *s);	/* the milters have seen it: to intake for good */
+
 /* lmtp.c */
 void lmtp_begin(struct session *s);	/* all of the message is here: one by one, if there are several recipients */
 void lmtp_fill(struct session *s, const struct reply *r);	/* for all that have no answer yet the same one */

@@ -330,6 +330,7 @@ cmd_rcpt(struct session *s, struct span arg)
 		r = room_check(s, buf_span(&addr));
 	if (r.code != 0)
 		goto out;
+	s->rcpt_at = s->rcpts.len;
 	msg_list_add(&s->rcpts, buf_span(&addr));
 	msg_list_add(&s->rcpts, v.orcpt);
 	msg_list_add(&s->rcpts, buf_span(&notify));

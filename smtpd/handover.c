@@ -5,8 +5,12 @@
  */
 #include "data.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "mail/envelope.h"
+#include "milter.h"
 #include "net/conn.h"
 #include "policy.h"
 #include "service/message.h"
@@ -82,6 +86,26 @@ on_done(void *ctx, const struct msg_MAIL_DONE *d)
 	session_leave(ctx);
 }
 
+/* Intake has made the message as it is to be stored, and lends it. */
+static void
+on_shown(void *ctx, const struct msg_SHOWN *m)
+{
+	struct session *s = ctx;
+
+	session_enter(s);
+	intake_finish(&s->job);
+	snprintf(s->shown_id, sizeof(s->shown_id), "%.*s", SPAN_FMT(m->id));
+	s->hold = s->hold || m->hold;
+	free(s->redirect);
+	s->redirect = m->redirect.n ? x_spandup(m->redirect) : NULL;
+	buf_reset(&s->bcc);
+	buf_addspan(&s->bcc, m->bcc);
+	spill_drop(s);
+	buf_reset(&s->body);
+	milter_message(s, m->file, m->at, m->size);
+	session_leave(s);
+}
+
 static size_t
 rcpts_end(const struct session *s)
 {
@@ -104,9 +128,12 @@ next_rcpts(const struct session *s)
 	return span_of(start, (size_t)(end - start));
 }
 
+/* What was shown to milters has lines already. */
 static uint32_t
 mail_flags(const struct session *s)
 {
+	if (s->shown)
+		return (s->flags & ~(uint32_t)MAIL_BINARY) | (par.smtpd_submission ? MAIL_SUBMISSION : 0);
 	return s->flags | (par.smtpd_submission ? MAIL_SUBMISSION : 0) |
 	    (strcmp(par.smtpd_forbid_bare_newline, "reject") == 0 ? MAIL_BARE_LF_REJECT : 0);
 }
@@ -135,6 +162,7 @@ send_first(struct session *s, struct span rcpts, struct span body, uint32_t last
 		.login = span_str(s->login), .tls = par.smtpd_tls_received_header ? span_str(s->tls) : SPAN_NONE,
 		.flags = mail_flags(s), .size_hint = s->size_hint, .envid = span_str(s->envid),
 		.rcpts = rcpts, .body = body, .last = last,
+		.show = milter_asks(s) && !s->shown, .id = s->shown ? span_str(s->shown_id) : SPAN_NONE,
 	};
 
 	if (last == MAIL_END) {
@@ -235,6 +263,7 @@ handover_pump(struct session *s)
 	}
 	s->job.on_done = on_done;
 	s->job.on_ready = on_ready;
+	s->job.on_shown = on_shown;
 	s->job.ctx = s;
 	if (keep(s))
 		return;
@@ -249,4 +278,13 @@ handover_pump(struct session *s)
 	if (s->conn && !s->ended)
 		conn_pause(s->conn, st == INTAKE_LATER);
 	s->window_paused = s->window_paused || st == INTAKE_LATER;
+}
+
+void
+handover_again(struct session *s)
+{
+	s->shown = true;
+	s->begun = s->sent_end = s->streamed = s->retried = false;
+	s->rcpts_sent = 0;
+	handover_pump(s);
 }

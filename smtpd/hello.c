@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mail/address.h"
+#include "milter.h"
 #include "policy.h"
 #include "service/params.h"
 
@@ -46,6 +47,7 @@ greet(struct session *s, struct span arg, bool esmtp)
 	session_reset(s);		/* RFC 5321 4.1.4 */
 	xforward_forget(s);
 	hello_set_name(s, arg);
+	milter_greeted(s);
 	s->esmtp = esmtp;
 	s->state = ST_HELLO;
 	return true;

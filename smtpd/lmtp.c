@@ -4,6 +4,7 @@
  */
 #include "data.h"
 
+#include "milter.h"
 #include "policy.h"
 #include "service/message.h"
 #include "spill.h"
@@ -58,7 +59,7 @@ lmtp_next(struct session *s)
 void
 lmtp_begin(struct session *s)
 {
-	if (s->nrcpt < 2 || s->begun || s->streamed)
+	if (s->nrcpt < 2 || s->begun || s->streamed || milter_asks(s))	/* milters see a message once */
 		return;
 	buf_init(&s->lmtp_replies, LMTP_REPLIES_MAX);
 	(void)lmtp_next(s);

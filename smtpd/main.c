@@ -11,6 +11,7 @@
 #include "base/netlist.h"
 #include "crowd.h"
 #include "intakelink.h"
+#include "milter.h"
 #include "net/conn.h"
 #include "policy.h"
 #include "proxy.h"
@@ -102,7 +103,7 @@ make_room(void)
 static void
 count_room(void)
 {
-	most = service_connections("smtpd_worker_connections", par.smtpd_worker_connections, 1);
+	most = service_connections("smtpd_worker_connections", par.smtpd_worker_connections, 1 + milter_descriptors());
 	capacity = most * (uint64_t)service_processes();
 }
 
@@ -125,6 +126,7 @@ static void
 smtpd_open(void)
 {
 	open_tables();
+	smtpd.sys |= milter_open(smtpd.tcp_connect, NELEMS(smtpd.tcp_connect));
 	proxy_open();
 	count_room();
 	spill_open(most);

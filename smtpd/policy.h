@@ -15,6 +15,7 @@ void policy_open(void);
 void policy_refresh(void);			/* tables replaced meanwhile: at each connection and MAIL, at most once a second */
 /* JAIL_INET with the TCP ports of policy services and resolvers, JAIL_UDP when only clients' names are asked for, or 0. */
 unsigned policy_network(uint16_t *ports, size_t max);
+void policy_add_port(uint16_t port, uint16_t *ports, size_t max);	/* once each; dies when there are too many */
 void policy_abandon(struct session *s);		/* nobody waits for the answer any more */
 void policy_named(struct session *s);		/* the client's name is known now */
 

@@ -251,15 +251,15 @@ list_asks_dns(const struct list *l)
 	return false;
 }
 
-static void
-add_port(uint16_t port, uint16_t *ports, size_t max)
+void
+policy_add_port(uint16_t port, uint16_t *ports, size_t max)
 {
 	size_t i = 0;
 
 	while (i < max && ports[i] && ports[i] != port)
 		i++;
 	if (i == max)
-		die_config("policy services and dns_servers use more than %zu ports together", max);
+		die_config("milters, policy services and dns_servers use more than %zu ports together", max);
 	ports[i] = port;
 }
 
@@ -279,19 +279,19 @@ policy_network(uint16_t *ports, size_t max)
 		dns |= list_asks_dns(classes[i]);
 	for (size_t i = 0; i < policy_server_count(); i++)
 		if (policy_server_port(i))
-			add_port(policy_server_port(i), ports, max);
+			policy_add_port(policy_server_port(i), ports, max);
 	if (!dns && !par.smtpd_peername_lookup)
 		return ports[0] ? JAIL_INET : 0;
 	dns_init(par.dns_servers, par.dns_trust_anchor_file);
 	if (!dns)
 		return ports[0] ? JAIL_INET : JAIL_UDP;
-	add_port(53, ports, max);
+	policy_add_port(53, ports, max);
 	while (span_word(&rest, ", \t", &word)) {
 		ssize_t at = span_rfind(word, '@');
 		uint32_t port;
 
 		if (at > 0 && span_u32(span_skip(word, (size_t)at + 1), 1, 65535, &port))
-			add_port((uint16_t)port, ports, max);
+			policy_add_port((uint16_t)port, ports, max);
 	}
 	return JAIL_INET;
 }

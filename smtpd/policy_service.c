@@ -6,12 +6,10 @@
  */
 #include "policy_run.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -57,33 +55,12 @@ static void on_ready(void *ctx, int events);
 
 /* ---- servers ---- */
 
-/* restrict_server() has seen that it is an address. */
-static void
-set_address(struct policy_server *p, const struct restrict_server *where)
-{
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(where->port) };
-	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(where->port) };
-	char *host = span_is_nocase(where->host, "localhost") ? x_strdup("127.0.0.1") : x_spandup(where->host);
-
-	p->port = where->port;
-	if (inet_pton(AF_INET, host, &four.sin_addr) == 1) {
-		memcpy(&p->sa, &four, sizeof(four));
-		p->len = sizeof(four);
-	} else {
-		(void)inet_pton(AF_INET6, host, &six.sin6_addr);
-		memcpy(&p->sa, &six, sizeof(six));
-		p->len = sizeof(six);
-	}
-	free(host);
-}
-
 /* Before the jail. Never freed: there are as many as words in the configuration. */
 struct policy_server *
 policy_server_open(struct span spec, struct buf *err)
 {
 	struct restrict_server where;
 	struct policy_server *p;
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	for (size_t i = 0; i < server_count; i++)
 		if (span_is(spec, servers[i]->spec))
@@ -96,13 +73,8 @@ policy_server_open(struct span spec, struct buf *err)
 	}
 	p = x_new(struct policy_server);
 	p->spec = x_spandup(spec);
-	if (!where.inet) {	/* relative: the working directory is run_directory/smtpd, inside and outside of the jail */
-		memcpy(un.sun_path, where.host.p, where.host.n);
-		memcpy(&p->sa, &un, sizeof(un));
-		p->len = sizeof(un);
-	} else {
-		set_address(p, &where);
-	}
+	p->port = where.port;
+	p->len = restrict_address(&where, &p->sa);
 	return servers[server_count++] = p;
 }
 

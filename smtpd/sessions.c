@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "crowd.h"
 #include "mail/envelope.h"
+#include "milter.h"
 #include "policy.h"
 #include "room.h"
 #include "service/params.h"
@@ -82,6 +83,7 @@ end(struct session *s)
 {
 	crowd_done(s);
 	auth_abandon(s);
+	milter_leave(s);
 	policy_abandon(s);
 	client_end(s);
 	xforward_forget(s);
@@ -138,7 +140,8 @@ session_reset(struct session *s)
 	buf_fini(&s->prepend);
 	buf_fini(&s->bcc);
 	x_free(&s->redirect);
-	s->discard = s->hold = false;
+	s->discard = s->hold = s->shown = false;
+	milter_abort(s);
 	s->transactions++;
 	if (s->state > ST_HELLO)
 		s->state = s->helo[0] ? ST_HELLO : ST_START;

@@ -15,6 +15,8 @@
 #include "base/loop.h"
 #include "base/netlist.h"
 
+#include "mail/queuefile.h"
+
 #include "dotscan.h"
 #include "intakelink.h"
 #include "peername.h"
@@ -102,7 +104,11 @@ struct session {
 	uint64_t size_hint;
 	struct policy_run *policy;	/* the restriction lists, while they are asked; NULL: not */
 	struct buf prepend;		/* headers that the lists have added */
-	bool discard;			/* by them: the message is taken and thrown away */
+	size_t rcpt_at;			/* in rcpts: the last one */
+	struct milters *milters;	/* NULL: not asked yet */
+	bool shown;			/* they have seen the message: it goes to intake again, for good, */
+	char shown_id[QUEUE_ID_LEN + 1];	/* under the name that it had then */
+	bool discard;			/* by the lists: the message is taken and thrown away */
 	bool hold;			/* by them: it waits in the queue for the operator */
 	enum room room;
 	char *redirect;			/* by them: to this address alone; NULL: not */

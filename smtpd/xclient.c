@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "mail/address.h"
 #include "mail/dsn.h"
+#include "milter.h"
 #include "service/params.h"
 #include "worker.h"
 
@@ -233,6 +234,7 @@ become(struct session *s, const struct told *t)
 {
 	bool named = t->has_name || t->has_reverse;
 
+	milter_leave(s);
 	if (t->has_addr)
 		client_set_peer(s, &t->peer);
 	s->peer.sin6_port = htons((uint16_t)t->port);

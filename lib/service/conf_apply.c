@@ -6,6 +6,7 @@
 #include "base/tlsrange.h"
 #include "service/conf_private.h"
 #include "service/feedback.h"
+#include "service/milters.h"
 #include "service/foreign.h"
 #include "service/restrict.h"
 #include "base/banned.h"
@@ -142,6 +143,12 @@ store_rules(struct store *s)
 }
 
 static bool
+store_milters(struct store *s)
+{
+	return milters_check(s->value, s->why) && store_text(s);
+}
+
+static bool
 store_tls(struct store *s)
 {
 	struct tlsrange range;
@@ -223,7 +230,7 @@ store_number(struct store *s)
 
 static bool (*const store_as[])(struct store *) = {
 	[PT_STR] = store_text, [PT_LIST] = store_list, [PT_NETS] = store_nets, [PT_MAPS] = store_text, [PT_RULES] = store_rules,
-	[PT_TLS] = store_tls, [PT_FEEDBACK] = store_feedback, [PT_FILE] = store_text,
+	[PT_TLS] = store_tls, [PT_FEEDBACK] = store_feedback, [PT_MILTERS] = store_milters, [PT_FILE] = store_text,
 	[PT_ENUM] = store_enum, [PT_BOOL] = store_bool,
 	[PT_DOMAINS] = store_domains, [PT_INT] = store_number, [PT_TIME] = store_number, [PT_SIZE] = store_number,
 };

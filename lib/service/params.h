@@ -35,6 +35,7 @@ enum {
  *   NETS           const char *   list of addresses and networks
  *   MAPS           const char *   list of type:table
  *   RULES          const char *   list of restrictions (restrict.h)
+ *   MILTERS        const char *   list of milters (milters.h)
  *   TLS            const char *   versions of TLS (base/tlsrange.h)
  *   FEEDBACK       const char *   by how much a result moves a concurrency (service/feedback.h)
  *   FILE           const char *   must exist when not empty
@@ -51,6 +52,7 @@ struct params {
 #define P_DOMAINS(name) const char *name;
 #define P_MAPS(name) const char *name;
 #define P_RULES(name) const char *name;
+#define P_MILTERS(name) const char *name;
 #define P_TLS(name) const char *name;
 #define P_FEEDBACK(name) const char *name;
 #define P_FILE(name) const char *name;
@@ -71,6 +73,7 @@ struct params {
 #undef P_DOMAINS
 #undef P_MAPS
 #undef P_RULES
+#undef P_MILTERS
 #undef P_TLS
 #undef P_FEEDBACK
 #undef P_FILE
@@ -83,7 +86,7 @@ struct params {
 
 extern struct params par;
 
-enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_TLS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS,
+enum param_type { PT_STR, PT_LIST, PT_NETS, PT_MAPS, PT_RULES, PT_TLS, PT_MILTERS, PT_FILE, PT_ENUM, PT_BOOL, PT_INT, PT_TIME, PT_SIZE, PT_DOMAINS,
 	PT_FEEDBACK };
 
 struct param_row {

@@ -2,7 +2,9 @@
 #include "service/restrict.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 #include "base/map.h"
 #include "service/params.h"
@@ -109,6 +111,32 @@ restrict_server(struct span arg, struct restrict_server *out, struct buf *err)
 	}
 	buf_addf(err, "\"%.*s\" is neither inet:host:port nor unix:name", SPAN_FMT(arg));
 	return false;
+}
+
+socklen_t
+restrict_address(const struct restrict_server *where, struct sockaddr_storage *sa)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(where->port) };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(where->port) };
+	char *host;
+	socklen_t len = sizeof(four);
+
+	if (!where->inet) {	/* relative: the working directory is run_directory/smtpd, inside and outside of the jail */
+		memcpy(un.sun_path, where->host.p, where->host.n);
+		memcpy(sa, &un, sizeof(un));
+		return sizeof(un);
+	}
+	host = span_is_nocase(where->host, "localhost") ? x_strdup("127.0.0.1") : x_spandup(where->host);
+	if (inet_pton(AF_INET, host, &four.sin_addr) == 1) {
+		memcpy(sa, &four, sizeof(four));
+	} else {
+		(void)inet_pton(AF_INET6, host, &six.sin6_addr);
+		memcpy(sa, &six, sizeof(six));
+		len = sizeof(six);
+	}
+	free(host);
+	return len;
 }
 
 static bool

@@ -5,6 +5,8 @@
 #ifndef SERVICE_RESTRICT_H
 #define SERVICE_RESTRICT_H
 
+#include <sys/socket.h>
+
 #include "base/buf.h"
 
 #define RESTRICT_NUMBER_MAX 300
@@ -50,5 +52,7 @@ struct restrict_server {
 	uint16_t port;
 };
 bool restrict_server(struct span arg, struct restrict_server *out, struct buf *err) CHECKED;
+/* Where it is: of a unix socket the bare name, for who has its directory as the working directory. */
+socklen_t restrict_address(const struct restrict_server *where, struct sockaddr_storage *sa);
 
 #endif

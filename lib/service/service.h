@@ -48,7 +48,7 @@ struct service {
 	enum service_root root;
 	bool write_below;		/* the root may be written */
 	unsigned sys;			/* JAIL_* */
-	uint16_t tcp_connect[4];
+	uint16_t tcp_connect[16];
 	bool stays;			/* one instance for ever: gets PARAMS on reload instead of RETIRE */
 
 	void (*open)(void);		/* before the jail: maps, libraries, links. May die. */

@@ -268,6 +268,7 @@ check_all(struct check *c)
 	check_services(c);
 	check_host(c);
 	check_next_hops(c);
+	check_milters(c);
 	check_domain_names(c);
 	check_dane(c);
 	check_template(c);

@@ -28,6 +28,7 @@ void check_services(struct check *c);	/* master.cf */
 void check_tls(struct check *c);	/* key and certificate files */
 void check_aliases(struct check *c);	/* loops, targets that are no addresses */
 void check_owners(struct check *c);	/* tables of uids and gids */
+void check_milters(struct check *c);	/* nobody answers there */
 void check_places(struct check *c);	/* directories that the daemons cannot pass through */
 
 /* The sentences to standard error; EX_CONFIG when there was an error, else 0. */

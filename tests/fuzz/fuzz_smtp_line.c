@@ -9,6 +9,7 @@
 #include "mail/envelope.h"
 #include "service/params.h"
 #include "service/service.h"
+#include "tests/unit/nomilters.h"
 #include "smtpd/policy.h"
 #include "smtpd/room.h"
 #include "smtpd/smtpd.h"

@@ -90,7 +90,7 @@ def an_alias_to_nobody_bounces_with_its_own_code():
 def lines_of_postfix_are_explained():
     i = Instance()
     rows = {'biff = no': 'remove the line', 'smtpd_tls_eecdh_grade = auto': 'nothing is lost',
-            'smtpd_milters = inet:127.0.0.1:8891': 'milter', 'local_transport = lmtp:unix:x': 'local', 'smtpd_timout = 3': 'smtpd_timeout'}
+            'non_smtpd_milters = inet:127.0.0.1:8891': 'milter', 'local_transport = lmtp:unix:x': 'local', 'smtpd_timout = 3': 'smtpd_timeout'}
     try:
         i.configure(''.join(r + '\n' for r in rows) + 'inet_interfaces = eth0\n')
         with open(i.conf + '/master.cf', 'a') as f:

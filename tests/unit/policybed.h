@@ -23,6 +23,7 @@
 #include "service/message.h"
 #include "service/params.h"
 #include "service/service.h"
+#include "tests/unit/nomilters.h"
 #include "smtpd/policy.h"
 #include "smtpd/room.h"
 #include "smtpd/smtpd.h"

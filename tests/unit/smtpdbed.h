@@ -25,6 +25,7 @@
 #include "service/params.h"
 #include "service/restrict.h"
 #include "service/service.h"
+#include "tests/unit/nomilters.h"
 #include "smtpd/policy.h"
 #include "smtpd/smtpd.h"
 #include "smtpd/worker.h"

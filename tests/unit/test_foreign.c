@@ -18,7 +18,7 @@ advice(void **state)
 		{ "syslog_name", "maillog_file" },
 		{ "syslog_", "maillog_file" },
 		{ "syslog", NULL },
-		{ "milter_default_action", "milter" },
+		{ "milter_unknown_command_macros", "milter" },
 		{ "postscreen_greet_action", "Merpati" },
 		{ "local_transport", "local" },
 		{ "bif", NULL }, { "biffy", NULL }, { "", NULL }, { "BIFF", NULL }, { "no_such_thing", NULL },

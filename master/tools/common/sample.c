@@ -222,7 +222,7 @@ add_mdoc(struct buf *out, const char *s)
 
 static const char *const type_words[] = {
 	[PT_STR] = "text", [PT_LIST] = "list", [PT_DOMAINS] = "list", [PT_MAPS] = "tables", [PT_RULES] = "restrictions",
-	[PT_NETS] = "networks", [PT_TLS] = "versions of TLS", [PT_FEEDBACK] = "by how much", [PT_FILE] = "file", [PT_ENUM] = "word",
+	[PT_NETS] = "networks", [PT_TLS] = "versions of TLS", [PT_MILTERS] = "milters", [PT_FEEDBACK] = "by how much", [PT_FILE] = "file", [PT_ENUM] = "word",
 	[PT_BOOL] = "yes or no", [PT_INT] = "number", [PT_TIME] = "time", [PT_SIZE] = "size",
 };
 
