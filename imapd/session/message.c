@@ -128,9 +128,11 @@ message_envelope(struct message *m, struct span *out)
 		message_computed(m, CACHE_HEADER, imap_header_keep, &kept);	/* the next question is for one of them */
 	begin_string(m);
 	envelope_print(&m->string, head);
-	*out = m->string.over ? SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)") : span_skip(buf_span(&m->string), 1);
-	if (!m->string.over && !from_cache(m, CACHE_HEADER, &kept))
-		to_cache(m, CACHE_ENVELOPE, out);	/* its fields are too long to be kept; else they say it in less */
+	if (m->string.over) {
+		*out = SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+		return STORE_OK;
+	}
+	to_cache(m, CACHE_ENVELOPE, out);
 	return STORE_OK;
 }
 
