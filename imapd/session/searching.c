@@ -1,6 +1,8 @@
 /* searching.c: asks each message what the program wants to know. The program is the client's, the messages are strangers'. */
 #include "searching.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "find.h"
 #include "mail/address.h"
@@ -382,6 +384,75 @@ searching_bad_charset(void)
 	    "Charset is not supported");
 }
 
+struct place {
+	uint64_t key;			/* the front of its identity */
+	uint32_t index;
+};
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct place *pa = a, *pb = b;
+
+	return pa->key < pb->key ? -1 : pa->key > pb->key;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const uint32_t *pa = a, *pb = b;
+
+	return *pa < *pb ? -1 : *pa > *pb;
+}
+
+/* What is left to look at when the index has been asked alone. */
+static bool
+is_open(struct searching *q, size_t index)
+{
+	if (session_message(q->s, index)->flags & MFLAG_GONE)
+		return false;
+	message_choose(&q->msg, index);
+	q->depth = MESSAGE_CLOSED;
+	q->kept = q->sent_known = false;
+	return search_eval(&q->prog, ask, q) != SEARCH_NO;
+}
+
+/* In the order in which the index has what is kept of messages: so each of its pages is looked at once. malloced. */
+static struct place *
+order_of_keys(struct searching *q, size_t count, size_t *n)
+{
+	struct place *places = x_alloc((count + 1) * sizeof(*places));
+
+	*n = 0;
+	for (size_t i = q->from; i < count; i++) {
+		const struct mail_id *id = &session_message(q->s, i)->id;
+		struct place *p = &places[*n];
+
+		if (!is_open(q, i))
+			continue;
+		for (size_t k = 0; k < sizeof(p->key); k++)
+			p->key = p->key << 8 | id->b[k];
+		p->index = (uint32_t)i;
+		++*n;
+	}
+	qsort(places, *n, sizeof(*places), by_key);
+	return places;
+}
+
+static uint32_t *
+all_by_keys(struct searching *q, uint32_t *found, size_t count, size_t *n)
+{
+	size_t left;
+	struct place *order = order_of_keys(q, count, &left);
+
+	for (size_t k = 0; k < left && session_go_on(q->s, k, left); k++)
+		if (searching_matches(q, order[k].index))
+			found[(*n)++] = order[k].index;
+	free(order);
+	qsort(found, *n, sizeof(*found), by_number);
+	return found;
+}
+
 uint32_t *
 searching_all(struct searching *q, bool first, size_t *n)
 {
@@ -390,6 +461,8 @@ searching_all(struct searching *q, bool first, size_t *n)
 	uint32_t *found = arena_try(&s->arena, (count + 1) * sizeof(*found));
 
 	*n = 0;
+	if (found && q->prog.needs_header && !q->prog.needs_body && !first)
+		return all_by_keys(q, found, count, n);
 	for (size_t i = q->from; found && i < count && !(first && *n) && session_go_on(s, i, count); i++)
 		if (!(session_message(s, i)->flags & MFLAG_GONE) && searching_matches(q, i))
 			found[(*n)++] = (uint32_t)i;
