@@ -60,6 +60,10 @@ searched(void **state UNUSED)
 	say(&c, "e UID SEARCH UIDBEFORE 3 UNSEEN\r\n", "e OK Search", "* SEARCH 1 2\r\n", NULL);
 	/* those that are looked at count, found or not */
 	say(&c, "f UID SEARCH UNSEEN UID 2:8 SEEN\r\n", "f OK [MESSAGELIMIT 4 5]", "* SEARCH\r\n", NULL);
+	/* fields of headers are looked at in an order of their own */
+	say(&c, "l UID SEARCH SUBJECT o\r\n", "l OK [MESSAGELIMIT 4 7]", "* SEARCH 7 8 9 10\r\n", NULL);
+	say(&c, "j UID SEARCH UID 2:5 FROM a NOT UID 4\r\n", "j OK Search", "* SEARCH 2 3 5\r\n", NULL);
+	say(&c, "k UID SEARCH UID 2:5 SUBJECT none\r\n", "k OK Search", "* SEARCH\r\n", NULL);
 	say(&c, "g SEARCH OR 1:2 UID 9:10\r\n", "g OK Search", "* SEARCH 1 2 9 10\r\n", NULL);
 	say(&c, "h SEARCH NOT 1:6\r\n", "h OK Search", "* SEARCH 7 8 9 10\r\n", NULL);
 	say(&c, "i SEARCH RETURN (MIN COUNT SAVE) ALL\r\n", "i OK [MESSAGELIMIT 4 7]", "MIN 7 COUNT 4", NULL);
