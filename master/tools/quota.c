@@ -17,6 +17,7 @@
 #include "mail/quota.h"
 #include "mail/store/mailstore.h"
 #include "mailbox.h"
+#include "quota.h"
 #include "table.h"
 #include "tools.h"
 #include "user.h"
@@ -155,6 +156,34 @@ find(struct span address, struct entry *e)
 		(void)map_text_each(buf_span(&e->text), MAP_TEXT_PLAIN, match, e);
 	}
 	return e->found;
+}
+
+/* Not that of his domain. */
+static bool
+find_own(struct span address, struct entry *e)
+{
+	bool found = find(address, e) && e->key.n == address.n;
+
+	buf_fini(&e->text);
+	return found;
+}
+
+void
+quota_copy(const char *confdir, struct span from, struct span to)
+{
+	struct entry e;
+
+	if (find_own(from, &e))
+		change(confdir, to, &e.limit);
+}
+
+void
+quota_drop(const char *confdir, struct span address)
+{
+	struct entry e;
+
+	if (find_own(address, &e))
+		change(confdir, address, NULL);
 }
 
 static void

@@ -221,10 +221,11 @@ command_user(const char *confdir, int argc, char **argv)
 {
 	static const struct subcommand verbs[] = {
 		{ "add", verb_add, 1, 5 }, { "del", verb_del, 1, 1 }, { "passwd", verb_passwd, 1, 1 }, { "set", user_set, 2, 5 },
+		{ "rename", user_rename, 2, 2 },
 		{ "show", user_show, 1, 1 }, { "list", user_list, 0, 0 }, { "import", import, 1, 1 }, { "export", user_export, 0, 0 },
 	};
 
 	tool_settings(confdir);
 	return subcommand_run(verbs, NELEMS(verbs), confdir, argc, argv, "user: add ADDRESS [uid=N gid=N] [home=DIR] [login=no], "
-	    "del|passwd|show ADDRESS, set ADDRESS [login=yes|no] [home=DIR] [uid=N gid=N], list, export, or import FILE (lines of address:password, or what export wrote)");
+	    "del|passwd|show ADDRESS, set ADDRESS [login=yes|no] [home=DIR] [uid=N gid=N], rename OLD NEW, list, export, or import FILE (lines of address:password, or what export wrote)");
 }

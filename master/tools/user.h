@@ -10,6 +10,7 @@
 struct user_line {
 	char *text;
 	struct user_record rec;		/* spans into text; address empty: a comment */
+	bool added;			/* by this command */
 };
 
 struct user_table {
@@ -22,7 +23,7 @@ struct user_table {
 
 /* Exits with a sentence when the table is damaged or may not be written. `change`: takes the lock. */
 void user_table_open(struct user_table *t, const char *confdir, bool change);
-/* Replaces conf/users and compiles both tables. Exits when that fails. */
+/* Replaces conf/users and compiles both tables. Exits when that fails, or when a user who was added would have the mail of another as his. */
 void user_table_save(struct user_table *t);
 void user_table_close(struct user_table *t);
 
@@ -47,6 +48,8 @@ int user_export(const char *confdir, int argc, char **argv);
 int user_set(const char *confdir, int argc, char **argv);
 /* NAME=VALUE as of user set; *u borrows from argv and room. Exits with a sentence: not one of them, or there is mail of another uid. */
 void user_set_fields(struct user_record *u, int argc, char **argv, struct buf *room);
+
+int user_rename(const char *confdir, int argc, char **argv);
 
 /* user import FILE */
 int user_import(struct user_table *t, const char *file);

@@ -158,6 +158,7 @@ user_table_add(struct user_table *t, const struct user_record *rec)
 	user_format_line(&text, rec);
 	if (text.over || !parse_line(l = add_line(t, buf_span(&text)), &err))
 		tool_fail(EX_DATAERR, "%.*s: %s", SPAN_FMT(rec->address), err.p);
+	l->added = true;
 	buf_fini(&text);
 	buf_fini(&err);
 	return &l->rec;
@@ -209,10 +210,49 @@ user_table_remove(struct user_table *t, struct user_line *l)
 	t->norder = 0;			/* no more look-ups before it is read again */
 }
 
+static int
+by_place(const void *a, const void *b)
+{
+	return span_cmp(*(const struct span *)a, *(const struct span *)b);
+}
+
+/* DOMAIN/USER of somebody who was renamed is taken: he has it as his home. */
+static void
+check_places_of_new_ones(const struct user_table *t)
+{
+	struct span *taken = x_alloc((t->n + 1) * sizeof(*taken));
+	struct buf place;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->lines[i].text && t->lines[i].rec.home.n)
+			taken[n++] = mailboxpath_dir(t->lines[i].rec.home);
+	if (n)
+		qsort(taken, n, sizeof(*taken), by_place);
+	buf_init(&place, MAILBOXPATH_MAX + 1);
+	for (size_t i = 0; i < t->n && n; i++) {
+		const struct user_line *l = &t->lines[i];
+		struct span at;
+
+		buf_reset(&place);
+		if (!l->text || !l->added || l->rec.home.n || !user_mailbox(l->rec.address, SPAN("::"), &place))
+			continue;
+		at = buf_span(&place);
+		if (bsearch(&at, taken, n, sizeof(*taken), by_place))
+			tool_fail(EX_CANTCREAT, "%.*s: the mail in %s is another user's, who has it as his home; nothing was changed. "
+			    "With a place of his own: merpati user add %.*s home=DIR", SPAN_FMT(l->rec.address), buf_cstr(&place),
+			    SPAN_FMT(l->rec.address));
+	}
+	buf_fini(&place);
+	free(taken);
+}
+
 void
 user_table_save(struct user_table *t)
 {
 	struct buf text, err, next;
+
+	check_places_of_new_ones(t);
 
 	buf_init(&text, USERS_MAX);
 	buf_init(&err, 64 * 1024);

@@ -194,6 +194,53 @@ def domains_users_and_aliases_by_command():
             check(m.login('carol@second.test', 'secret')[0] == 'OK', 'login')
 
 
+@test
+def a_user_gets_another_address():
+    import imaplib, json
+    with Instance() as i:
+        names = lambda: [json.loads(l) for l in i.run('--json', 'user', 'list').stdout.splitlines()]
+        mail = lambda to: smtplib.SMTP('127.0.0.1', i.port('smtp'), timeout=30).sendmail('x@y.example', [f'{to}@{DOMAIN}'], 'Subject: x\r\n\r\nx\r\n')
+        mail('bob')
+        i.wait_mails('bob', 1)
+        i.run('quota', 'set', f'bob@{DOMAIN}', '1M')
+        i.run('quota', 'set', f'alice@{DOMAIN}', '2M')
+        i.run('alias', 'add', f'rob@{DOMAIN}', f'bob@{DOMAIN}')
+        os.makedirs(f'{i.root}/mail/{DOMAIN}/old/Maildir')
+        before = open(i.conf + '/users').read(), i.run('quota', 'list').stdout
+        for code, *to in (67, f'nobody@{DOMAIN}', f'robert@{DOMAIN}'), (73, f'bob@{DOMAIN}', f'alice@{DOMAIN}'), (73, f'bob@{DOMAIN}', f'rob@{DOMAIN}'), (73, f'bob@{DOMAIN}', f'old@{DOMAIN}'), \
+                (78, f'bob@{DOMAIN}', 'bob@elsewhere.test'), (65, f'bob@{DOMAIN}', 'a b'), (73, f'bob@{DOMAIN}', f'bob@{DOMAIN}'):
+            r = i.run('user', 'rename', *to, ok=False)
+            check(r.returncode == code and (open(i.conf + '/users').read(), i.run('quota', 'list').stdout) == before, f'{to}: {r.returncode}: {r.stdout}')
+        held = imaplib.IMAP4('127.0.0.1', i.port('imap'))
+        held.login(f'bob@{DOMAIN}', 'pw-bob')
+        held.select()
+        i.run('user', 'rename', f'bob@{DOMAIN}', f'Robert@{DOMAIN}')
+        check(names()[1:] == [{'address': f'robert@{DOMAIN}', 'home': f'{DOMAIN}/bob', 'login': True}], f'{names()}')
+        check(i.run('quota', 'list').stdout.splitlines() == [f'alice@{DOMAIN} {2 << 20} 0', f'robert@{DOMAIN} {1 << 20} 0'], i.run('quota', 'list').stdout)
+        said = b''
+        with contextlib.suppress(OSError):
+            said = wait(lambda: held.sock.recv(1000))
+        check(b'BYE' in said, f'a session goes on: {said}')
+        with imaplib.IMAP4('127.0.0.1', i.port('imap')) as c:
+            c.login(f'robert@{DOMAIN}', 'pw-bob')
+            check(c.select()[1] == [b'1'], 'where is the mail?')
+        check(wait(lambda: refused(i, f'bob@{DOMAIN}'), 5), 'the old address is still there')
+        mail('robert')
+        i.wait_mails('bob', 2)                      # the directory is the same
+        r = i.run('user', 'add', f'bob@{DOMAIN}', input='x\n', ok=False)
+        check(r.returncode == 73 and f"the mail in {DOMAIN}/bob is another user's" in r.stdout, r.stdout)
+        check(i.run('user', 'import', '-', input=f'bob@{DOMAIN}:x\n', ok=False).returncode == 73, 'import')
+        i.run('user', 'add', f'bob@{DOMAIN}', f'home={DOMAIN}/bob2', input='pw-bob2\n')
+        with imaplib.IMAP4('127.0.0.1', i.port('imap')) as c:
+            c.login(f'bob@{DOMAIN}', 'pw-bob2')
+            check(c.select()[1] == [b'0'], 'the mail of another')
+        i.run('user', 'del', f'bob@{DOMAIN}')
+        i.run('user', 'rename', f'robert@{DOMAIN}', f'bob@{DOMAIN}')
+        with imaplib.IMAP4('127.0.0.1', i.port('imap')) as c:
+            c.login(f'bob@{DOMAIN}', 'pw-bob')
+            check(c.select()[1] == [b'2'], 'where is the mail?')
+
+
 def mail_of(i, user, n, subject):
     """the one message of a user with this subject, when n have come"""
     i.wait_mails(user, n)
