@@ -171,6 +171,14 @@ on_authenticate(struct front *f, struct span args)
 		bad(f, "BAD AUTHENTICATE takes a mechanism and at most one response in base64");
 }
 
+/* What the session knows (imapd/session/commands.c): there is nothing wrong with it but the time. */
+static void
+on_too_early(struct front *f, struct span args)
+{
+	(void)args;
+	bad(f, "BAD Log in first");
+}
+
 static const struct front_command commands[] = {
 	{ "CAPABILITY", on_capability },
 	{ "NOOP", on_noop },
@@ -179,6 +187,14 @@ static const struct front_command commands[] = {
 	{ "STARTTLS", on_starttls },
 	{ "LOGIN", on_login },
 	{ "AUTHENTICATE", on_authenticate },
+	{ "APPEND", on_too_early }, { "CHECK", on_too_early }, { "CLOSE", on_too_early }, { "COMPRESS", on_too_early },
+	{ "COPY", on_too_early }, { "CREATE", on_too_early }, { "DELETE", on_too_early }, { "ENABLE", on_too_early },
+	{ "EXAMINE", on_too_early }, { "EXPUNGE", on_too_early }, { "FETCH", on_too_early }, { "GETQUOTA", on_too_early },
+	{ "GETQUOTAROOT", on_too_early }, { "IDLE", on_too_early }, { "LIST", on_too_early }, { "LSUB", on_too_early },
+	{ "MOVE", on_too_early }, { "NAMESPACE", on_too_early }, { "NOTIFY", on_too_early }, { "RENAME", on_too_early },
+	{ "REPLACE", on_too_early }, { "SEARCH", on_too_early }, { "SELECT", on_too_early }, { "SETQUOTA", on_too_early },
+	{ "SORT", on_too_early }, { "STATUS", on_too_early }, { "STORE", on_too_early }, { "SUBSCRIBE", on_too_early },
+	{ "THREAD", on_too_early }, { "UID", on_too_early }, { "UNSELECT", on_too_early }, { "UNSUBSCRIBE", on_too_early },
 };
 
 /* The tag into the note; false: there is none, and the client has been told. */

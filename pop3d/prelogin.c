@@ -182,6 +182,14 @@ on_lang(struct front *f, struct span args)
 		front_write(f, "-ERR This language is not spoken\r\n");
 }
 
+/* What the session knows: there is nothing wrong with it but the time. */
+static void
+on_too_early(struct front *f, struct span args)
+{
+	(void)args;
+	bad(f, "Log in first");
+}
+
 static const struct front_command commands[] = {
 	{ "CAPA", on_capa },
 	{ "NOOP", on_noop },
@@ -192,6 +200,8 @@ static const struct front_command commands[] = {
 	{ "AUTH", on_auth },
 	{ "UTF8", on_utf8 },
 	{ "LANG", on_lang },
+	{ "STAT", on_too_early }, { "LIST", on_too_early }, { "RETR", on_too_early }, { "DELE", on_too_early },
+	{ "RSET", on_too_early }, { "TOP", on_too_early }, { "UIDL", on_too_early },
 };
 
 static void

@@ -312,8 +312,10 @@ parse_command(struct session *s, struct command *c)
 	if (!parse_atom(&c->args, &c->name))
 		return false;
 	c->row = command_find(c->name);
-	if (!c->row || (c->uid && !c->row->may_uid))
+	if (!c->row)
 		return parse_fail(&c->args, "Unknown command");
+	if (c->uid && !c->row->may_uid)
+		return parse_fail(&c->args, "This command is never said with UID");
 	if (!(c->row->states & s->state))
 		return parse_fail(&c->args, "No mailbox is selected");
 	c->args.uid_only = s->enabled & ENABLED_UIDONLY;

@@ -240,6 +240,24 @@ cmd_quit(struct pop3 *p, struct span arg)
 	ok(p, "bye");
 }
 
+static void
+bad(struct pop3 *p, const char *text)
+{
+	if (++p->bad >= POP3_BAD_MAX) {
+		p->quit = true;		/* nothing is removed: that was no QUIT */
+		text = "too many bad commands";
+	}
+	err(p, text);
+}
+
+/* What the front has taken before. */
+static void
+cmd_too_late(struct pop3 *p, struct span arg)
+{
+	(void)arg;
+	bad(p, "already logged in");
+}
+
 static const struct command {
 	const char *verb;
 	void (*run)(struct pop3 *p, struct span arg);
@@ -256,17 +274,12 @@ static const struct command {
 	{ "CAPA", cmd_capa, NO_ARG },
 	{ "LANG", cmd_lang, MAY_ARG },
 	{ "QUIT", cmd_quit, NO_ARG },
+	{ "USER", cmd_too_late, MAY_ARG },
+	{ "PASS", cmd_too_late, MAY_ARG },
+	{ "AUTH", cmd_too_late, MAY_ARG },
+	{ "STLS", cmd_too_late, MAY_ARG },
+	{ "UTF8", cmd_too_late, MAY_ARG },
 };
-
-static void
-bad(struct pop3 *p, const char *text)
-{
-	if (++p->bad >= POP3_BAD_MAX) {
-		p->quit = true;		/* nothing is removed: that was no QUIT */
-		text = "too many bad commands";
-	}
-	err(p, text);
-}
 
 void
 pop3_command(struct pop3 *p, struct span line)

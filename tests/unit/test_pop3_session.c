@@ -108,9 +108,9 @@ test_bad(void **state)
 
 	(void)state;
 	expect("RETR 4294967297\r\nRETR -1\r\nRETR 0\r\nRETR 4\r\nDELE x\r\n", HELLO NO NO NO NO NO);
-	expect("TOP 1 99999999999\r\nTOP 1\r\nRETR\r\nSTAT 1\r\nUSER x\r\n\r\n", HELLO "-ERR usage: TOP message lines\r\n"
+	expect("TOP 1 99999999999\r\nTOP 1\r\nRETR\r\nSTAT 1\r\nUSER x\r\nXTND\r\n\r\n", HELLO "-ERR usage: TOP message lines\r\n"
 	    "-ERR usage: TOP message lines\r\n-ERR an argument is missing\r\n-ERR no argument is expected\r\n"
-	    "-ERR unknown command\r\n-ERR a command is missing\r\n");
+	    "-ERR already logged in\r\n-ERR unknown command\r\n-ERR a command is missing\r\n");
 	buf_init(&in, 1 << 20);
 	buf_init(&out, 1 << 20);
 	for (int i = 0; i < 500; i++)
