@@ -6,33 +6,13 @@
 #include "base/clock.h"
 #include "list.h"
 #include "message.h"
-#include "notify_view.h"
+#include "notify_private.h"
+#include "sleep.h"
 #include "base/banned.h"
 
 #define LOOK_MS 2000			/* where there is no inotify, or there are no more watches */
 #define WAIT_MS 60000
 #define REST_MS 2000			/* after so long without a word the index is given up until there is one */
-
-struct watched {
-	struct span name;		/* in the view */
-	unsigned events;
-	bool dirty;
-	struct mailstore_status st;	/* as the client knows it */
-};
-
-struct notify {
-	struct arena arena;		/* of the command's text, and of what was read from it */
-	struct notify_set set;
-	const struct notify_group *selected;
-	unsigned wants;			/* of all groups but that */
-	struct notify_view *view;	/* as the client knows it */
-	struct watched *w;		/* by name */
-	size_t n;
-	struct mailwatch *watch;	/* NULL: look now and then */
-	bool names_dirty, overflow;
-	struct span left;		/* the mailbox that was selected at the last look, malloced */
-	uint32_t lines;			/* of one look */
-};
 
 bool
 notify_is_on(const struct session *s)
@@ -163,8 +143,10 @@ rebuild(struct session *s, struct notify_view *view)
 			continue;
 		if (n->n)
 			known = bsearch(&next, n->w, n->n, sizeof(*n->w), watched_order);
-		if (known)
+		if (known) {
 			next.st = known->st;
+			next.digest = known->digest;
+		}
 		fits = count < NOTIFY_FOLDERS_MAX;
 		if (fits && watch && !mailwatch_add(watch, e->name, (uint32_t)count)) {
 			mailwatch_free(watch);
@@ -229,10 +211,16 @@ is_own_name(const struct session *s, struct span name)
 	return (s->own.from.n && is_below(name, s->own.from)) || (s->own.to.n && is_below(name, s->own.to));
 }
 
+static bool
+is_news(const struct watched *w, const struct mailstore_status *st)
+{
+	return w->digest ? w->digest != notify_digest(w->events, st) : differs(w, &w->st, st);
+}
+
 static void
 look_at(struct session *s, struct watched *w, bool tell)
 {
-	bool made = w->st.uidvalidity == 0;
+	bool made = w->st.uidvalidity == 0 && !w->digest;
 	struct mailstore_status st;
 
 	w->dirty = false;
@@ -240,9 +228,10 @@ look_at(struct session *s, struct watched *w, bool tell)
 		s->notify->names_dirty = true;	/* it has gone, or another program is about to make it */
 		return;
 	}
-	if (tell && differs(w, &w->st, &st) && !is_own(s, w, &st) && !(made && is_own_name(s, w->name)))
+	if (tell && is_news(w, &st) && !is_own(s, w, &st) && !(made && is_own_name(s, w->name)))
 		status_print(s, w->name, items_of(s, w->events), &st);
 	w->st = st;
+	w->digest = 0;
 }
 
 /* ---- names ---- */
@@ -393,32 +382,55 @@ notify_fetch(struct session *s, size_t from, size_t end)
 }
 
 void
+notify_tell(struct session *s)
+{
+	bool at_once;
+
+	if (!notify_is_on(s))
+		return;
+	s->own = (struct own_change){ 0 };
+	arena_reset(&s->arena);
+	s->told = s->looked = clock_mono_ms();
+	(void)notify_selected(s, &at_once);
+	session_sync(s, at_once);
+	notify_look(s);
+}
+
+/* How long to wait for the next look. */
+static int
+patience(const struct session *s, bool rested, uint64_t quiet)
+{
+	uint64_t ms = !s->notify->watch || s->notify->names_dirty ? LOOK_MS : rested ? WAIT_MS : REST_MS, now = clock_mono_ms();
+
+	if (s->nap && quiet + s->nap < now + ms)
+		ms = quiet + s->nap > now ? quiet + s->nap - now : 0;
+	return (int)ms;
+}
+
+void
 notify_wait(struct session *s)
 {
-	uint64_t start = clock_mono_ms();
-	bool at_once, rested = false;
+	uint64_t start = clock_mono_ms(), quiet = start;
+	bool rested = false;
 
 	if (!notify_is_on(s) || stream_has_input(&s->io))
 		return;
 	s->own = (struct own_change){ 0 };
 	for (;;) {
-		int ms = !s->notify->watch || s->notify->names_dirty ? LOOK_MS : rested ? WAIT_MS : REST_MS;
-
-		if (stream_wait(&s->io, notify_fd(s), ms))
+		if (stream_wait(&s->io, notify_fd(s), patience(s, rested, quiet)))
 			return;
 		if (s->io.timeout_ms && clock_mono_ms() - start >= s->io.timeout_ms) {
 			s->io.end = STREAM_TIMEOUT;
 			return;
 		}
-		arena_reset(&s->arena);
-		s->told = s->looked = clock_mono_ms();
-		(void)notify_selected(s, &at_once);
-		session_sync(s, at_once);
-		if (s->state == IN_LOGOUT)
+		notify_tell(s);
+		if (s->state == IN_LOGOUT || !notify_is_on(s))
 			return;
-		notify_look(s);
-		if (!notify_is_on(s))
-			return;
+		if (s->io.out_len || clock_mono_ms() - quiet >= s->nap) {
+			if (s->io.out_len == 0 && s->nap && sleep_now(s))
+				return;
+			quiet = clock_mono_ms();
+		}
 		if (!rested && s->io.out_len == 0)
 			mailstore_release(s->ms);
 		rested = s->io.out_len == 0;
@@ -427,17 +439,26 @@ notify_wait(struct session *s)
 
 /* ---- the command ---- */
 
-/* What was understood once is read again into memory that lasts. */
-static bool
-keep(struct session *s, const struct command *c, struct span text)
+struct notify *
+notify_new(void)
 {
-	struct notify *n = s->notify;
-	struct span kept = arena_span(&n->arena, text);
+	struct notify *n = x_new(struct notify);
+
+	arena_init(&n->arena, IMAP_COMMAND_MAX * 2);
+	return n;
+}
+
+/* What was understood once is read again into memory that lasts. */
+bool
+notify_keep(struct notify *n, struct span text, bool utf8)
+{
 	struct parser p;
 
-	parse_begin(&p, kept, &n->arena);
-	p.utf8 = c->args.utf8;
-	if (!kept.p || !notify_parse(&p, &n->set))
+	n->text = arena_span(&n->arena, text);
+	n->utf8 = utf8;
+	parse_begin(&p, n->text, &n->arena);
+	p.utf8 = utf8;
+	if (!n->text.p || !notify_parse(&p, &n->set))
 		return false;
 	for (uint32_t i = 0; i < n->set.n; i++) {
 		const struct notify_group *g = &n->set.groups[i];
@@ -484,9 +505,8 @@ cmd_notify(struct session *s, struct command *c)
 		return reply_no("BADEVENT (" NOTIFY_EVENTS ")", "There are no other events");
 	s->notify = NULL;
 	session_sync(s, true);		/* RFC 5465 3.1: SET implies NOOP */
-	s->notify = x_new(struct notify);
-	arena_init(&s->notify->arena, IMAP_COMMAND_MAX * 2);
-	if (!set.none && (!keep(s, c, text) || !begin(s, set.status))) {
+	s->notify = notify_new();
+	if (!set.none && (!notify_keep(s->notify, text, c->args.utf8) || !begin(s, set.status))) {
 		notify_free(s);
 		s->notify = before;
 		return reply_no("NOTIFICATIONOVERFLOW", "Too many mailboxes to watch");

@@ -50,10 +50,20 @@ unsigned notify_selected(const struct session *s, bool *at_once);
 void notify_fetch(struct session *s, size_t from, size_t end);
 /* What has changed elsewhere, to the client. Leaves s->arena as it is. */
 void notify_look(struct session *s);
-/* Between two commands: tells until there is input, or the end. Nothing without NOTIFY. */
+/* Between two commands: tells until there is input, or the end, or the session sleeps. Nothing without NOTIFY. */
 void notify_wait(struct session *s);
+void notify_tell(struct session *s);		/* one look of it, also at the selected mailbox */
 bool notify_is_on(const struct session *s);
 int notify_fd(const struct session *s);		/* readable when there may be something to tell; -1: look now and then */
 void notify_free(struct session *s);
+
+/*
+ * notify_state.c: over a sleep. save: what the client was told last, at the end of out; false: it cannot be said (too much, or
+ * there is something to tell). places: the directories to watch, but those of the selected mailbox, added to dirs[*n]. restore: after the
+ * selected mailbox; false: that is no state. The next look tells what has changed.
+ */
+bool notify_save(const struct session *s, struct buf *out) CHECKED;
+bool notify_places(struct session *s, int *dirs, size_t max, size_t *n) CHECKED;
+bool notify_restore(struct session *s, struct span state) CHECKED;
 
 #endif

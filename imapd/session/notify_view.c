@@ -9,11 +9,19 @@
 
 #define VIEW_MAX (8u << 20)
 
-static void
-on_name(void *ctx, struct span name)
+struct notify_view *
+view_empty(void)
 {
-	struct notify_view *v = ctx;
-	struct notify_name e = { .name = arena_span(&v->arena, name), .exists = !v->subscriptions, .subscribed = v->subscriptions };
+	struct notify_view *v = x_new(struct notify_view);
+
+	arena_init(&v->arena, VIEW_MAX);
+	return v;
+}
+
+struct span
+view_add(struct notify_view *v, struct span name, const struct notify_name *e)
+{
+	struct span kept = arena_span(&v->arena, name);
 
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap * 2 : 64;
@@ -21,9 +29,21 @@ on_name(void *ctx, struct span name)
 		v->e = x_realloc(v->e, cap * sizeof(*v->e));
 		v->cap = cap;
 	}
-	v->full |= !e.name.p;
-	if (e.name.p)
-		v->e[v->n++] = e;
+	v->full |= !kept.p;
+	if (kept.p) {
+		v->e[v->n] = *e;
+		v->e[v->n++].name = kept;
+	}
+	return kept;
+}
+
+static void
+on_name(void *ctx, struct span name)
+{
+	struct notify_view *v = ctx;
+	const struct notify_name e = { .exists = !v->subscriptions, .subscribed = v->subscriptions };
+
+	(void)view_add(v, name, &e);
 }
 
 static int
@@ -53,11 +73,10 @@ merge(struct notify_view *v)
 struct notify_view *
 view_new(struct mailstore *ms)
 {
-	struct notify_view *v = x_new(struct notify_view);
+	struct notify_view *v = view_empty();
 	int hold = mailstore_hold_names(ms);
 	enum store_result r;
 
-	arena_init(&v->arena, VIEW_MAX);
 	r = mailstore_list(ms, on_name, v);
 	v->subscriptions = true;
 	if (r == STORE_OK)

@@ -21,6 +21,9 @@ struct notify_view {
 
 /* NULL: the store fails, or it is too much. */
 struct notify_view *view_new(struct mailstore *ms);
+struct notify_view *view_empty(void);
+/* At the end of one that is made by hand, in ascending order: e under a copy of the name, which is returned; SPAN_NONE: it is too much. */
+struct span view_add(struct notify_view *v, struct span name, const struct notify_name *e);
 void view_free(struct notify_view *v);
 struct notify_name *view_find(const struct notify_view *v, struct span name);	/* NULL: neither there nor subscribed */
 

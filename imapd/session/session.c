@@ -396,6 +396,8 @@ serve(struct session *s)
 
 	if (s->idle_tag)
 		end_idle(s);
+	else
+		notify_tell(s);		/* woken by what is to be told */
 	while (s->state != IN_LOGOUT && s->bad < IMAP_BAD_MAX && s->io.end == STREAM_OPEN) {
 		stream_rest(&s->io);
 		place_tell_when_quiet(s);

@@ -7,12 +7,13 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "input.h"
+#include "notify.h"
 #include "place.h"
 #include "service/hibernate.h"
 #include "service/message.h"
 #include "base/banned.h"
 
-#define VERSION 1
+#define VERSION 2
 #define TRACK_LEAST 400			/* messages: a larger folder may be told by modseq alone */
 #define AGAIN_MS 60000			/* after a try in vain */
 #define GLANCE_MS 2000			/* woken in IDLE by a change that the client does nothing about */
@@ -38,21 +39,24 @@ put_state(const struct session *s, struct span tag, struct buf *out)
 	struct msg_IMAP_STATE m = { .version = VERSION, .tag = tag, .enabled = s->enabled, .keywords = s->told_keywords,
 		.bad = s->bad, .commands = s->commands, .fetched = s->fetched, .slept = s->slept + 1, .in = s->io.total_in,
 		.out = s->io.total_out, .began = s->began, .silent = s->silent };
-	struct buf view, saved;
+	struct buf view, saved, notify;
 	int fds[CHAN_FDS], nfds;
 	bool ok;
 
 	buf_init(&view, MAILFOLDER_VIEW_MAX);
 	buf_init(&saved, SAVED_MAX * 8);
+	buf_init(&notify, HIBERNATE_STATE_MAX);
 	m.flags = (s->readonly ? STATE_READONLY : 0) | (s->compressed ? STATE_COMPRESSED : 0) |
 	    (stream_lent(&s->io) || s->io.ask ? STATE_LENT : 0);
 	m.folder = s->folder ? span_str(mailfolder_name(s->folder)) : SPAN_NONE;
-	ok = (!s->folder || mailfolder_view(s->folder, &view)) && add_saved(s, &saved);
+	ok = (!s->folder || mailfolder_view(s->folder, &view)) && add_saved(s, &saved) && notify_save(s, &notify);
 	m.view = buf_span(&view);
 	m.saved = buf_span(&saved);
+	m.notify = buf_span(&notify);
 	ok = ok && msg_encode(MSG_IMAP_STATE, &m, out, fds, &nfds);
 	buf_fini(&view);
 	buf_fini(&saved);
+	buf_fini(&notify);
 	return ok;
 }
 
@@ -77,6 +81,22 @@ hand_over(struct session *s, struct span tag)
 	return ok;
 }
 
+/* Where changes have to be told while it sleeps. False: that cannot be watched. */
+static bool
+open_places(struct session *s, bool idle, int dirs[HIBERNATE_PLACES], size_t *n)
+{
+	bool on = notify_is_on(s);
+
+	if (on && !notify_places(s, dirs, HIBERNATE_PLACES - 2, n))
+		return false;
+	if (!s->folder || !(on || (idle && !s->notify)))
+		return true;
+	if (!mailfolder_places(s->folder, dirs + *n))
+		return false;
+	*n += 2;
+	return true;
+}
+
 /*
  * The keeper watches first; what comes after that wakes the session again, what came before is told now, and then there
  * is no sleep.
@@ -84,22 +104,23 @@ hand_over(struct session *s, struct span tag)
 static bool
 fall_asleep(struct session *s, struct span tag)
 {
-	int dirs[2];
-	bool watched = tag.n && s->folder, ok;
+	int dirs[HIBERNATE_PLACES];
+	size_t n = 0;
+	bool ok;
 
-	if (s->notify)
-		return false;		/* what it watches, or must not tell (NOTIFY NONE), is not in the state */
 	if (s->folder && mailfolder_count(s->folder) >= TRACK_LEAST && mailfolder_track(s->folder) != STORE_OK)
 		return false;
-	if (watched && !mailfolder_places(s->folder, dirs))
-		return false;
-	ok = s->how->hibernator->prepare(dirs, watched ? 2 : 0);
-	for (int i = 0; i < 2 && watched; i++)
-		close_fd(&dirs[i]);
+	ok = open_places(s, tag.n, dirs, &n) && s->how->hibernator->prepare(dirs, n);
+	while (n)
+		close_fd(&dirs[--n]);
 	if (!ok)
 		return false;
-	if (watched)
+	if (tag.n) {
 		session_sync(s, true);
+		notify_look(s);
+	} else {
+		notify_tell(s);
+	}
 	if (s->io.out_len || s->state == IN_LOGOUT || !hand_over(s, tag)) {
 		s->how->hibernator->cancel();
 		return false;
@@ -125,9 +146,15 @@ sleep_idle(struct session *s, struct span tag)
 }
 
 bool
+sleep_now(struct session *s)
+{
+	return try(s, SPAN_NONE);
+}
+
+bool
 sleep_between(struct session *s)
 {
-	if (!s->nap || stream_has_input(&s->io) || stream_wait(&s->io, -1, (int)s->nap))
+	if (notify_is_on(s) || !s->nap || stream_has_input(&s->io) || stream_wait(&s->io, -1, (int)s->nap))
 		return false;
 	return try(s, SPAN_NONE);
 }
@@ -177,6 +204,16 @@ take_folder(struct session *s, const struct msg_IMAP_STATE *m)
 }
 
 static bool
+take_notify(struct session *s, struct span state)
+{
+	bool ok = notify_restore(s, state);
+
+	if (!ok)
+		log_error(s->id, "what NOTIFY has asked for cannot be read");
+	return ok;
+}
+
+static bool
 take_tag(struct session *s, struct span tag)
 {
 	struct span rest;
@@ -222,7 +259,7 @@ sleep_resume(struct session *s)
 
 	if (!ok)
 		log_error(s->id, "the state of a session that slept cannot be read");
-	if (ok && take_folder(s, &m.IMAP_STATE)) {
+	if (ok && take_folder(s, &m.IMAP_STATE) && take_notify(s, m.IMAP_STATE.notify)) {
 		place_is_told(s);
 		return true;
 	}

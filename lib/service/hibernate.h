@@ -13,7 +13,7 @@
 #include "base/span.h"
 
 #define HIBERNATE_STATE_MAX 4096	/* bytes of one session's state */
-#define HIBERNATE_PLACES 2		/* directories that one session wants to have watched */
+#define HIBERNATE_PLACES 64		/* directories that one session may have watched */
 
 struct identity {
 	struct span mailbox, login, quota;

@@ -34,7 +34,7 @@ struct sleeper {
 	bool changed, words;
 	uint8_t nplaces;
 	int fd;				/* COMING: the link; later the byte pair */
-	struct member places[HIBERNATE_PLACES];
+	struct member *places;
 	uint64_t seal;
 	uint64_t until;			/* monotonic ms; 0: never */
 	uint64_t word;			/* when the last one was said */
@@ -103,8 +103,12 @@ sleeper_end(struct sleeper *s)
 {
 	if (s->stage == GONE)
 		return;
-	for (size_t i = 0; i < HIBERNATE_PLACES; i++)
-		watch_drop(&s->places[i]);
+	while (s->places) {
+		struct member *m = s->places;
+
+		s->places = m->more;
+		watch_drop(m);
+	}
 	close_heard(&s->fd);
 	*s->prev = s->next;
 	if (s->next)
@@ -221,12 +225,17 @@ wake_due(uint64_t now)
 static int
 take_directory(struct sleeper *s, int dir)
 {
+	struct member *m;
+
 	if (dir < 0)
 		return 0;
 	if (s->nplaces >= HIBERNATE_PLACES)
 		return E2BIG;
-	if (!watch_add(&s->places[s->nplaces], s, dir))
+	m = watch_add(s, dir);
+	if (!m)
 		return errno;
+	m->more = s->places;
+	s->places = m;
 	s->nplaces++;
 	return 0;
 }

@@ -7,14 +7,15 @@
 struct place;				/* a directory under watch */
 struct sleeper;
 
-struct member {				/* a session that waits for a place; embedded in it */
-	struct place *place;		/* NULL: not in use */
+struct member {				/* a session that waits for a place */
+	struct place *place;
 	struct sleeper *sleeper;
-	struct member *next, **prev;
+	struct member *next, **prev;	/* of this place */
+	struct member *more;		/* of this session */
 };
 
 int watch_open(void);			/* the inotify descriptor; -1 with errno */
-bool watch_add(struct member *m, struct sleeper *s, int dir) CHECKED;	/* false with errno */
+struct member *watch_add(struct sleeper *s, int dir) CHECKED;	/* the caller's, until watch_drop; NULL with errno */
 void watch_drop(struct member *m);
 /* Reads what has happened: changed(s) once or more for each session concerned. It may drop nothing. */
 void watch_read(void (*changed)(struct sleeper *s), void (*all_changed)(void));

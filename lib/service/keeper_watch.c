@@ -51,30 +51,29 @@ may_read(int dir)
 	return false;
 }
 
-bool
-watch_add(struct member *m, struct sleeper *s, int dir)
+struct member *
+watch_add(struct sleeper *s, int dir)
 {
 	struct place **at;
+	struct member *m;
 	int wd;
 
 	if (!may_read(dir) || fchdir(dir) < 0)
-		return false;
+		return NULL;
 	wd = inotify_add_watch(instance, ".", EVENTS);	/* the same number again for a directory that has one */
 	if (chdir("/") < 0 || wd < 0)
-		return false;
+		return NULL;
 	at = find(wd);
 	if (!*at) {
 		*at = x_new(struct place);
 		(*at)->wd = wd;
 	}
-	m->place = *at;
-	m->sleeper = s;
-	m->next = m->place->members;
-	m->prev = &m->place->members;
+	m = x_new(struct member);
+	*m = (struct member){ .place = *at, .sleeper = s, .next = (*at)->members, .prev = &(*at)->members };
 	if (m->next)
 		m->next->prev = &m->next;
 	m->place->members = m;
-	return true;
+	return m;
 }
 
 void
@@ -82,12 +81,10 @@ watch_drop(struct member *m)
 {
 	struct place *p = m->place, **at;
 
-	if (!p)
-		return;
-	m->place = NULL;
 	*m->prev = m->next;
 	if (m->next)
 		m->next->prev = m->prev;
+	free(m);
 	if (p->members)
 		return;
 	at = find(p->wd);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "notify.h"
 #include "sleep.h"
 #include "base/log.h"
 #include "mail/store/view.h"
@@ -75,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!s.ms)
 		abort();
 	sleep_resume(&s);
+	notify_free(&s);
 	session_close_folder(&s);
 	mailstore_free(s.ms);
 	free(s.idle_tag);

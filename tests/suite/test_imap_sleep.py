@@ -251,24 +251,47 @@ def a_large_folder():
 
 
 @test
-def who_wants_to_be_told_stays_awake():
-    """what NOTIFY watches has no place in a state"""
+def who_wants_to_be_told_sleeps():
+    """what NOTIFY has asked for is watched and told while there is no process, in IDLE and between commands"""
     a, b, none, other = (Client('bob') for _ in range(4))
+    other.ok('CREATE Old'), other.ok('CREATE Old.Part')
     a.ok('NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) (personal (MessageNew MessageExpunge MailboxName))')
-    b.ok('NOTIFY SET (selected-delayed (MessageNew MessageExpunge)) (personal (MailboxName))')
+    b.ok('NOTIFY SET (selected-delayed (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))')
     none.ok('NOTIFY NONE')
     a.idle(), none.idle(), other.idle()
-    asleep(3)
+    asleep()
     deliver('bob')
     a.until(b'* '), b.until(b'* '), other.until(b'* ')
-    asleep(3)
+    asleep()
+    a.silent(), b.silent()
     other.done()
     other.ok('CREATE Told')
-    a.until(b'* LIST'), b.until(b'* LIST')
+    check(b'Told' in a.until(b'* LIST')[-1] and b'Told' in b.until(b'* LIST')[-1], 'a new name')
+    asleep_but(other, 1)
+    other.ok('RENAME Old New')
+    check(b'OLDNAME' in a.until(b'* LIST')[-1], 'a new name of an old folder')
+    b.until(b'* LIST')
+    asleep_but(other, 1)
+    other.ok('DELETE Told')
+    check(b'NonExistent' in a.until(b'* LIST')[-1], 'a name that is gone')
+    b.until(b'* LIST')
+    asleep_but(other, 1)
+    other.send('p APPEND New {7+}\r\nA: b\r\n\r\r\n')
+    other.until(b'p OK')
+    check(b'* STATUS New' in a.until(b'* STATUS')[-1], 'mail elsewhere')
+    asleep_but(other, 1)
+    other.ok('SUBSCRIBE New')
+    b.until(b'* LIST')
+    asleep_but(other, 1)
+    a.silent(), b.silent()
+    check(b''.join(b.ok('FETCH 1 UID')).count(b'*') == 1, 'woken by input: told something else')
+    check(len(a.done()) == 1, 'told twice')
     check(len(none.done()) == 1, 'NOTIFY NONE, and yet it is told')
     check(len(none.ok('NOOP')) == 1, 'the same, after IDLE')
     for c in a, b, none, other:
-        c.close()
+        c.ok('LOGOUT')
+    check(wait(lambda: len(story('bob')) >= 4 and all(int(re.search(r'slept=(\d+)', l)[1]) < 15 for l in story('bob')[-3:] if 'slept' in l)),
+          story('bob')[-4:])
 
 
 @test

@@ -157,28 +157,66 @@ enabled(void **state UNUSED)
 	away(&s);
 }
 
-/* What NOTIFY wants, or does not want, is in no state: the session stays awake. */
+/* What NOTIFY wants, or does not want, holds after the sleep; what happened meanwhile is told at once, in IDLE or not. */
 static void
 notified(void **state UNUSED)
 {
-	static const char *const commands[] = {
-		"SET (selected (MessageNew MessageExpunge))", "SET (personal (MailboxName))", "NONE",
+	static const struct {
+		const char *command, *told, *never;
+	} rows[] = {
+		{ "SET (selected (MessageNew (UID) MessageExpunge))", "* 2 EXISTS", "* LIST" },
+		{ "SET (personal (MailboxName))", "* LIST (\\HasNoChildren) \".\" Made", "EXISTS" },
+		{ "SET (selected (MessageNew MessageExpunge)) (mailboxes Else (MessageNew MessageExpunge))", "* STATUS Else (", "* LIST" },
+		{ "NONE", "i OK", "EXISTS" },
 	};
-	struct pollfd p = { .fd = handed[0], .events = POLLIN };
 
-	for (size_t i = 0; i < NELEMS(commands); i++) {
-		struct sleeping s;
+	for (size_t i = 0; i < 2 * NELEMS(rows); i++) {
+		struct sleeping s, other;
 		char script[200];
 
 		connect_to(&s);
-		snprintf(script, sizeof(script), "a SELECT INBOX\r\nb NOTIFY %s\r\n", commands[i]);
-		hear(&s, 30, SPAN_NONE, script, "b OK");
-		assert_int_equal(poll(&p, 1, 200), 0);
-		say(&s.c, "tag IDLE\r\n", "+ idling", NULL, NULL);
-		assert_int_equal(poll(&p, 1, 200), 0);
-		say(&s.c, "DONE\r\n", "tag OK", NULL, NULL);
+		hear(&s, 0, SPAN_NONE, APPEND "b CREATE Else\r\nc SELECT INBOX\r\nd STORE 1:* +FLAGS.SILENT (\\Deleted)\r\ne EXPUNGE\r\n" APPEND "f NOOP\r\n",
+		    "f OK");
 		away(&s);
+		connect_to(&s);
+		snprintf(script, sizeof(script), "a SELECT INBOX\r\nb NOTIFY %s\r\n%s", rows[i / 2].command, i % 2 ? "tag IDLE\r\n" : "");
+		hear(&s, 50, SPAN_NONE, script, i % 2 ? "+ idling" : "b OK");
+		slept(&s);
+		connect_to(&other);
+		hear(&other, 0, SPAN_NONE, APPEND "b CREATE Made\r\nc APPEND Else {42+}\r\n" MESSAGE "\r\nd NOOP\r\n", "d OK");
+		away(&other);
+		buf_reset(&s.c.in);
+		process(&s, 0, state_of(&s));
+		if (rows[i / 2].told[0] == '*')
+			assert_true(read_until(&s.c, rows[i / 2].told));
+		snprintf(script, sizeof(script), "%si NOOP\r\n", i % 2 ? "DONE\r\n" : "");
+		assert_true(write_all(s.c.fd, script, strlen(script)) && read_until(&s.c, "i OK"));
+		assert_null(strstr(buf_cstr(&s.c.in), rows[i / 2].never));
+		away(&s);
+		connect_to(&other);
+		hear(&other, 0, SPAN_NONE, "e DELETE Made\r\nf DELETE Else\r\n", "f OK");
+		away(&other);
 	}
+}
+
+/* More folders than may be watched for one session: it stays awake. */
+static void
+too_much_to_watch(void **state UNUSED)
+{
+	struct pollfd p = { .fd = handed[0], .events = POLLIN };
+	struct sleeping s;
+	struct buf script;
+
+	buf_init(&script, 4096);
+	for (int i = 0; i < HIBERNATE_PLACES / 2; i++)
+		buf_addf(&script, "a CREATE F%d\r\n", i);
+	buf_adds(&script, "b NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+	connect_to(&s);
+	hear(&s, 30, SPAN_NONE, buf_cstr(&script), "b OK");
+	assert_int_equal(poll(&p, 1, 200), 0);
+	say(&s.c, "c NOOP\r\n", "c OK", NULL, NULL);
+	away(&s);
+	buf_fini(&script);
 }
 
 /* "SELECT INBOX, then keep every other message up to the n-th" */
@@ -231,7 +269,8 @@ damaged(void **state UNUSED)
 	char copy[HIBERNATE_STATE_MAX];
 
 	connect_to(&s);
-	hear(&s, 50, SPAN_NONE, APPEND "b SELECT INBOX\r\ntag IDLE\r\n", "+ idling");
+	hear(&s, 50, SPAN_NONE, APPEND "b SELECT INBOX\r\nc NOTIFY SET (selected (MessageNew MessageExpunge)) "
+	    "(personal (MessageNew MessageExpunge MailboxName))\r\ntag IDLE\r\n", "+ idling");
 	slept(&s);
 	whole = state_of(&s);
 	for (size_t i = 0; i < whole.n; i++) {
@@ -262,6 +301,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(goes_on, set_up, tear_down), cmocka_unit_test_setup_teardown(bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damaged, set_up, tear_down), cmocka_unit_test_setup_teardown(enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notified, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(too_much_to_watch, set_up, tear_down),
 	};
 
 	if (pipe2(handed, O_CLOEXEC) < 0)

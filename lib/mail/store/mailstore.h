@@ -222,6 +222,9 @@ bool mailfolder_view(const struct mailfolder *f, struct buf *out) CHECKED;
 struct mailfolder *mailfolder_reopen(struct mailstore *ms, struct span name, unsigned how, struct span view, enum store_result *r);
 /* Where changes of the folder can be seen: directories, open for reading, for the caller to close. False: not now. */
 bool mailfolder_places(struct mailfolder *f, int dirs[2]) CHECKED;
+/* The same of a folder that is not selected; and of all names and subscriptions. */
+bool mailstore_places(struct mailstore *ms, struct span name, int dirs[2]) CHECKED;
+bool mailstore_names_place(struct mailstore *ms, int *dir) CHECKED;
 
 /*
  * Changes of many folders at once, by inotify (JAIL_INOTIFY): of names and subscriptions, and of the mail in those that

@@ -208,19 +208,3 @@ mailfolder_reopen(struct mailstore *ms, struct span name, unsigned how, struct s
 	folder_free(f);
 	return NULL;
 }
-
-bool
-mailfolder_places(struct mailfolder *f, int dirs[2])
-{
-	for (int i = 0; i < 2; i++) {
-		char path[DRIVER_PATH_MAX];
-
-		dirs[i] = driver_path(path, f->dir, driver_places[i], "") ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-		if (dirs[i] >= 0)
-			continue;
-		if (i > 0)
-			close_fd(&dirs[0]);
-		return false;
-	}
-	return true;
-}

@@ -127,6 +127,52 @@ mailwatch_read(struct mailwatch *w, void (*f)(void *ctx, uint32_t tag), void *ct
 	}
 }
 
+/* ---- for another process that watches ---- */
+
+static bool
+open_places(const char *folder, int dirs[2])
+{
+	for (int i = 0; i < 2; i++) {
+		char path[DRIVER_PATH_MAX];
+
+		dirs[i] = driver_path(path, folder, driver_places[i], "") ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		if (dirs[i] >= 0)
+			continue;
+		if (i > 0)
+			close_fd(&dirs[0]);
+		return false;
+	}
+	return true;
+}
+
+bool
+mailfolder_places(struct mailfolder *f, int dirs[2])
+{
+	return open_places(f->dir, dirs);
+}
+
+bool
+mailstore_places(struct mailstore *ms, struct span name, int dirs[2])
+{
+	struct buf dir;
+	bool ok;
+
+	buf_init(&dir, DRIVER_PATH_MAX);
+	foldername_dir(ms->path, name, &dir);
+	ok = open_places(buf_cstr(&dir), dirs);
+	buf_fini(&dir);
+	return ok;
+}
+
+bool
+mailstore_names_place(struct mailstore *ms, int *dir)
+{
+	*dir = open(ms->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *dir >= 0;
+}
+
+/* ---- names ---- */
+
 int
 mailstore_hold_names(struct mailstore *ms)
 {
