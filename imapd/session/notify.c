@@ -370,6 +370,7 @@ notify_fetch(struct session *s, size_t from, size_t end)
 
 	if (!n || !n->selected || !n->selected->fetch.n || from >= end)
 		return;
+	s->told = s->looked = clock_mono_ms();	/* no command of the client's has been under way since whatever was then */
 	index = x_alloc((end - from) * sizeof(*index));
 	for (size_t i = from; i < end; i++) {
 		uint32_t uid = session_message(s, i)->uid;

@@ -261,7 +261,11 @@ def who_wants_to_be_told_sleeps():
     a.idle(), none.idle(), other.idle()
     asleep()
     deliver('bob')
-    a.until(b'* '), b.until(b'* '), other.until(b'* ')
+    for c, last in (a, b'FETCH'), (b, b'RECENT'), (other, b'RECENT'):
+        lines = [c.line()]
+        while last not in lines[-1]:
+            lines.append(c.line())
+        check(not any(b'INPROGRESS' in l for l in lines), lines)
     asleep()
     a.silent(), b.silent()
     other.done()
