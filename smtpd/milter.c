@@ -475,16 +475,20 @@ void
 milter_message(struct session *s, int fd, uint64_t at, uint64_t size)
 {
 	struct milters *m = s->milters;
-	const char *why;
-	struct reply r;
+	struct reply r = reply_make(451, "4.3.0", "Error: queue file read error");
 
-	if (content_begin(m, fd, at, size, &why)) {
+	switch (content_begin(m, fd, at, size)) {
+	case CONTENT_OK:
 		begin(m, GOAL_CONTENT);
 		milter_proceed(m);
 		return;
+	case CONTENT_TOO_LONG:
+		r = reply_make(552, "5.3.4", "Message header is too long");
+		break;
+	case CONTENT_UNREADABLE:
+		log_warn(s->shown_id, "cannot read the message that milters are to see");
+		break;
 	}
-	log_warn(s->id, "a message cannot be shown to milters: %s", why);
-	r = reply_make(451, "4.3.0", "Error: the message cannot be shown to filters: %s", why);
 	data_refuse(s, &r);
 }
 

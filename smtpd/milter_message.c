@@ -20,8 +20,8 @@
 /* ---- what is sent ---- */
 
 /* The header's end, from its beginning: the blank line. */
-static bool
-read_header(struct milter_content *c, uint64_t at, uint64_t size, const char **why)
+static enum content_status
+read_header(struct milter_content *c, uint64_t at, uint64_t size)
 {
 	size_t seen = 0;
 	char *end = NULL;
@@ -30,30 +30,31 @@ read_header(struct milter_content *c, uint64_t at, uint64_t size, const char **w
 		char *room = buf_room(&c->header, 65536);
 		ssize_t n = room ? pread(c->fd, room, 65536, (off_t)(at + c->header.len)) : -1;
 
-		*why = room ? "it cannot be read" : "its header is too long";
 		if (n <= 0)
-			return false;
+			return room ? CONTENT_UNREADABLE : CONTENT_TOO_LONG;
 		buf_grew(&c->header, (size_t)n);
 		end = c->header.p[0] == '\n' ? c->header.p - 1 : memmem(c->header.p + seen, c->header.len - seen, "\n\n", 2);
 		seen = c->header.len - 1;
 	}
 	buf_truncate(&c->header, (size_t)(end + 1 - c->header.p));
 	c->body = (struct spill_range){ .at = at + c->header.len, .size = size - at - c->header.len };
-	return true;
+	return CONTENT_OK;
 }
 
-bool
-content_begin(struct milters *m, int fd, uint64_t at, uint64_t size, const char **why)
+enum content_status
+content_begin(struct milters *m, int fd, uint64_t at, uint64_t size)
 {
 	struct milter_content *c = &m->content;
+	enum content_status st = CONTENT_UNREADABLE;
 
 	content_drop(m);
 	*c = (struct milter_content){ .fd = fd, .end = size, .header_begins = at };
 	buf_init(&c->header, MILTER_HEADER_MAX + 65536);
-	if (fd >= 0 && at <= size && read_header(c, at, size, why))
-		return true;
-	content_drop(m);
-	return false;
+	if (fd >= 0 && at <= size)
+		st = read_header(c, at, size);
+	if (st != CONTENT_OK)
+		content_drop(m);
+	return st;
 }
 
 void

@@ -100,10 +100,11 @@ const char *milter_step_name(enum milter_step step);
 /* milter_macros.c */
 void milter_macros(const struct milter_link *l, enum milter_step step, char command, struct buf *out);
 
-/* milter_message.c. What is sent of the message: false: nothing more. */
-bool content_begin(struct milters *m, int fd, uint64_t at, uint64_t size, const char **why);
+/* milter_message.c */
+enum content_status { CONTENT_OK, CONTENT_TOO_LONG, CONTENT_UNREADABLE };
+enum content_status content_begin(struct milters *m, int fd, uint64_t at, uint64_t size);	/* takes fd */
 void content_rewind(struct milters *m);		/* for the next milter */
-bool content_header(struct milter_link *l, struct buf *out);
+bool content_header(struct milter_link *l, struct buf *out);	/* a packet of what is to be sent; false: nothing more */
 bool content_body(struct milter_link *l, struct buf *out);
 bool content_note(struct milter_link *l, const struct milter_reply *r, struct span packet, const char **why);	/* a change; made when all is said */
 bool content_change(struct milter_link *l, const char **why);	/* now. Counts as a whole: false: nothing of it */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Milters: what they are told, what they may change, what becomes of mail when they fail; with real ones and hostile ones."""
-import base64, re, shutil, smtplib, struct, subprocess, threading
+import base64, re, shutil, signal, smtplib, struct, subprocess, threading
 from harness import *
 from milter import *
 from postfix import *
@@ -283,6 +283,67 @@ def several_milters_see_what_the_one_before_has_made():
             s.sendmail('x@good.test', ['alice@example.test'], MESSAGE)
             check(first.links == seen + 1 and any(e == 'C' and d.startswith(b'nine.test\x004') and d.endswith(b'192.0.2.9\0') for e, d in first.seen), first.seen)
             check(('H', b'again.test\0') in first.seen, 'no HELO')
+
+
+def dialog(port, *lines):
+    """the last line of the answer to each"""
+    with socket.create_connection(('127.0.0.1', port), timeout=60) as s, s.makefile('rb') as f:
+        said = []
+        for line in (b'', *lines):
+            s.sendall(line)
+            while (answer := f.readline())[3:4] == b'-':
+                continue
+            said.append(answer)
+        return said[1:]
+
+
+@test
+def intake_makes_the_message_before_milters_see_it_and_is_not_held():
+    gate = threading.Event()
+    m = Milter(lambda e, d, l: gate.wait(60) and None if e == 'E' and l.get('slow') else l.update(slow=b'slow' in d) if e == 'M' else None)
+    i = Instance(main=f'smtpd_milters = {m.where}\nheader_checks = regexp:$config_directory/checks\n' + MAIN)
+    with open(i.conf + '/checks', 'w') as f:
+        f.write('/^Subject: held/ HOLD\n/^Subject: gone/ DISCARD\n/^Subject: no/ REJECT\n')
+    with i:
+        lmtp, local = free_port(), free_port()
+        other = Milter(at_end(packet('h', text('X-Unix', 'yes'))), path=i.root + '/run/smtpd/filter')
+        os.chmod(i.root + '/run/smtpd/filter', 0o666)
+        with open(i.conf + '/master.cf', 'a') as f:
+            f.write(f'127.0.0.1:{lmtp} inet n - - - 1 smtpd\n  -o smtpd_lmtp=yes\n127.0.0.1:{local} inet n - - - 1 smtpd\n  -o smtpd_milters={other.where}\n')
+        i.run('reload')
+        begin = b'MAIL FROM:<x@good.test>\r\n', b'RCPT TO:<alice@example.test>\r\n', b'DATA\r\n'
+        # raw bytes are lines when a milter sees them
+        raw = b'Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\1\n\r\xff'
+        said = dialog(i.port('smtp'), b'EHLO c.test\r\n', b'MAIL FROM:<x@good.test> BODY=BINARYMIME\r\n', begin[1], b'BDAT %d LAST\r\n' % len(raw) + raw)
+        check(said[-1].startswith(b'250 '), said)
+        check(('B', b'AAEKDf8=\r\n') in m.seen and newest(i, 'alice', 1).endswith('base64\n\nAAEKDf8=\n'), m.seen)
+        # what the checks order; only what they let pass is shown
+        seen = m.events().count('E')
+        for subject, code in ('held', b'250'), ('gone', b'250'), ('no', b'550'), ('x', b'250'):
+            said = dialog(i.port('smtp'), b'EHLO c.test\r\n', *begin, f'Subject: {subject}\r\n\r\nx\r\n.\r\n'.encode())
+            check(said[-1].startswith(code), said)
+        check(m.events().count('E') == seen + 2 and len(glob.glob(i.root + '/spool/hold/*')) == 1, m.events())
+        # LMTP, a unix socket
+        check(wait(lambda: socket.socket().connect_ex(('127.0.0.1', local)) == 0), 'no service')
+        said = dialog(lmtp, b'LHLO c.test\r\n', *begin[:2], begin[1].replace(b'alice', b'bob'), begin[2], b'Subject: l\r\n\r\nx\r\n.\r\n', b'')
+        check(said[-1] == said[-2] and said[-1].startswith(b'250 '), said)
+        check(m.events().count('E') == seen + 3, 'LMTP is shown once')
+        check(dialog(local, b'EHLO c.test\r\n', *begin, b'\r\nx\r\n.\r\n')[-1].startswith(b'250'), 'unix')
+        check(newest(i, 'alice', 4) == 'X-Unix: yes\n\nx\n', newest(i, 'alice', 4))
+        # every intake dies while a milter thinks
+        with client(i) as s:
+            s.ehlo()
+            s.mail('slow@good.test')
+            s.rcpt('alice@example.test')
+            s.docmd('DATA')
+            s.send(b'Subject: slow\r\n\r\nx\r\n.\r\n')
+            check(wait(lambda: m.events().count('E') == seen + 4), 'not shown')
+            for p, name in i.processes().items():
+                if name == 'intake':
+                    send_signal(p, signal.SIGKILL)
+            gate.set()
+            check(s.getreply()[0] == 250, 'intake was needed')
+        check(newest(i, 'alice', 5) == 'Subject: slow\n\nx\n', newest(i, 'alice', 5))
 
 
 @test
