@@ -22,6 +22,7 @@
 #include "service/params.h"
 #include "base/banned.h"
 
+#define NO_LOGIN "\n"		/* no line of a table has it */
 #define VERIFIER_MAX 4096
 #define SCRAM_TEXT_MAX 512
 
@@ -116,6 +117,7 @@ on_path(void *ctx, const char **path)
 	return SASL_OK;
 }
 
+/* A name that cannot be one goes on as one that nobody has: LOGIN of libsasl2 loses the password's memory when it is refused here. */
 static int
 on_canon_user(sasl_conn_t *conn, void *ctx, const char *in, unsigned inlen, unsigned flags,
     const char *realm, char *out, unsigned out_max, unsigned *out_len)
@@ -135,6 +137,9 @@ on_canon_user(sasl_conn_t *conn, void *ctx, const char *in, unsigned inlen, unsi
 		result = SASL_OK;
 	} else if (flags & SASL_CU_AUTHID) {
 		snprintf(x->login, sizeof(x->login), "%.*s", (int)(inlen > LOGIN_MAX ? LOGIN_MAX : inlen), in);
+		memcpy(out, NO_LOGIN, sizeof(NO_LOGIN));
+		*out_len = sizeof(NO_LOGIN) - 1;
+		result = SASL_OK;
 	}
 	buf_fini(&login);
 	return result;

@@ -6,6 +6,7 @@
 #include <crypt.h>
 #include <dlfcn.h>
 #include <openssl/evp.h>
+#include <sasl/sasl.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -39,6 +40,38 @@ PKCS5_PBKDF2_HMAC(const char *pass, int passlen, const unsigned char *salt, int 
 		*(void **)&real = dlsym(RTLD_NEXT, "PKCS5_PBKDF2_HMAC");
 	scrams++;
 	return real(pass, passlen, salt, saltlen, iter, md, keylen, out);
+}
+
+/* ---- memory that the library and its plug-ins hold ---- */
+
+static long held;
+
+static void *
+held_malloc(size_t n)
+{
+	held++;
+	return malloc(n);
+}
+
+static void *
+held_calloc(size_t n, size_t size)
+{
+	held++;
+	return calloc(n, size);
+}
+
+static void *
+held_realloc(void *p, size_t n)
+{
+	held += !p;
+	return realloc(p, n);
+}
+
+static void
+held_free(void *p)
+{
+	held -= p != NULL;
+	free(p);
 }
 
 /* ---- the tables ---- */
@@ -98,6 +131,7 @@ setup(void **state)
 	par.auth_failure_limit = 5;
 	buf_init(&verifier, 4096);
 	assert_true(password_verifier(SPAN("right"), &verifier));
+	sasl_set_alloc(held_malloc, held_calloc, held_realloc, held_free);
 	saslx_library_open();
 	proven_open(-1, 300);
 	spare = proven_spare(&size);
@@ -140,7 +174,7 @@ attempt(const char *mech, const char *certificate, const char *user, const char 
 static void
 same_cost(void **state)
 {
-	static const char *const users[] = { "known@x", "unknown@x", "locked@x", "odd@x" };
+	static const char *const users[] = { "known@x", "unknown@x", "locked@x", "odd@x", "no name" };
 
 	(void)state;
 	for (size_t i = 0; i < NELEMS(users); i++) {
@@ -153,6 +187,33 @@ same_cost(void **state)
 		assert_int_equal(crypts, 0);
 	}
 	assert_int_equal(attempt("PLAIN", "", "broken@x", "wrong", false), AUTH_UNAVAILABLE);
+}
+
+/* Whoever guesses for days must not fill our memory: names that cannot be one and exchanges left halfway included. */
+static void
+nothing_is_kept_of_an_exchange(void **state)
+{
+	static const char *const users[] = { "known@x", "unknown@x", "no name", "", "broken@x" };
+	struct saslx_origin from = { .bindings = SPAN_NONE };
+	enum auth_result result;
+	struct saslx x;
+	struct span out;
+	long before = 0;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < NELEMS(users) * 3; i++) {
+			assert_true(saslx_open(&x, "smtp", &from));
+			if (saslx_start(&x, "LOGIN", SPAN_NONE, (struct span){ NULL, 0 }, &out, &result) == SASLX_MORE && i % 3 > 0 &&
+			    saslx_step(&x, span_str(users[i / 3]), &out, &result) == SASLX_MORE && i % 3 > 1)
+				assert_int_equal(saslx_step(&x, SPAN("wrong"), &out, &result), SASLX_DONE);
+			saslx_close(&x);
+			(void)attempt(i % 3 ? "PLAIN" : "SCRAM-SHA-1", "", users[i / 3], "wrong", false);
+		}
+		if (round > 0)
+			assert_int_equal(held, before);
+		before = held;
+	}
 }
 
 static void
@@ -198,7 +259,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_cost), cmocka_unit_test(certificates), cmocka_unit_test(proved_once),
+		cmocka_unit_test(same_cost), cmocka_unit_test(nothing_is_kept_of_an_exchange), cmocka_unit_test(certificates), cmocka_unit_test(proved_once),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
