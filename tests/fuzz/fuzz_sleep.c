@@ -80,6 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	session_close_folder(&s);
 	mailstore_free(s.ms);
 	free(s.idle_tag);
+	free(s.place);
 	arena_fini(&s.arena);
 	stream_fini(&s.io);
 	buf_fini(&state);
