@@ -25,14 +25,14 @@ def status_of(pid):
 
 
 def processes_as(i, uid):
-    """their names; none has a trace of somebody else"""
-    out = []
-    for pid, name in i.processes().items():
+    """their names; none has a trace of somebody else, once it is in its jail"""
+    def is_pure(pid):
         s = status_of(pid)
-        if s.get('Uid', [''])[0] == str(uid):
-            check(s['Uid'] == [str(uid)] * 4 and s['Gid'] == [str(uid - UID + GID)] * 4 and s['Groups'] == [] and int(s['CapEff'][0], 16) == 0, f'{name}: {s}')
-            out.append(name)
-    return sorted(out)
+        return not s or s['Uid'] == [str(uid)] * 4 and s['Gid'] == [str(uid - UID + GID)] * 4 and s['Groups'] == [] and int(s['CapEff'][0], 16) == 0
+    found = {pid: name for pid, name in i.processes().items() if status_of(pid).get('Uid', [''])[0] == str(uid)}
+    for pid, name in found.items():
+        check(wait(lambda: is_pure(pid)), f'{name}: {status_of(pid)}')
+    return sorted(found.values())
 
 
 def errors_as(uid, gid, *tries):
