@@ -1,6 +1,7 @@
 /* home.c: DOMAIN/USER of new users, made by a child that is the owner of the mail, below descriptors that are no links. */
 #include "home.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -68,13 +69,34 @@ homes_add(struct homes *h, const struct user_record *u)
 	buf_fini(&why);
 }
 
+/* Links are not counted, for not every file system counts directories by them. */
+bool
+home_is_used(const char *path, uid_t *uid)
+{
+	int fd = open(tool_path(par.virtual_mailbox_base, "%s", path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	struct stat st;
+	bool used = fd < 0 && errno != ENOENT;
+
+	*uid = (uid_t)-1;
+	if (d && fstat(fd, &st) == 0)
+		*uid = st.st_uid;
+	while (d && !used && (e = readdir(d)) != NULL)
+		used = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	if (d)
+		closedir(d);
+	return used;
+}
+
 void
 home_check_owner(const struct user_record *u)
 {
 	struct span dir;
 	struct ids who, shared;
 	struct buf mailbox, why;
-	struct stat st;
+	uid_t uid;
+	bool used;
 	char *path;
 
 	if (geteuid() != 0 || !ids_shared(&shared))
@@ -84,11 +106,12 @@ home_check_owner(const struct user_record *u)
 	if (find_home(u, &mailbox, &who, &why)) {	/* what is wrong with the numbers is told when they are written */
 		dir = mailboxpath_dir(buf_span(&mailbox));
 		path = x_spandup(dir);
-		if (lstat(tool_path(par.virtual_mailbox_base, "%s", path), &st) == 0 && st.st_uid != who.uid &&
-		    (st.st_uid != shared.uid || st.st_nlink > 2))	/* one that is empty makes room for another */
+		used = home_is_used(path, &uid);
+		/* an empty one of virtual_mail_user makes room for another: service/room.h */
+		if ((used || uid != (uid_t)-1) && uid != who.uid && (used || uid != shared.uid))
 			tool_fail(EX_DATAERR, "the mail of %.*s, %s/%s, belongs to uid %u; nothing was changed. Give it to its new owner, "
 			    "and then the same command again: chown -Rh %u:%u %s/%s", SPAN_FMT(u->address), par.virtual_mailbox_base, path,
-			    (unsigned)st.st_uid, (unsigned)who.uid, (unsigned)who.gid, par.virtual_mailbox_base, path);
+			    (unsigned)uid, (unsigned)who.uid, (unsigned)who.gid, par.virtual_mailbox_base, path);
 		free(path);
 	}
 	buf_fini(&mailbox);

@@ -6,6 +6,8 @@
 #ifndef TOOLS_HOME_H
 #define TOOLS_HOME_H
 
+#include <sys/types.h>
+
 #include "mail/users.h"
 
 struct homes {
@@ -22,6 +24,8 @@ void homes_add(struct homes *h, const struct user_record *u);
 void homes_make(const struct homes *h);
 /* The same for one user. */
 void home_make(const struct user_record *u);
+/* Is something in the directory path, below virtual_mailbox_base? No, when there is none. *uid: whose it is; -1: nobody knows. */
+bool home_is_used(const char *path, uid_t *uid);
 /* Exits with a sentence when there is mail that belongs to another uid than this user shall have. */
 void home_check_owner(const struct user_record *u);
 

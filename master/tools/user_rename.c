@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/map.h"
 #include "common/ids.h"
 #include "common/tool.h"
+#include "home.h"
 #include "mail/mailboxpath.h"
 #include "quota.h"
 #include "tools.h"
@@ -67,10 +67,10 @@ static void
 refuse_mail(const struct user_record *u, struct span new)
 {
 	struct buf mailbox;
-	struct stat st;
+	uid_t uid;
 
 	mailbox_of(new, SPAN_NONE, &mailbox);
-	if (!span_eq(buf_span(&mailbox), u->home) && lstat(tool_path(par.virtual_mailbox_base, "%s", buf_cstr(&mailbox)), &st) == 0 && st.st_nlink > 2)
+	if (!span_eq(buf_span(&mailbox), u->home) && home_is_used(buf_cstr(&mailbox), &uid))
 		tool_fail(EX_CANTCREAT, "there is mail in %s/%s, the place of %.*s; nothing was changed. Move it away first",
 		    par.virtual_mailbox_base, buf_cstr(&mailbox), SPAN_FMT(new));
 	buf_fini(&mailbox);
