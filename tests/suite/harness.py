@@ -27,11 +27,15 @@ def check(cond, text):
         raise Failed(text)
 
 
+SHIFTS = {0: 200, 1: 300, 4: 600, 5: 700}       # instances that share a thousand ports without a port in common: where the spare ones of each begin
+
+
 def free_base():
-    """(base port, lock): a thousand ports for one instance, claimed by a lock so that tests may run side by side"""
+    """(base port, lock): ports for one instance, claimed by a lock so that tests may run side by side; enough for the instances of many tests, which keep them"""
     os.makedirs('/tmp/merpati-test-ports', mode=0o777, exist_ok=True)
-    while True:
-        for base in random.sample(range(12000, 32000, 1000), 20):
+    for _ in range(240):
+        bases = [thousand + shift for thousand in range(12000, 32000, 1000) for shift in SHIFTS]
+        for base in random.sample(bases, len(bases)):
             lock = os.open(f'/tmp/merpati-test-ports/{base}', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,6 +47,7 @@ def free_base():
             except OSError:
                 os.close(lock)
         time.sleep(0.5)
+    raise Failed('two minutes long all ports were claimed: by other tests, see lslocks')
 
 
 SPARE = []
@@ -50,10 +55,11 @@ RUNNING, LEFT = set(), []       # instances; locks of those that have ended
 
 
 def free_port():
-    """a port for another server of this test: of a thousand that is claimed to its end, and none that a client is given by chance meanwhile"""
+    """a port for another server of this test: of some that are claimed to its end, and none that a client is given by chance meanwhile"""
     if not SPARE:
         base, _ = free_base()
-        SPARE.extend(range(base + 200, base + 400))
+        first = base - base % 1000 + SHIFTS[base % 1000]
+        SPARE.extend(range(first, first + 100))
     return SPARE.pop()
 
 
