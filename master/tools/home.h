@@ -18,8 +18,6 @@ struct homes {
 void homes_init(struct homes *h);
 void homes_fini(struct homes *h);
 void homes_add(struct homes *h, const struct user_record *u);
-/* How many an import makes: where there are more, each first delivery or login makes its own, which costs less than all at once. */
-#define HOMES_OF_IMPORT 1000
 /* Makes what is missing (0700). A failure is a warning: the first delivery or login makes the directory as well. */
 void homes_make(const struct homes *h);
 /* The same for one user. */

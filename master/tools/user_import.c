@@ -167,8 +167,7 @@ import_lines(struct user_table *t, const char *file, struct span text)
 	if (errors)
 		tool_fail(EX_DATAERR, "%d line%s of %s cannot be used; nothing was changed", errors, errors == 1 ? "" : "s", file);
 	user_table_save(t);
-	if (added + changed <= HOMES_OF_IMPORT)
-		homes_make(&homes);
+	homes_make(&homes);
 	homes_fini(&homes);
 	printf("%zu user%s added, %zu replaced\n", added, added == 1 ? "" : "s", changed);
 	map_maker_free(seen);
@@ -212,8 +211,7 @@ user_import(struct user_table *t, const char *file)
 		homes_add(&homes, user_table_set(t, j->address, span_str(j->verifier)));
 	}
 	user_table_save(t);
-	if (added + changed <= HOMES_OF_IMPORT)
-		homes_make(&homes);
+	homes_make(&homes);
 	homes_fini(&homes);
 	printf("%zu user%s added, %zu given a new password\n", added, added == 1 ? "" : "s", changed);
 	for (size_t i = 0; i < im.n; i++) {
