@@ -213,6 +213,15 @@ def users():
             f.write(f'a@{DOMAIN}:x\nnonsense\n')
         r = i.run('user', 'import', i.dir + '/bad', ok=False)
         check(r.returncode == EX_DATAERR and 'bad:2:' in r.stdout and open(i.conf + '/users').read() == before, r.stdout)
+        head, *lines = i.run('user', 'export').stdout.splitlines()
+        bob = next(l for l in lines if l.startswith(BOB))
+        with open(i.dir + '/many', 'w') as f:
+            f.write(head + '\n')
+            f.writelines(bob.replace(BOB, f'u{n}@{DOMAIN}') + '\n' for n in range(1500))
+        i.run('user', 'import', i.dir + '/many')        # whoever comes with mail to put there finds a place for each
+        check(len([n for n in os.listdir(f'{i.root}/mail/{DOMAIN}') if re.fullmatch(r'u\d+', n)]) == 1500, 'directories of users who were imported are missing')
+        with open(i.conf + '/users', 'w') as f:
+            f.write(before)
         for name, mode in (('users', 0o600), ('secrets.cdb', 0o600), ('users.cdb', 0o644), ('tls/key.pem', 0o600)):
             check(os.stat(f'{i.conf}/{name}').st_mode & 0o777 == mode, name)
         with open(i.conf + '/users', 'a') as f:
